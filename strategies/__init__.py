@@ -1,0 +1,38 @@
+"""When may a turn run? Queue, lock and reject behind one interface, for any asyncio program."""
+
+from .base import Answer, Attempt, Limits, Load, Reply, Strategy, Ticket, Turn
+from .errors import (
+    AgentFailed,
+    ConversationBusy,
+    ConversationQueueFull,
+    Draining,
+    Outcome,
+    ServerFull,
+    State,
+    TurnCancelled,
+    TurnError,
+    TurnTimeout,
+    WaitExpired,
+)
+
+__all__ = [
+    "AgentFailed",
+    "Answer",
+    "Attempt",
+    "ConversationBusy",
+    "ConversationQueueFull",
+    "Draining",
+    "Limits",
+    "Load",
+    "Outcome",
+    "Reply",
+    "ServerFull",
+    "State",
+    "Strategy",
+    "Ticket",
+    "Turn",
+    "TurnCancelled",
+    "TurnError",
+    "TurnTimeout",
+    "WaitExpired",
+]

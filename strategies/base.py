@@ -1,0 +1,213 @@
+"""When may a turn run? The words and the one interface; start reading here.
+
+A **turn** is one message and its reply, an **agent** answers it, a
+**conversation** is an ordered line of turns over one history. A **strategy**
+decides when a turn may run, or that it may not. It is given the one
+`answer(turn, attempt)` when it is made, takes turns by `submit(turn)`, and
+gives a **ticket** for each one it accepts.
+
+A turn is data and `answer` is given once, so a strategy may as well run its
+turns in another process: nothing in this interface is a callback of a caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .errors import State
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message on its way to a reply.
+
+    id            unique among all turns.
+    conversation  the line it stands in.
+    message       what the agent is asked.
+    deadline_s    seconds from submission in which the turn must have ended, or None.
+    """
+
+    id: str
+    conversation: str
+    message: str
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a turn came to.
+
+    text    the agent's words.
+    number  the turn's place in its conversation's history, from 1; 0 where none is kept.
+    """
+
+    text: str
+    number: int = 0
+
+
+class Attempt(Protocol):
+    """The agent's side of a running turn: what `answer` may say to the strategy."""
+
+    def seal(self) -> None:
+        """From here on the turn cannot be taken back: its reply is about to be kept.
+
+        `answer` calls this once, after the agent has replied and before the
+        first step that others can see. It settles in one tick the race between
+        a reply and whatever would withdraw the turn (a deadline, a
+        cancellation, a shutdown): whoever comes second loses.
+
+        Raises asyncio.CancelledError where the turn was withdrawn already;
+        then nothing may be kept. An `answer` that keeps nothing need not call it.
+        """
+        ...
+
+
+class Answer(Protocol):
+    """Answers one turn: calls the agent, and keeps message and reply in one step.
+
+    Called at most once for a turn, in a task of its own and in a copy of the
+    context in which the turn was submitted, and never twice at once for one
+    conversation. It may raise anything at all: a `TurnError` reaches the
+    ticket as it is, everything else as `AgentFailed`. When the turn is
+    withdrawn the task is cancelled; an agent that goes on regardless keeps its
+    conversation fenced until it stops, and its reply is discarded.
+    """
+
+    async def __call__(self, turn: Turn, attempt: Attempt, /) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds that every strategy is given; each takes those that it has a use for.
+
+    max_running                   turns that may run at once, over all conversations.
+    max_waiting                   turns that may wait, over all conversations.
+    max_waiting_per_conversation  turns that may wait in one conversation.
+    max_wait_s                    seconds that a turn may wait, or None.
+    turn_timeout_s                seconds that a turn may run, or None.
+    """
+
+    max_running: int = 8
+    max_waiting: int = 1_000
+    max_waiting_per_conversation: int = 100
+    max_wait_s: float | None = 60.0
+    turn_timeout_s: float | None = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A strategy's figures at one instant.
+
+    waiting        turns accepted and not started.
+    running        turns started and not ended; `waiting + running + sum(ended) == accepted`.
+    fenced         conversations held by an agent that was told to stop and has not.
+    accepted       turns that were given a ticket, ever.
+    refused        turns that were given none, ever.
+    ended          how the accepted ones ended: a count for each final state.
+    oldest_wait_s  seconds that the first of the waiting turns has waited; 0.0 where none waits.
+    service_s      expected seconds from start to end, or None before the first measurement.
+    """
+
+    waiting: int = 0
+    running: int = 0
+    fenced: int = 0
+    accepted: int = 0
+    refused: int = 0
+    ended: Mapping[State, int] = field(default_factory=dict[State, int])
+    oldest_wait_s: float = 0.0
+    service_s: float | None = None
+
+
+class Ticket(Protocol):
+    """The caller's side of an accepted turn. Dropping it does not stop the turn."""
+
+    @property
+    def turn(self) -> Turn: ...
+
+    @property
+    def state(self) -> State:
+        """Where the turn stands now."""
+        ...
+
+    @property
+    def position(self) -> int | None:
+        """The place in its conversation's line: 1 is next, 0 is not waiting, None is not known."""
+        ...
+
+    @property
+    def eta_s(self) -> float | None:
+        """Expected seconds until the turn starts; 0.0 once it has, None where nothing is known."""
+        ...
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds from submission to the start, or to the end of a turn that never started."""
+        ...
+
+    @property
+    def ran_s(self) -> float:
+        """Seconds from the start to the end; 0.0 for a turn that never started."""
+        ...
+
+    def cancel(self) -> bool:
+        """Withdraw the turn. True where it is withdrawn now, by this call.
+
+        A waiting turn gives its place up at once and its agent is never
+        called. A running one is told to stop, its reply will not be kept, and
+        its conversation is free when the agent has really stopped. False where
+        the turn has ended, or its reply is being kept: then it will be answered.
+        """
+        ...
+
+    async def reply(self) -> Reply:
+        """Wait for the end of the turn: its reply, or its `TurnError`.
+
+        Any number of callers may wait, and each may stop waiting without
+        consequence for the turn.
+        """
+        ...
+
+
+class Strategy(Protocol):
+    """Decides when a turn may run. Implementations need not inherit.
+
+    A strategy is made by `Class(answer, limits, **options)`; the constructor
+    only stores and checks. All calls come from one event loop. What every
+    strategy promises, whatever agents and callers do:
+
+    1. At most one turn of a conversation runs at once, and the next one
+       starts only when the agent has really stopped.
+    2. A refused turn, and one withdrawn or expired while it waited, never
+       reaches the agent.
+    3. Every accepted turn ends in one final state, at its deadline at the
+       latest (plus one second where its reply is being kept just then).
+    4. What one turn does (raise, hang, ignore its cancellation) changes no
+       turn of another conversation, nor a later one of its own.
+    5. When a conversation is free and a slot is too, the turn that has waited
+       longest in that conversation starts.
+    6. The figures of `load()` agree with each other and with what happened.
+    7. When nothing waits and nothing runs, nothing is left over: no task, no
+       timer, no entry for a conversation.
+    """
+
+    def submit(self, turn: Turn) -> Ticket:
+        """Accept the turn, in order of the calls, or raise the `TurnError` that says why not.
+
+        Returns at once. A refusal leaves no trace but its count.
+        """
+        ...
+
+    def load(self) -> Load:
+        """The figures of this instant, in constant time."""
+        ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuse what comes and what waits, at once; let what runs end, for `timeout_s` seconds.
+
+        Turns that run longer are withdrawn and end as `Draining`. Returns when
+        no turn runs; agents that ignore their cancellation are left behind. A
+        second call during the first one takes effect with its own `timeout_s`.
+        """
+        ...

@@ -1,0 +1,47 @@
+"""Lock: one fair lock for each conversation, and everything waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from .base import Answer, Limits, Load, Ticket, Turn
+from .turns import LocalTicket, Turns
+
+
+class Lock:
+    """Turns of a conversation run in order of arrival; any number wait, for any time.
+
+    `asyncio.Lock` wakes its waiters first in, first out, and is safe against
+    those that leave. It cannot say who stands where, so `position` and `eta_s`
+    are None. Takes `turn_timeout_s` of the limits and no other.
+    """
+
+    def __init__(self, answer: Answer, limits: Limits) -> None:
+        self._turns = Turns(answer, limits.turn_timeout_s, left=self._left)
+        # A lock lives as long as a task holds or awaits it, so idle conversations leave nothing.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._tasks: dict[LocalTicket, asyncio.Task[None]] = {}
+
+    def submit(self, turn: Turn) -> Ticket:
+        self._turns.admit(turn)
+        ticket = self._turns.accept(turn)
+        lock = self._locks.setdefault(turn.conversation, asyncio.Lock())
+        task = asyncio.get_running_loop().create_task(self._take(lock, ticket))
+        self._tasks[ticket] = task
+        task.add_done_callback(lambda done: self._tasks.pop(ticket, None))
+        return ticket
+
+    def load(self) -> Load:
+        return self._turns.load()
+
+    async def drain(self, timeout_s: float) -> None:
+        await self._turns.drain(timeout_s)
+
+    async def _take(self, lock: asyncio.Lock, ticket: LocalTicket) -> None:
+        async with lock:
+            # `wait`, for the lock is held until the agent has stopped, however it ends.
+            await asyncio.wait({self._turns.start(ticket)})
+
+    def _left(self, ticket: LocalTicket) -> None:
+        self._tasks[ticket].cancel()

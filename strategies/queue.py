@@ -1,0 +1,158 @@
+"""Queue: a bounded line for each conversation, and a fair turn for every line.
+
+Two levels. Within a conversation turns wait in order of arrival. Between
+conversations the lines that could run stand in a ring, `_ready`, and the free
+slots go round it (round-robin): a conversation that has had its turn goes to
+the end, so a flooded one delays the others by one turn and not by its line.
+
+Under overload a long line serves nobody, for each turn starts when its client
+has just given up. So a turn is accepted, and started, only while it can still
+end in time by the service times measured so far. One exception keeps a wrong
+estimate from refusing everything for ever: a turn that can start at once is
+started, and measured.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from .base import Answer, Limits, Load, Ticket, Turn
+from .errors import ConversationQueueFull, ServerFull, WaitExpired
+from .turns import LocalTicket, Turns
+
+
+class Queue:
+    """Turns wait in a line for each conversation; `max_running` slots go round the lines.
+
+    Takes all of the limits. Submitting, cancelling, expiring and starting cost
+    the same however many wait; `position` is counted when asked for.
+    """
+
+    def __init__(self, answer: Answer, limits: Limits) -> None:
+        if limits.max_running < 1:
+            raise ValueError("max_running must be at least 1, or no turn would ever run")
+        self._limits = limits
+        self._turns = Turns(
+            answer,
+            limits.turn_timeout_s,
+            left=self._left,
+            freed=self._freed,
+            position=self._position,
+            eta_s=lambda ticket: self._eta_s(ticket.turn.conversation, self._position(ticket)),
+        )
+        # OrderedDict, not dict: taking the first of a dict walks over the places of those that left.
+        self._lines: dict[str, OrderedDict[LocalTicket, None]] = {}
+        self._ready: OrderedDict[str, None] = OrderedDict()
+
+    def submit(self, turn: Turn) -> Ticket:
+        self._turns.admit(turn)
+        conversation = turn.conversation
+        if self._can_start(conversation):
+            ticket = self._turns.accept(turn)
+            self._turns.start(ticket)
+            return ticket
+        self._check_bounds(turn)
+        self._check_time(turn)
+        ticket = self._turns.accept(turn, self._limits.max_wait_s)
+        self._lines.setdefault(conversation, OrderedDict())[ticket] = None
+        if self._turns.holder(conversation) is None:
+            self._ready[conversation] = None
+        return ticket
+
+    def load(self) -> Load:
+        return self._turns.load()
+
+    async def drain(self, timeout_s: float) -> None:
+        await self._turns.drain(timeout_s)
+
+    # May the turn wait?
+
+    def _can_start(self, conversation: str) -> bool:
+        # Were a slot free and a line ready, the line would have started.
+        return self._turns.holder(conversation) is None and self._free_slots() > 0
+
+    def _free_slots(self) -> int:
+        return self._limits.max_running - self._turns.slots_taken
+
+    def _check_bounds(self, turn: Turn) -> None:
+        line = self._lines.get(turn.conversation, ())
+        if len(line) >= self._limits.max_waiting_per_conversation:
+            retry_after_s = self._eta_s(turn.conversation, len(line))
+            raise self._turns.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
+        if self._turns.waiting >= self._limits.max_waiting:
+            retry_after_s = self._eta_s(turn.conversation, len(line) + 1)
+            raise self._turns.refuse(ServerFull(retry_after_s=retry_after_s))
+
+    def _check_time(self, turn: Turn) -> None:
+        eta_s = self._eta_s(turn.conversation, len(self._lines.get(turn.conversation, ())) + 1)
+        if eta_s is None:
+            return
+        max_wait_s = self._limits.max_wait_s
+        too_long = max_wait_s is not None and eta_s > max_wait_s
+        if turn.deadline_s is not None:
+            too_long |= eta_s + self._turns.service_time.ample_s > turn.deadline_s
+        if too_long:
+            raise self._turns.refuse(WaitExpired(retry_after_s=eta_s))
+
+    # Where does it stand?
+
+    def _position(self, ticket: LocalTicket) -> int:
+        line = self._lines[ticket.turn.conversation]
+        return next(place for place, other in enumerate(line, 1) if other is ticket)
+
+    def _eta_s(self, conversation: str, position: int) -> float | None:
+        """Expected seconds until the turn at `position` of the conversation starts.
+
+        The later of two bounds: its own line is served one by one; and in
+        `position` rounds every other line is served at most `position` times,
+        all over `max_running` slots.
+        """
+        mean_s = self._turns.service_time.mean_s
+        if mean_s is None:
+            return None
+        holder = self._turns.holder(conversation)
+        own_s = (position - 1) * mean_s
+        if holder is not None:
+            own_s += max(mean_s - holder.ran_s, 0.0)
+        own_line = len(self._lines.get(conversation, ()))
+        other_lines = len(self._lines) - (conversation in self._lines)
+        others = min(self._turns.waiting - own_line, position * other_lines)
+        ahead = others + position - max(self._free_slots(), 0)
+        return max(own_s, ahead * mean_s / self._limits.max_running)
+
+    # Who runs next?
+
+    def _start_ready(self) -> None:
+        while self._ready and self._free_slots() > 0:
+            conversation, _ = self._ready.popitem(last=False)
+            ticket = self._first_in_time(conversation)
+            if ticket is not None:
+                self._leave_line(ticket)
+                self._turns.start(ticket)
+
+    def _first_in_time(self, conversation: str) -> LocalTicket | None:
+        """The first of the line that can still end in time; those before it expire."""
+        while line := self._lines.get(conversation):
+            ticket = next(iter(line))
+            remaining_s = self._turns.remaining_s(ticket)
+            if remaining_s is None or remaining_s >= self._turns.service_time.ample_s:
+                return ticket
+            self._turns.expire(ticket)
+        return None
+
+    def _left(self, ticket: LocalTicket) -> None:
+        conversation = ticket.turn.conversation
+        self._leave_line(ticket)
+        if conversation not in self._lines:
+            self._ready.pop(conversation, None)
+
+    def _leave_line(self, ticket: LocalTicket) -> None:
+        line = self._lines[ticket.turn.conversation]
+        del line[ticket]
+        if not line:
+            del self._lines[ticket.turn.conversation]
+
+    def _freed(self, conversation: str) -> None:
+        if conversation in self._lines and self._turns.holder(conversation) is None:
+            self._ready[conversation] = None
+        self._start_ready()

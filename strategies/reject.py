@@ -1,0 +1,34 @@
+"""Reject: one turn of a conversation runs, and no other is accepted until it has ended."""
+
+from __future__ import annotations
+
+from .base import Answer, Limits, Load, Ticket, Turn
+from .errors import ConversationBusy
+from .turns import Turns
+
+
+class Reject:
+    """Refuses at once while its conversation runs; nothing ever waits.
+
+    Takes `turn_timeout_s` of the limits and no other: there is no line to bound.
+    """
+
+    def __init__(self, answer: Answer, limits: Limits) -> None:
+        self._turns = Turns(answer, limits.turn_timeout_s)
+
+    def submit(self, turn: Turn) -> Ticket:
+        self._turns.admit(turn)
+        running = self._turns.holder(turn.conversation)
+        if running is not None:
+            mean_s = self._turns.service_time.mean_s
+            left_s = None if mean_s is None else max(mean_s - running.ran_s, 0.0)
+            raise self._turns.refuse(ConversationBusy(retry_after_s=left_s))
+        ticket = self._turns.accept(turn)
+        self._turns.start(ticket)
+        return ticket
+
+    def load(self) -> Load:
+        return self._turns.load()
+
+    async def drain(self, timeout_s: float) -> None:
+        await self._turns.drain(timeout_s)

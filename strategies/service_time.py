@@ -1,0 +1,36 @@
+"""How long does a turn run? Measured, never configured."""
+
+from __future__ import annotations
+
+
+class ServiceTime:
+    """A running estimate of the seconds from a turn's start to its end.
+
+    The smoothed mean and mean deviation of RFC 6298 (Jacobson and Karels'
+    estimator for round-trip times), with its gains: alpha = 1/8, beta = 1/4.
+    It follows a drifting service and needs two numbers, not a window.
+    """
+
+    __slots__ = ("_deviation_s", "_mean_s")
+
+    def __init__(self) -> None:
+        self._mean_s: float | None = None
+        self._deviation_s = 0.0
+
+    def observe(self, ran_s: float) -> None:
+        """Take in one measured turn."""
+        if self._mean_s is None:
+            self._mean_s, self._deviation_s = ran_s, ran_s / 2
+            return
+        self._deviation_s += (abs(ran_s - self._mean_s) - self._deviation_s) / 4
+        self._mean_s += (ran_s - self._mean_s) / 8
+
+    @property
+    def mean_s(self) -> float | None:
+        """The expected seconds, or None before the first measurement."""
+        return self._mean_s
+
+    @property
+    def ample_s(self) -> float:
+        """Seconds in which most turns end: mean and one deviation; 0.0 before a measurement."""
+        return (self._mean_s or 0.0) + self._deviation_s

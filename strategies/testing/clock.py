@@ -1,0 +1,98 @@
+"""An event loop whose time is virtual: waiting costs nothing, and nothing depends on the machine.
+
+When no callback is ready the clock jumps to the next timer. When there is no
+timer either, nothing can ever happen again, and that is reported as `Deadlock`
+instead of hanging.
+
+With a seed, timers that are due at the same instant run in random order. All
+else keeps the order that asyncio documents, so every schedule is one that
+asyncio could really have produced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from math import ceil
+from random import Random
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+GRID_PER_S = 1e8
+"""Time moves on a grid, rounded up: a timer is never early, and equal times stay equal."""
+
+TIE_S = 1e-10
+"""Ties are broken by moving a timer by up to this much, far below the grid."""
+
+
+class Deadlock(Exception):
+    """Nothing is ready and no timer is set: what is awaited will never come."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """A loop for programs that touch neither sockets nor threads.
+
+    seed        shuffles ties between timers; None keeps them in order.
+    on_advance  called whenever the clock is about to move, when all that could run has run.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__()
+        self.on_advance: Callable[[], None] = lambda: None
+        self.reports: list[str] = []
+        self._now = 0.0
+        self._random = None if seed is None else Random(seed)
+        # What BaseEventLoop asks of its subclasses; see asyncio/base_events.py, `_run_once`.
+        self._selector = self
+        self._clock_resolution = 1e-9
+        self.set_exception_handler(lambda loop, context: self.reports.append(str(context)))
+
+    def time(self) -> float:
+        return self._now
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        when = ceil(when * GRID_PER_S) / GRID_PER_S
+        if self._random is not None:
+            when += self._random.random() * TIE_S
+        return super().call_at(when, callback, *args, context=context)
+
+    def select(self, timeout: float | None) -> list[object]:
+        """Take the selector's place: where it would wait, move the clock instead."""
+        if timeout is None:
+            raise Deadlock("nothing is ready and no timer is set")
+        if timeout > 0:
+            self.on_advance()
+            self._now = round((self._now + timeout) * GRID_PER_S) / GRID_PER_S
+        return []
+
+    def pending_timers(self) -> int:
+        """Timers that are set and not cancelled."""
+        scheduled = cast("list[asyncio.TimerHandle]", getattr(self, "_scheduled"))
+        return sum(not handle.cancelled() for handle in scheduled)
+
+    def _process_events(self, event_list: list[object]) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
+
+
+def run(main: Coroutine[Any, Any, T], seed: int | None = None) -> T:
+    """Run the coroutine to its end in virtual time, as `asyncio.run` does in real time."""
+    loop = VirtualLoop(seed)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        _cancel_all(loop)
+        loop.close()
+
+
+def _cancel_all(loop: VirtualLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))

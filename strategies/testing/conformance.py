@@ -1,0 +1,2 @@
+PROMISES=[]
+Promise=None

@@ -1,0 +1,335 @@
+"""The one hard thing, once: run a turn to its end, whatever its caller and its agent do.
+
+Three rules; everything below serves one of them.
+
+1. The conversation belongs to the *agent*, not to the caller. A turn runs in a
+   task of its own, and its conversation is free when that task has really
+   ended: not when the caller left, not when the deadline passed, not when the
+   task was told to stop. Between a withdrawal and that end the conversation is
+   *fenced*.
+2. A ticket is settled once, by whoever comes first, and at once. Waiters hang
+   on the ticket and never on the task, for a task that is cancelled before its
+   first step runs no line of its body, `finally` included.
+3. `seal()` decides between a reply and a withdrawal in one tick. Before it, a
+   withdrawn turn keeps nothing; after it, the turn will be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from contextvars import copy_context
+
+from .base import Answer, Load, Reply, Turn
+from .errors import AgentFailed, Draining, State, TurnCancelled, TurnError, TurnTimeout, WaitExpired
+from .service_time import ServiceTime
+
+GIVE_UP_SLOT_S = 1.0
+"""A withdrawn agent may take this long to stop before its slot is written off to others."""
+
+COMMIT_GRACE_S = 0.9
+"""A sealed turn may outlive its deadline by this long, while its reply is being kept."""
+
+
+class LocalTicket:
+    """A turn accepted in this process: the caller's `Ticket` and the agent's `Attempt` in one."""
+
+    __slots__ = (
+        "_turns",
+        "accepted_at",
+        "called",
+        "context",
+        "ended_at",
+        "error",
+        "kept_reply",
+        "sealed",
+        "settled",
+        "started_at",
+        "state",
+        "task",
+        "timer",
+        "turn",
+    )
+
+    def __init__(self, turn: Turn, turns: Turns, now: float) -> None:
+        self.turn = turn
+        self.state = State.WAITING
+        self.accepted_at = now
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self.kept_reply: Reply | None = None
+        self.error: TurnError | None = None
+        self.called = False
+        self.sealed = False
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.context = copy_context()
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self._turns = turns
+
+    def __repr__(self) -> str:
+        turn = self.turn
+        return f"<turn {turn.id} of {turn.conversation!r}: {self.state}, waited {self.waited_s:.3f} s>"
+
+    @property
+    def position(self) -> int | None:
+        return self._turns.position(self) if self.state is State.WAITING else 0
+
+    @property
+    def eta_s(self) -> float | None:
+        return self._turns.eta_s(self) if self.state is State.WAITING else 0.0
+
+    @property
+    def waited_s(self) -> float:
+        return self._first(self.started_at, self.ended_at) - self.accepted_at
+
+    @property
+    def ran_s(self) -> float:
+        return 0.0 if self.started_at is None else self._first(self.ended_at) - self.started_at
+
+    def _first(self, *instants: float | None) -> float:
+        known = (instant for instant in instants if instant is not None)
+        return next(known, self._turns.now())
+
+    def seal(self) -> None:
+        if self.state is not State.RUNNING:
+            raise asyncio.CancelledError
+        self.sealed = True
+
+    def cancel(self) -> bool:
+        outcome = "not_started" if self.state is State.WAITING else "rolled_back"
+        return self._turns.withdraw(self, TurnCancelled(outcome=outcome))
+
+    async def reply(self) -> Reply:
+        if not self.settled.done():
+            # A waiter that leaves must not cancel the future that others wait for.
+            await asyncio.shield(self.settled)
+        if self.error is not None:
+            raise self.error.again() from self.error.__cause__
+        assert self.kept_reply is not None
+        return self.kept_reply
+
+
+class Turns:
+    """The turns of one strategy, from acceptance to their end.
+
+    The strategy calls `accept`, then `start` when the turn may run. It is
+    called back, synchronously: `left(ticket)` when a waiting turn ends without
+    having started, and `freed(conversation)` when an agent has stopped (its
+    conversation is free) or its slot was written off.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        turn_timeout_s: float | None,
+        *,
+        left: Callable[[LocalTicket], None] = lambda ticket: None,
+        freed: Callable[[str], None] = lambda conversation: None,
+        position: Callable[[LocalTicket], int | None] = lambda ticket: None,
+        eta_s: Callable[[LocalTicket], float | None] = lambda ticket: None,
+    ) -> None:
+        self._answer = answer
+        self._turn_timeout_s = turn_timeout_s
+        self._left = left
+        self._freed = freed
+        self.position = position
+        self.eta_s = eta_s
+        self.service_time = ServiceTime()
+        self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
+        self._holders: dict[str, LocalTicket] = {}
+        self._written_off: set[LocalTicket] = set()
+        self._ended: Counter[State] = Counter()
+        self._accepted = 0
+        self._refused = 0
+        self._running = 0
+        self._draining = False
+
+    # What the strategy asks.
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def holder(self, conversation: str) -> LocalTicket | None:
+        """The turn whose agent holds the conversation, running or fenced."""
+        return self._holders.get(conversation)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def slots_taken(self) -> int:
+        """Agents at work, less those that ignore being told to stop."""
+        return len(self._holders) - len(self._written_off)
+
+    def load(self) -> Load:
+        oldest = next(iter(self._waiting), None)
+        return Load(
+            waiting=len(self._waiting),
+            running=self._running,
+            fenced=len(self._holders) - self._running,
+            accepted=self._accepted,
+            refused=self._refused,
+            ended=dict(self._ended),
+            oldest_wait_s=oldest.waited_s if oldest else 0.0,
+            service_s=self.service_time.mean_s,
+        )
+
+    # What the strategy says.
+
+    def refuse(self, error: TurnError) -> TurnError:
+        """Count a refusal; the caller raises what this returns."""
+        self._refused += 1
+        return error
+
+    def admit(self, turn: Turn) -> None:
+        """Refuse what no strategy may take: everything once draining, and what is too late."""
+        if self._draining:
+            raise self.refuse(Draining())
+        if turn.deadline_s is not None and turn.deadline_s <= 0:
+            raise self.refuse(WaitExpired())
+
+    def accept(self, turn: Turn, max_wait_s: float | None = None) -> LocalTicket:
+        """Give the turn a ticket; it waits, for `max_wait_s` or up to its deadline."""
+        ticket = LocalTicket(turn, self, self.now())
+        self._accepted += 1
+        self._waiting[ticket] = None
+        self._set_timer(ticket, self.expire, max_wait_s, turn.deadline_s)
+        return ticket
+
+    def start(self, ticket: LocalTicket) -> asyncio.Task[None]:
+        """Call the agent for a waiting turn whose conversation is free; gives the agent's task."""
+        turn = ticket.turn
+        assert ticket.state is State.WAITING and turn.conversation not in self._holders
+        del self._waiting[ticket]
+        ticket.state = State.RUNNING
+        ticket.started_at = self.now()
+        self._holders[turn.conversation] = ticket
+        self._running += 1
+        self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))
+        loop = asyncio.get_running_loop()
+        ticket.task = loop.create_task(self._run(ticket), context=ticket.context)
+        return ticket.task
+
+    def remaining_s(self, ticket: LocalTicket) -> float | None:
+        """Seconds to the turn's deadline, or None where it has none."""
+        deadline_s = ticket.turn.deadline_s
+        return None if deadline_s is None else deadline_s - (self.now() - ticket.accepted_at)
+
+    def expire(self, ticket: LocalTicket) -> None:
+        """End a waiting turn that would start too late."""
+        self.withdraw(ticket, WaitExpired(retry_after_s=self.service_time.mean_s))
+
+    def withdraw(self, ticket: LocalTicket, error: TurnError) -> bool:
+        """End the turn with the error, if it has not ended and its reply is not being kept."""
+        if ticket.state is State.WAITING:
+            self._settle(ticket, error=error)
+            self._left(ticket)
+            return True
+        if ticket.state is not State.RUNNING or ticket.sealed:
+            return False
+        if not ticket.called:
+            error.outcome = "not_started"
+        self._settle(ticket, error=error)
+        assert ticket.task is not None
+        ticket.task.cancel()
+        # The task may be cancelled before its first step: then nobody else frees the conversation.
+        ticket.task.add_done_callback(lambda task: self._stopped(ticket))
+        self._set_timer(ticket, self._write_off, GIVE_UP_SLOT_S)
+        return True
+
+    async def drain(self, timeout_s: float) -> None:
+        """As `Strategy.drain`."""
+        self._draining = True
+        for ticket in list(self._waiting):
+            self.withdraw(ticket, Draining())
+        running = [ticket for ticket in self._holders.values() if ticket.state is State.RUNNING]
+        if not running:
+            return
+        tasks = [ticket.task for ticket in running if ticket.task is not None]
+        await asyncio.wait(tasks, timeout=timeout_s)
+        for ticket in running:
+            self.withdraw(ticket, Draining(outcome="rolled_back"))
+        await asyncio.wait(tasks, timeout=COMMIT_GRACE_S)
+        for ticket in running:
+            if ticket.state is State.RUNNING:
+                self._lose(ticket, Draining(outcome="unknown"))
+
+    # A turn's end.
+
+    async def _run(self, ticket: LocalTicket) -> None:
+        ticket.called = True
+        try:
+            reply = await self._answer(ticket.turn, ticket)
+        except TurnError as error:
+            self._stopped(ticket, error=error)
+        except BaseException as cause:
+            # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
+            # task they would end the event loop, and a CancelledError is the
+            # agent's own unless the turn was withdrawn, and then it is settled.
+            error = AgentFailed()
+            error.__cause__ = cause
+            self._stopped(ticket, error=error)
+        else:
+            self._stopped(ticket, reply=reply)
+
+    def _stopped(
+        self, ticket: LocalTicket, reply: Reply | None = None, error: TurnError | None = None
+    ) -> None:
+        """The agent has really stopped. Called again by the done callback of a withdrawn turn."""
+        conversation = ticket.turn.conversation
+        if self._holders.get(conversation) is not ticket:
+            return
+        del self._holders[conversation]
+        self._written_off.discard(ticket)
+        if ticket.state is State.RUNNING:
+            self._settle(ticket, reply=reply, error=error)
+            self.service_time.observe(ticket.ran_s)
+        elif ticket.timer is not None:
+            ticket.timer.cancel()
+        self._freed(conversation)
+
+    def _settle(
+        self, ticket: LocalTicket, reply: Reply | None = None, error: TurnError | None = None
+    ) -> None:
+        if ticket.state is State.WAITING:
+            del self._waiting[ticket]
+        else:
+            self._running -= 1
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+        ticket.kept_reply, ticket.error = reply, error
+        ticket.state = State.ANSWERED if error is None else error.state
+        ticket.ended_at = self.now()
+        self._ended[ticket.state] += 1
+        ticket.settled.set_result(None)
+
+    # Timers.
+
+    def _set_timer(
+        self, ticket: LocalTicket, action: Callable[[LocalTicket], None], *delays_s: float | None
+    ) -> None:
+        """The ticket's one timer: the action after the shortest delay, in place of any before."""
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+        known = [delay_s for delay_s in delays_s if delay_s is not None]
+        loop = asyncio.get_running_loop()
+        ticket.timer = loop.call_later(min(known), action, ticket) if known else None
+
+    def _time_out(self, ticket: LocalTicket) -> None:
+        if self.withdraw(ticket, TurnTimeout()):
+            self.service_time.observe(ticket.ran_s)
+        else:
+            lost = TurnTimeout(outcome="unknown")
+            self._set_timer(ticket, lambda ticket: self._lose(ticket, lost), COMMIT_GRACE_S)
+
+    def _lose(self, ticket: LocalTicket, error: TurnError) -> None:
+        """The store has not said whether it kept the reply, and the caller has waited enough."""
+        self._settle(ticket, error=error)
+        self._set_timer(ticket, self._write_off, GIVE_UP_SLOT_S)
+
+    def _write_off(self, ticket: LocalTicket) -> None:
+        self._written_off.add(ticket)
+        self._freed(ticket.turn.conversation)
