@@ -1,0 +1,60 @@
+"""What answers: the one shape into which every kind of target is brought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypedDict
+
+
+class Message(TypedDict):
+    """One entry of a conversation's history."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the loader made of a target, for the people who start the server.
+
+    target                how the target was named.
+    kind                  what it was taken for, in words, such as "async function".
+    wants_history         False: `answer` need not be given the history.
+    single_conversation   True: one object with one history of its own; it can
+                          serve one conversation, `default`, and no other.
+    """
+
+    target: str
+    kind: str
+    wants_history: bool
+    single_conversation: bool
+
+
+class Agent(Protocol):
+    """Answers messages. Implementations need not inherit."""
+
+    @property
+    def about(self) -> About: ...
+
+    async def answer(
+        self, conversation: str, message: str, history: Sequence[Message]
+    ) -> str:
+        """The reply to the message.
+
+        Never called twice at once for one conversation. `history` holds the
+        messages of the conversation before this one, oldest first, and is the
+        callee's to keep. Whatever the target raises or returns, this returns
+        text that can be encoded as UTF-8 or raises `AgentFailed`; only the
+        cancellation of the task in which it runs passes through. A target in
+        a thread goes on when its task is cancelled: then this returns (by
+        raising CancelledError) only when the thread has really stopped.
+        """
+        ...
+
+    def forget(self, conversation: str) -> None:
+        """Drop what is kept for the conversation: its turn was not kept, so memory and history differ.
+
+        The next `answer` starts from the history that it is given.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""HTTP: parse, hand over, map back."""

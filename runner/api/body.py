@@ -1,0 +1,52 @@
+"""Reading a request's body: bounded in size, in time and in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from runner.api.problems import BODY_TIMEOUT, TOO_LARGE, RequestError
+
+
+class Receive(Protocol):
+    """As in ASGI."""
+
+    async def __call__(self) -> Any: ...
+
+
+class ClientLeft(Exception):
+    """The client closed the connection."""
+
+
+async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole body.
+
+    A body that is too large is read to its end, though not kept: an answer
+    sent while it still arrives would be lost with the connection (and, over
+    HTTP/2, would break its sibling turns too).
+
+    Raises RequestError for 408 and 413, ClientLeft.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        # Not wait_for: on Python 3.11 it loses a cancellation that comes with the result.
+        async with asyncio.timeout(timeout_s):
+            more = True
+            while more:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    raise ClientLeft
+                chunk = event.get("body", b"")
+                more = event.get("more_body", False)
+                size += len(chunk)
+                if size <= max_bytes:
+                    chunks.append(chunk)
+                else:
+                    chunks.clear()
+    except TimeoutError as error:
+        detail = f"Send the whole body within {timeout_s:g} s."
+        raise RequestError(BODY_TIMEOUT, detail, headers=(("connection", "close"),)) from error
+    if size > max_bytes:
+        raise RequestError(TOO_LARGE, f"The body has {size} bytes; {max_bytes} are allowed.")
+    return b"".join(chunks)

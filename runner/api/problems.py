@@ -1,0 +1,146 @@
+"""From an error to what the client is told: the one table, and RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from runner.store.base import StoreUnavailable
+from strategies import (
+    AgentFailed,
+    ConversationBusy,
+    ConversationQueueFull,
+    Draining,
+    Outcome,
+    ServerFull,
+    TurnCancelled,
+    TurnError,
+    TurnTimeout,
+    WaitExpired,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A stable name for one cause, with its status and title."""
+
+    status: int
+    name: str
+    title: str
+
+
+MALFORMED_JSON = Cause(400, "malformed-json", "The body is not valid JSON in UTF-8")
+MALFORMED_REQUEST = Cause(400, "malformed-request", "The request is not valid HTTP for this server")
+UNAUTHORIZED = Cause(401, "unauthorized", "A valid token is needed")
+NOT_FOUND = Cause(404, "not-found", "There is nothing here")
+METHOD_NOT_ALLOWED = Cause(405, "method-not-allowed", "This method is not for this path")
+BODY_TIMEOUT = Cause(408, "body-timeout", "The body did not arrive in time")
+TOO_LARGE = Cause(413, "too-large", "The body or the message is too large")
+NOT_JSON = Cause(415, "not-json", "The body must be JSON")
+WRONG_FIELD = Cause(422, "wrong-field", "A field is missing or wrong")
+INTERNAL = Cause(500, "internal", "The server failed")
+SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
+
+TURN_CAUSES: dict[type[TurnError], Cause] = {
+    ConversationBusy: Cause(409, "conversation-busy", "A turn of this conversation is running"),
+    TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
+    ConversationQueueFull: Cause(
+        429, "conversation-queue-full", "Too many turns of this conversation wait"
+    ),
+    AgentFailed: Cause(502, "agent-failed", "The agent failed"),
+    ServerFull: SERVER_FULL,
+    WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),
+    Draining: Cause(503, "draining", "The server is shutting down"),
+    StoreUnavailable: Cause(503, "store-unavailable", "The history cannot be kept"),
+    TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
+}
+
+RETRY_STATUSES = frozenset({409, 429, 503})
+
+
+class RequestError(Exception):
+    """The request was not understood, so no turn came of it.
+
+    headers  more response headers, as name and value.
+    members  more members of the problem document, such as a JSON `pointer`.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        detail: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        **members: object,
+    ) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.detail = detail
+        self.headers = headers
+        self.members = members
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response, for any framework to send. Header names are in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def json_answer(status: int, content: dict[str, Any]) -> Answer:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return Answer(status, (("content-type", "application/json"),), body)
+
+
+def problem(
+    cause: Cause,
+    detail: str,
+    *,
+    outcome: Outcome = "not_started",
+    retry_after_s: float | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+    **members: object,
+) -> Answer:
+    """The problem document for a cause, with its outcome in the body and in `Turn-Outcome`."""
+    content: dict[str, object] = {
+        "type": f"urn:turnline:problem:{cause.name}",
+        "title": cause.title,
+        "status": cause.status,
+        "detail": detail,
+        "outcome": outcome,
+    }
+    content.update({name: value for name, value in members.items() if value is not None})
+    head = [("content-type", MEDIA_TYPE), ("turn-outcome", outcome), *headers]
+    if cause.status in RETRY_STATUSES:
+        # Before the first measurement there is no figure, and 1 s is the least a client can be told.
+        content["retry_after_s"] = round(max(retry_after_s or 0.0, 1.0), 3)
+        head.append(("retry-after", str(ceil(retry_after_s or 1) or 1)))
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return Answer(cause.status, tuple(head), body)
+
+
+def request_problem(error: RequestError) -> Answer:
+    return problem(error.cause, error.detail, headers=error.headers, **error.members)
+
+
+def turn_problem(error: TurnError, *, expose_agent_errors: bool = False, **members: object) -> Answer:
+    """The problem document for a turn that ended without a reply.
+
+    The agent's own words are for the log; `expose_agent_errors` adds them.
+    """
+    cause = next(TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
+    if expose_agent_errors and isinstance(error, AgentFailed) and error.__cause__ is not None:
+        members["agent_error"] = _encodable(repr(error.__cause__))
+    return problem(
+        cause, str(error), outcome=error.outcome, retry_after_s=error.retry_after_s, **members
+    )
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

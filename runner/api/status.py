@@ -1,0 +1,84 @@
+"""`GET /history` and `GET /health`: what was said, and how the server is."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, request
+
+from runner.api.edge import check_conversation
+from runner.api.parsing import parse_conversation
+from runner.api.problems import (
+    TURN_CAUSES,
+    WRONG_FIELD,
+    Answer,
+    RequestError,
+    json_answer,
+    problem,
+    turn_problem,
+)
+from runner.service import Service
+from strategies import Draining
+from runner.store.base import StoreUnavailable
+
+
+def to_response(answer: Answer) -> Response:
+    return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+
+def make_blueprint(service: Service) -> Blueprint:
+    """The routes, bound to the service."""
+    routes = Blueprint("status", __name__)
+
+    @routes.get("/history")
+    async def history() -> Response:  # pyright: ignore[reportUnusedFunction]
+        limits = service.settings.server
+        asked = request.args.get("conversation_id")
+        conversation = parse_conversation(asked, limits, "?conversation_id")
+        check_conversation(service, conversation)
+        count = _parse_count(request.args.get("count", "1"))
+        try:
+            messages = await service.desk.store.history(conversation, count)
+        except StoreUnavailable as error:
+            error.outcome = "not_started"
+            return to_response(turn_problem(error))
+        return to_response(json_answer(200, {"status": "success", "messages": messages}))
+
+    @routes.get("/health")
+    async def health() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return to_response(json_answer(200, _health(service)))
+
+    @routes.get("/health/live")
+    async def live() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return to_response(json_answer(200, {"status": "alive"}))
+
+    @routes.get("/health/ready")
+    async def ready() -> Response:  # pyright: ignore[reportUnusedFunction]
+        if service.ready:
+            return to_response(json_answer(200, {"status": "ready"}))
+        detail = "Draining." if service.draining else "Starting."
+        return to_response(problem(TURN_CAUSES[Draining], detail))
+
+    return routes
+
+
+def _parse_count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        detail = "count is how many messages to give, from the end; 0 means all."
+        raise RequestError(WRONG_FIELD, detail, pointer="?count")
+    return int(text)
+
+
+def _health(service: Service) -> dict[str, object]:
+    load = service.load()
+    return {
+        "status": "draining" if service.draining else "healthy",
+        "agent_id": service.settings.agent.id,
+        "processing": load.running + load.fenced > 0,
+        "queue_depth": load.waiting,
+        "running": load.running,
+        "strategy": service.settings.strategy.name,
+        "oldest_wait_s": round(load.oldest_wait_s, 3),
+        "fenced": load.fenced,
+        "service_s": None if load.service_s is None else round(load.service_s, 6),
+        "loop_lag_s": round(service.lag.worst_s, 6),
+        "turns": {"accepted": load.accepted, **load.ended, "refused_at_once": load.refused},
+    }

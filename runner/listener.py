@@ -1,0 +1,75 @@
+"""A listening socket with a cap on open connections, which neither asyncio nor Hypercorn has.
+
+Without one, running out of file descriptors makes the server deaf, `/health`
+included. With it, a client too many is told so and closed at once.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import Any, Self
+
+from runner.api.problems import SERVER_FULL, problem
+
+
+class Listener(socket.socket):
+    """Accepts at most `most` connections at a time; further ones are answered with 503."""
+
+    most = 0
+    open = 0
+
+    @classmethod
+    def at(cls, host: str, port: int, *, most: int) -> Self:
+        """Bind; `OSError` where the address cannot be had. Port 0 takes any free one."""
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = cls(family, kind, protocol)
+        listener.most = most
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listener.setblocking(False)
+            listener.bind(address)
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        while True:
+            accepted, address = super().accept()
+            if self.open < self.most:
+                self.open += 1
+                return _Connection(self, accepted), address
+            _turn_away(accepted)
+
+
+class _Connection(socket.socket):
+    """An accepted connection that says when it is closed."""
+
+    def __init__(self, listener: Listener, accepted: socket.socket) -> None:
+        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
+        self._listener: Listener | None = listener
+
+    def close(self) -> None:
+        if self._listener is not None:
+            self._listener.open -= 1
+            self._listener = None
+        super().close()
+
+
+def _turn_away(connection: socket.socket) -> None:
+    """Answer before anything was read; the answer is small enough for any socket buffer."""
+    answer = problem(SERVER_FULL, "Too many connections are open. Try again in a moment.")
+    head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+    text = (
+        f"HTTP/1.1 {answer.status} Service Unavailable\r\n{head}"
+        f"content-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
+    )
+    with connection, suppress(OSError):
+        connection.setblocking(False)
+        connection.send(text.encode() + answer.body)
+        connection.shutdown(socket.SHUT_WR)

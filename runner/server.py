@@ -1,0 +1,221 @@
+"""Hypercorn in this process: listen, serve, drain, end. The only place that knows it.
+
+Why not `hypercorn module:app`: even one worker is a forked child there, which
+outlives a kill of its parent, and a drain cannot be had. Here the process that
+is signalled is the one that serves.
+
+The end, in order: the first SIGTERM or SIGINT makes `ready` false and refuses
+new and waiting turns; running ones have `drain_s`; then Hypercorn closes its
+connections; then the process ends with status 0. A second signal skips what is
+left of the drain. Signals are taken by `signal.signal` and not by the loop, and
+a timer thread enforces the deadline, because an agent may block the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, cast
+
+import structlog
+from hypercorn.asyncio import serve
+from hypercorn.config import Config, Sockets
+
+from runner.listener import Listener
+from runner.service import Service
+from runner.settings import ServerSettings
+from runner.store.base import StoreInUse, StoreUnavailable
+
+FORCE_AFTER_S = 0.9
+"""Past the drain's deadline: an agent that blocks the loop or ignores its end is left behind."""
+
+CLOSE_S = 0.2
+"""For answers that are on their way, and for Hypercorn to close its connections."""
+
+IDLE_CHECK_S = 0.2
+
+SPARE_DESCRIPTORS = 64
+"""Kept free of clients: the store, the log, the agent's own connections."""
+
+log = structlog.get_logger(__name__)
+
+
+def run(app: Any, service: Service, announce: Callable[[str], None]) -> int:
+    """Serve until told to stop; the exit status. `announce` is called with the URL once it answers."""
+    loop = asyncio.new_event_loop()
+    stop = _Stop(loop, service.settings.server.drain_s)
+    stop.install()
+    status = loop.run_until_complete(_serve(app, service, stop, announce))
+    stop.ended()
+    _leave(loop, status)
+    return status
+
+
+async def _serve(app: Any, service: Service, stop: _Stop, announce: Callable[[str], None]) -> int:
+    settings = service.settings.server
+    try:
+        listener = _listen(settings)
+    except OSError as error:
+        log.error("cannot listen", host=settings.host, port=settings.port, reason=str(error))
+        return 1
+    try:
+        await service.open()
+    except (StoreInUse, StoreUnavailable) as error:
+        listener.close()
+        log.error("cannot open the store", url=service.settings.store.url, reason=str(error))
+        return 1
+    drained = asyncio.Event()
+    serving = asyncio.create_task(
+        serve(app, _config(settings, listener), shutdown_trigger=lambda: _end(service, stop, drained))
+    )
+    idle = asyncio.create_task(_watch_idle(service, stop))
+    announce(_url(settings.host, listener.getsockname()[1]))
+    closing = asyncio.create_task(drained.wait())
+    await asyncio.wait((serving, closing), return_when=asyncio.FIRST_COMPLETED)
+    # Hypercorn's own end may take for ever on Python 3.12 and later (#308), hence the bound.
+    await asyncio.wait((serving,), timeout=2 * CLOSE_S)
+    idle.cancel()
+    closing.cancel()
+    await service.close()
+    if serving.done() and not serving.cancelled() and serving.exception() is not None:
+        log.error("server failed", exc_info=serving.exception())
+        return 1
+    return 0
+
+
+async def _end(service: Service, stop: _Stop, drained: asyncio.Event) -> None:
+    """Hypercorn's shutdown trigger: it closes when this returns, so the drain is in here."""
+    await stop.wanted.wait()
+    log.info("draining", drain_s=service.settings.server.drain_s, reason=stop.reason)
+    drain = asyncio.create_task(service.drain(service.settings.server.drain_s))
+    hurry = asyncio.create_task(stop.hurry.wait())
+    await asyncio.wait((drain, hurry), return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    if not drain.done():
+        await service.drain(0.0)
+    await _until_answered(service)
+    drained.set()
+
+
+async def _until_answered(service: Service) -> None:
+    ends_at = asyncio.get_running_loop().time() + CLOSE_S
+    while service.requests_in_flight and asyncio.get_running_loop().time() < ends_at:
+        await asyncio.sleep(0.005)
+
+
+async def _watch_idle(service: Service, stop: _Stop) -> None:
+    limit_s = service.settings.server.idle_shutdown_s
+    while limit_s is not None:
+        await asyncio.sleep(IDLE_CHECK_S)
+        if service.idle_s >= limit_s:
+            stop.ask(f"no turn for {limit_s:g} s")
+            return
+
+
+class _Stop:
+    """Who asked the server to end, and what happens if it does not."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, drain_s: float) -> None:
+        self.wanted = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self.reason = ""
+        self._loop = loop
+        self._drain_s = drain_s
+        self._timers: list[threading.Timer] = []
+
+    def install(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def ask(self, reason: str) -> None:
+        """End the server; asked a second time, without waiting for what runs."""
+        if not self.reason:
+            self.reason = reason
+            self._loop.call_soon_threadsafe(self.wanted.set)
+            self._force_after(self._drain_s + FORCE_AFTER_S)
+        else:
+            self._loop.call_soon_threadsafe(self.hurry.set)
+            self._force_after(FORCE_AFTER_S)
+
+    def ended(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.ask(signal.Signals(number).name)
+
+    def _force_after(self, delay_s: float) -> None:
+        timer = threading.Timer(delay_s, _force_exit)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
+
+
+def _force_exit() -> None:
+    os.write(2, b"the agent did not stop in time and is left behind\n")
+    os._exit(0)
+
+
+def _leave(loop: asyncio.AbstractEventLoop, status: int) -> None:
+    """End the loop; where a task of the agent's will not end, end the process instead."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSE_S))
+    if all(task.done() for task in tasks):
+        loop.close()
+        return
+    log.warning("left behind", tasks=sum(not task.done() for task in tasks))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _listen(settings: ServerSettings) -> Listener:
+    _raise_descriptor_limit()
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Listener.at(
+        settings.host, settings.port, most=min(settings.max_connections, soft - SPARE_DESCRIPTORS)
+    )
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _ConfigWithListener(Config):
+    """Hypercorn's settings, with a socket of ours instead of those that it would make."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def create_sockets(self) -> Sockets:
+        return Sockets([], [self._listener], [])
+
+
+def _config(settings: ServerSettings, listener: Listener) -> Config:
+    config = _ConfigWithListener(listener)
+    config.alpn_protocols = ["http/1.1"]
+    config.accesslog = None
+    config.loglevel = "WARNING"
+    config.backlog = 2048
+    config.graceful_timeout = cast(Any, CLOSE_S)
+    # Until a request's headers are complete a connection counts as idle, so this ends slow ones too.
+    config.keep_alive_timeout = cast(Any, settings.header_timeout_s)
+    config.keep_alive_max_requests = sys.maxsize
+    config.include_server_header = False
+    return config
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
