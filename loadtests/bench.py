@@ -36,7 +36,9 @@ UNBOUNDED = Limits(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works")
     quick = parser.parse_args().quick
     rounds = 3 if quick else 11
@@ -73,9 +75,19 @@ def measure_throughput(rounds: int, requests: int) -> None:
     def ratios(one: str, other: str) -> list[float]:
         return [a / b for a, b in zip(rates[one], rates[other], strict=True)]
 
-    show("turns/s: runner (memory) / bare Quart", "at least 0.7, aim 0.9", ratios("runner, memory", "Quart, bare"))
-    show("turns/s: runner (SQLite) / runner (memory)", "", ratios("runner, SQLite", "runner, memory"))
-    show("turns/s: runner (memory) / FastAPI, uvicorn, lock", "", ratios("runner, memory", "FastAPI, lock"))
+    show(
+        "turns/s: runner (memory) / bare Quart",
+        "at least 0.7, aim 0.9",
+        ratios("runner, memory", "Quart, bare"),
+    )
+    show(
+        "turns/s: runner (SQLite) / runner (memory)", "", ratios("runner, SQLite", "runner, memory")
+    )
+    show(
+        "turns/s: runner (memory) / FastAPI, uvicorn, lock",
+        "",
+        ratios("runner, memory", "FastAPI, lock"),
+    )
     show("turns/s: bare Quart / FastAPI, uvicorn, lock", "", ratios("Quart, bare", "FastAPI, lock"))
 
 
@@ -152,7 +164,8 @@ async def _gap_of_strategy(turns: int) -> float:
 
 
 async def _gap_of_worker(
-    turns: int, run: Callable[[Callable[[], Coroutine[None, None, None]]], Coroutine[None, None, None]]
+    turns: int,
+    run: Callable[[Callable[[], Coroutine[None, None, None]]], Coroutine[None, None, None]],
 ) -> float:
     """The classic: one `asyncio.Queue`, one worker, a future for each request."""
     gaps = _Gaps()
@@ -249,7 +262,9 @@ async def _costs(waiting: int) -> dict[str, float]:
 
 def measure_memory() -> None:
     bytes_each = asyncio.run(_bytes_each(10_000))
-    print(f"{'bytes for each waiting turn, inside the strategy':58} {bytes_each:8.0f}   at most 2,000")
+    print(
+        f"{'bytes for each waiting turn, inside the strategy':58} {bytes_each:8.0f}   at most 2,000"
+    )
 
 
 async def _bytes_each(waiting: int) -> float:

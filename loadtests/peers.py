@@ -58,6 +58,8 @@ def make_fastapi() -> FastAPI:
 def main() -> None:
     kind = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    # asyncio sets this only on sockets that name their protocol, which this one does not.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     if kind == "quart":
         config = Config()

@@ -19,9 +19,7 @@ class Desk:
         try:
             text = await self._ask(turn)
             attempt.seal()
-            number = await self.store.commit(
-                Record(turn.id, turn.conversation, turn.message, text)
-            )
+            number = await self.store.commit(Record(turn.id, turn.conversation, turn.message, text))
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             self.agent.forget(turn.conversation)

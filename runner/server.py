@@ -14,6 +14,7 @@ a timer thread enforces the deadline, because an agent may block the loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -24,7 +25,7 @@ from types import FrameType
 from typing import Any, cast
 
 import structlog
-from hypercorn.asyncio import serve
+from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config, Sockets
 
 from runner.listener import Listener
@@ -47,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 def run(app: Any, service: Service, announce: Callable[[str], None]) -> int:
-    """Serve until told to stop; the exit status. `announce` is called with the URL once it answers."""
+    """Serve until told to stop; the exit status. `announce` is given the URL once it listens."""
     loop = asyncio.new_event_loop()
     stop = _Stop(loop, service.settings.server.drain_s)
     stop.install()
@@ -72,7 +73,9 @@ async def _serve(app: Any, service: Service, stop: _Stop, announce: Callable[[st
         return 1
     drained = asyncio.Event()
     serving = asyncio.create_task(
-        serve(app, _config(settings, listener), shutdown_trigger=lambda: _end(service, stop, drained))
+        serve(
+            app, _config(settings, listener), shutdown_trigger=lambda: _end(service, stop, drained)
+        )
     )
     idle = asyncio.create_task(_watch_idle(service, stop))
     announce(_url(settings.host, listener.getsockname()[1]))
@@ -207,10 +210,11 @@ def _config(settings: ServerSettings, listener: Listener) -> Config:
     config = _ConfigWithListener(listener)
     config.alpn_protocols = ["http/1.1"]
     config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")  # Its own handler would print twice.
     config.loglevel = "WARNING"
     config.backlog = 2048
     config.graceful_timeout = cast(Any, CLOSE_S)
-    # Until a request's headers are complete a connection counts as idle, so this ends slow ones too.
+    # A connection counts as idle until a request's headers are complete: this ends slow ones too.
     config.keep_alive_timeout = cast(Any, settings.header_timeout_s)
     config.keep_alive_max_requests = sys.maxsize
     config.include_server_header = False

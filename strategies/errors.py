@@ -60,54 +60,54 @@ class TurnError(Exception):
 class ConversationBusy(TurnError):
     """A turn of this conversation is running. Send the message again when it has ended."""
 
-    outcome = "not_started"
+    outcome: Outcome = "not_started"
     state = State.REFUSED
 
 
 class ConversationQueueFull(TurnError):
     """As many turns of this conversation wait as may. Let some of them end, then send it again."""
 
-    outcome = "not_started"
+    outcome: Outcome = "not_started"
     state = State.REFUSED
 
 
 class ServerFull(TurnError):
     """As many turns wait here as may. Send the message again later, or to another instance."""
 
-    outcome = "not_started"
+    outcome: Outcome = "not_started"
     state = State.REFUSED
 
 
 class WaitExpired(TurnError):
     """The turn could not start in time, so it never did. Send it again, or allow it more time."""
 
-    outcome = "not_started"
+    outcome: Outcome = "not_started"
     state = State.EXPIRED
 
 
 class Draining(TurnError):
     """The server is shutting down. Send the message again in a moment, or to another instance."""
 
-    outcome = "not_started"
+    outcome: Outcome = "not_started"
     state = State.REFUSED
 
 
 class TurnCancelled(TurnError):
     """The turn was cancelled, as asked."""
 
-    outcome = "not_started"
+    outcome: Outcome = "not_started"
     state = State.CANCELLED
 
 
 class TurnTimeout(TurnError):
     """The agent did not reply in time. Nothing was kept; allow it more time or ask for less."""
 
-    outcome = "rolled_back"
+    outcome: Outcome = "rolled_back"
     state = State.EXPIRED
 
 
 class AgentFailed(TurnError):
     """The agent failed instead of replying. Nothing was kept; the log has its own words."""
 
-    outcome = "rolled_back"
+    outcome: Outcome = "rolled_back"
     state = State.FAILED

@@ -40,7 +40,7 @@ class Queue:
             position=self._position,
             eta_s=lambda ticket: self._eta_s(ticket.turn.conversation, self._position(ticket)),
         )
-        # OrderedDict, not dict: taking the first of a dict walks over the places of those that left.
+        # OrderedDict: taking the first of a dict walks over the places of those that left.
         self._lines: dict[str, OrderedDict[LocalTicket, None]] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
 

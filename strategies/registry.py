@@ -49,7 +49,7 @@ def find(name: str) -> Factory:
 
 
 def names() -> dict[str, str]:
-    """Each known name with one line about it; entry points are described by where they come from."""
+    """Each known name with one line about it; for an entry point, where it comes from."""
     described = {name: _first_line(strategy) for name, strategy in BUILT_IN.items()}
     for entry in entry_points(group=GROUP):
         described.setdefault(entry.name, f"from {entry.value}")

@@ -22,7 +22,16 @@ from collections.abc import Callable
 from contextvars import copy_context
 
 from .base import Answer, Load, Reply, Turn
-from .errors import AgentFailed, Draining, State, TurnCancelled, TurnError, TurnTimeout, WaitExpired
+from .errors import (
+    AgentFailed,
+    Draining,
+    Outcome,
+    State,
+    TurnCancelled,
+    TurnError,
+    TurnTimeout,
+    WaitExpired,
+)
 from .service_time import ServiceTime
 
 GIVE_UP_SLOT_S = 1.0
@@ -70,7 +79,9 @@ class LocalTicket:
 
     def __repr__(self) -> str:
         turn = self.turn
-        return f"<turn {turn.id} of {turn.conversation!r}: {self.state}, waited {self.waited_s:.3f} s>"
+        return (
+            f"<turn {turn.id} of {turn.conversation!r}: {self.state}, waited {self.waited_s:.3f} s>"
+        )
 
     @property
     def position(self) -> int | None:
@@ -98,7 +109,7 @@ class LocalTicket:
         self.sealed = True
 
     def cancel(self) -> bool:
-        outcome = "not_started" if self.state is State.WAITING else "rolled_back"
+        outcome: Outcome = "not_started" if self.state is State.WAITING else "rolled_back"
         return self._turns.withdraw(self, TurnCancelled(outcome=outcome))
 
     async def reply(self) -> Reply:
@@ -202,7 +213,8 @@ class Turns:
     def start(self, ticket: LocalTicket) -> asyncio.Task[None]:
         """Call the agent for a waiting turn whose conversation is free; gives the agent's task."""
         turn = ticket.turn
-        assert ticket.state is State.WAITING and turn.conversation not in self._holders
+        assert ticket.state is State.WAITING
+        assert turn.conversation not in self._holders
         del self._waiting[ticket]
         ticket.state = State.RUNNING
         ticket.started_at = self.now()
@@ -263,8 +275,8 @@ class Turns:
         ticket.called = True
         try:
             reply = await self._answer(ticket.turn, ticket)
-        except TurnError as error:
-            self._stopped(ticket, error=error)
+        except TurnError as known:
+            self._stopped(ticket, error=known)
         except BaseException as cause:
             # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
             # task they would end the event loop, and a CancelledError is the

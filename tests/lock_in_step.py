@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def locked(name: str) -> dict[str, list[str]]:
-    """The versions of each package in a lock file; more than one where they depend on the Python."""
+    """The versions of each package in a lock file; several where they depend on the Python."""
     versions: dict[str, list[str]] = {}
     for line in (ROOT / name).read_text().splitlines():
         if match := re.match(r"([a-z0-9._-]+)==([^\s;\\]+)", line):

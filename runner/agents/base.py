@@ -37,9 +37,7 @@ class Agent(Protocol):
     @property
     def about(self) -> About: ...
 
-    async def answer(
-        self, conversation: str, message: str, history: Sequence[Message]
-    ) -> str:
+    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
         """The reply to the message.
 
         Never called twice at once for one conversation. `history` holds the
@@ -53,7 +51,7 @@ class Agent(Protocol):
         ...
 
     def forget(self, conversation: str) -> None:
-        """Drop what is kept for the conversation: its turn was not kept, so memory and history differ.
+        """Drop what is remembered of the conversation: a turn of it was not kept.
 
         The next `answer` starts from the history that it is given.
         """

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
 
+from runner.api.asgi import Receive
 from runner.api.problems import BODY_TIMEOUT, TOO_LARGE, RequestError
-
-
-class Receive(Protocol):
-    """As in ASGI."""
-
-    async def __call__(self) -> Any: ...
 
 
 class ClientLeft(Exception):

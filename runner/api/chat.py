@@ -20,7 +20,7 @@ from strategies import Reply, State, Ticket, Turn, TurnError
 
 
 async def answer_turn(service: Service, turn: Turn, receive: Receive) -> Answer:
-    """Submit the turn and wait for its end. Raises ClientLeft when nobody is there to be answered."""
+    """Submit the turn and wait for its end. Raises ClientLeft when nobody is left to be told."""
     try:
         ticket = service.submit(turn)
     except TurnError as error:
@@ -86,10 +86,10 @@ def _success(service: Service, ticket: Ticket, reply: Reply) -> Answer:
 
 
 def _problem(service: Service, turn: Turn, error: TurnError) -> Answer:
-    return turn_problem(
-        error,
-        expose_agent_errors=service.settings.agent.expose_agent_errors,
-        turn_id=turn.id,
-        conversation_id=turn.conversation,
-        queue_depth=service.load().waiting,
-    )
+    members = {
+        "turn_id": turn.id,
+        "conversation_id": turn.conversation,
+        "queue_depth": service.load().waiting,
+    }
+    exposed = service.settings.agent.expose_agent_errors
+    return turn_problem(error, members, expose_agent_errors=exposed)

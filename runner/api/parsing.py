@@ -69,7 +69,10 @@ def _parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RequestError(WRONG_FIELD, 'Send a JSON object: {"message": "..."}.', pointer="")
     # Counting the brackets is enough for all but the oddest bodies, and costs nothing.
-    if body.count(b"{") + body.count(b"[") > max_depth and _depth(cast(object, content)) > max_depth:
+    if (
+        body.count(b"{") + body.count(b"[") > max_depth
+        and _depth(cast(object, content)) > max_depth
+    ):
         raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.")
     return cast("dict[str, Any]", content)
 
@@ -86,7 +89,7 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _depth(content: object) -> int:
-    """The levels of a parsed value; walked level by level, for recursion is what is to be avoided."""
+    """The levels of a parsed value, walked level by level: recursion is what is to be avoided."""
     depth, level = 0, [content]
     while level:
         below: list[object] = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 from runner.store.base import StoreUnavailable
@@ -20,6 +22,9 @@ from strategies import (
     TurnTimeout,
     WaitExpired,
 )
+
+Headers = tuple[tuple[str, str], ...]
+"""Response headers: names in lower case, and values."""
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -65,8 +70,8 @@ RETRY_STATUSES = frozenset({409, 429, 503})
 class RequestError(Exception):
     """The request was not understood, so no turn came of it.
 
-    headers  more response headers, as name and value.
-    members  more members of the problem document, such as a JSON `pointer`.
+    headers  more response headers.
+    pointer  the JSON pointer of the field that is wrong, or `?name` for a query parameter.
     """
 
     def __init__(
@@ -74,22 +79,22 @@ class RequestError(Exception):
         cause: Cause,
         detail: str,
         *,
-        headers: tuple[tuple[str, str], ...] = (),
-        **members: object,
+        headers: Headers = (),
+        pointer: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.cause = cause
         self.detail = detail
         self.headers = headers
-        self.members = members
+        self.pointer = pointer
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole response, for any framework to send. Header names are in lower case."""
+    """A whole response, for any framework to send."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: bytes
 
 
@@ -104,8 +109,8 @@ def problem(
     *,
     outcome: Outcome = "not_started",
     retry_after_s: float | None = None,
-    headers: tuple[tuple[str, str], ...] = (),
-    **members: object,
+    headers: Headers = (),
+    members: Mapping[str, object] = MappingProxyType({}),
 ) -> Answer:
     """The problem document for a cause, with its outcome in the body and in `Turn-Outcome`."""
     content: dict[str, object] = {
@@ -118,7 +123,7 @@ def problem(
     content.update({name: value for name, value in members.items() if value is not None})
     head = [("content-type", MEDIA_TYPE), ("turn-outcome", outcome), *headers]
     if cause.status in RETRY_STATUSES:
-        # Before the first measurement there is no figure, and 1 s is the least a client can be told.
+        # Before the first measurement there is no figure; 1 s is the least a client can be told.
         content["retry_after_s"] = round(max(retry_after_s or 0.0, 1.0), 3)
         head.append(("retry-after", str(ceil(retry_after_s or 1) or 1)))
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
@@ -126,19 +131,29 @@ def problem(
 
 
 def request_problem(error: RequestError) -> Answer:
-    return problem(error.cause, error.detail, headers=error.headers, **error.members)
+    members = {"pointer": error.pointer}
+    return problem(error.cause, error.detail, headers=error.headers, members=members)
 
 
-def turn_problem(error: TurnError, *, expose_agent_errors: bool = False, **members: object) -> Answer:
+def turn_problem(
+    error: TurnError,
+    members: Mapping[str, object] = MappingProxyType({}),
+    *,
+    expose_agent_errors: bool = False,
+) -> Answer:
     """The problem document for a turn that ended without a reply.
 
     The agent's own words are for the log; `expose_agent_errors` adds them.
     """
     cause = next(TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
     if expose_agent_errors and isinstance(error, AgentFailed) and error.__cause__ is not None:
-        members["agent_error"] = _encodable(repr(error.__cause__))
+        members = {**members, "agent_error": _encodable(repr(error.__cause__))}
     return problem(
-        cause, str(error), outcome=error.outcome, retry_after_s=error.retry_after_s, **members
+        cause,
+        str(error),
+        outcome=error.outcome,
+        retry_after_s=error.retry_after_s,
+        members=members,
     )
 
 

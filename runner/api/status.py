@@ -16,8 +16,8 @@ from runner.api.problems import (
     turn_problem,
 )
 from runner.service import Service
-from strategies import Draining
 from runner.store.base import StoreUnavailable
+from strategies import Draining
 
 
 def to_response(answer: Answer) -> Response:
@@ -80,5 +80,9 @@ def _health(service: Service) -> dict[str, object]:
         "fenced": load.fenced,
         "service_s": None if load.service_s is None else round(load.service_s, 6),
         "loop_lag_s": round(service.lag.worst_s, 6),
-        "turns": {"accepted": load.accepted, **load.ended, "refused_at_once": load.refused},
+        "turns": {
+            "accepted": load.accepted,
+            "refused_at_once": load.refused,
+            **{str(state): count for state, count in load.ended.items()},
+        },
     }

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runner.agents.base import Message
-from strategies import State, TurnError
+from strategies import Outcome, State, TurnError
 
 
 class StoreUnavailable(TurnError):
-    """The store did not take or give the history. Nothing was kept; send the message again later."""
+    """The store did not take or give the history. Nothing was kept; try again later."""
 
-    outcome = "rolled_back"
+    outcome: Outcome = "rolled_back"
     state = State.FAILED
 
 

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from math import ceil
 from random import Random
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # Typeshed ties `args` to `callback`.
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         when = ceil(when * GRID_PER_S) / GRID_PER_S
@@ -70,7 +70,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def pending_timers(self) -> int:
         """Timers that are set and not cancelled."""
-        scheduled = cast("list[asyncio.TimerHandle]", getattr(self, "_scheduled"))
+        scheduled: list[asyncio.TimerHandle] = vars(self)["_scheduled"]
         return sum(not handle.cancelled() for handle in scheduled)
 
     def _process_events(self, event_list: list[object]) -> None:

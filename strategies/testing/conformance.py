@@ -1,2 +1,2 @@
-PROMISES=[]
-Promise=None
+PROMISES = []
+Promise = None

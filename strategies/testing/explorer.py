@@ -259,9 +259,9 @@ class _Schedule:
             self.fault(f"cancel: {plan.id} had ended and was cancelled")
         if withdrawn and ticket.state is not State.CANCELLED:
             self.fault(f"cancel: {plan.id} is {ticket.state} after it was cancelled")
-        if withdrawn and state is State.WAITING:
-            if self.strategy.load().waiting >= figures.waiting:
-                self.fault(f"cancel: {plan.id} kept its place")
+        gone = self.strategy.load().waiting < figures.waiting
+        if withdrawn and state is State.WAITING and not gone:
+            self.fault(f"cancel: {plan.id} kept its place")
         if withdrawn:
             self.withdrawn_at[plan.id] = self.now()
         if state is State.RUNNING and plan.id not in self.called:
@@ -296,7 +296,10 @@ class _Schedule:
         took_s = self.now() - self.accepted_at[plan.id]
         if plan.deadline_s is not None and took_s > plan.deadline_s + slack_s + 1e-6:
             self.fault(f"3: {plan.id} ended {took_s} s after submission, past its deadline")
-        if limits.turn_timeout_s is not None and ticket.ran_s > limits.turn_timeout_s + slack_s + 1e-6:
+        if (
+            limits.turn_timeout_s is not None
+            and ticket.ran_s > limits.turn_timeout_s + slack_s + 1e-6
+        ):
             self.fault(f"3: {plan.id} ran for {ticket.ran_s} s, longer than it may")
         late = plan.deadline_s is not None and took_s > plan.deadline_s + 1e-6
         sealed_late = ticket.state is State.ANSWERED and late and not plan.keeping_s
@@ -329,7 +332,12 @@ class _Schedule:
         load = self.strategy.load()
         states = [ticket.state for ticket in self.tickets.values()]
         told = (load.waiting, load.running, load.accepted, load.refused)
-        seen = (states.count(State.WAITING), states.count(State.RUNNING), len(states), self.refusals)
+        seen = (
+            states.count(State.WAITING),
+            states.count(State.RUNNING),
+            len(states),
+            self.refusals,
+        )
         if told != seen:
             self.fault(f"6: load() says {told} waiting, running, accepted, refused; seen: {seen}")
         ended = {state: states.count(state) for state in FINAL if state in states}
@@ -386,7 +394,9 @@ class _Schedule:
             error = _error_of(ticket)
             unknown = error is not None and error.outcome == "unknown"
             if kept > 1 or (not unknown and kept != (ticket.state is State.ANSWERED)):
-                self.fault(f"outcome: {turn_id} is {ticket.state} and stands {kept} times in history")
+                self.fault(
+                    f"outcome: {turn_id} is {ticket.state} and stands {kept} times in history"
+                )
         left = [task for task in asyncio.all_tasks(loop) if not task.done()]
         if left or loop.pending_timers():
             self.fault(f"7: left over: {len(left)} tasks and {loop.pending_timers()} timers")

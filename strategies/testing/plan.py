@@ -16,7 +16,8 @@ TICK_S = 0.5
 
 Deed = Literal[
     "reply", "reply unsealed", "raise", "raise CancelledError", "raise SystemExit",
-    "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself", "hang", "ignore cancellation",
+    "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself", "hang",
+    "ignore cancellation",
 ]  # fmt: skip
 DEEDS: tuple[Deed, ...] = (
     "reply", "reply", "reply", "reply", "reply unsealed", "raise", "raise CancelledError",

@@ -34,10 +34,9 @@ def residue(strategy: object, conversations: Collection[str]) -> list[str]:
 
 def _parts(thing: Any) -> Iterator[Any]:
     if isinstance(thing, Mapping):
-        yield from list(thing.keys())
-        yield from list(thing.values())
-    elif isinstance(thing, list | tuple | set | frozenset):
-        yield from thing
+        items: Any = thing.items()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        for item in items:
+            yield from item
     elif hasattr(thing, "__iter__") and hasattr(thing, "__len__"):
         yield from list(thing)
     elif type(thing).__module__.partition(".")[0] not in {"builtins", "asyncio", "_asyncio"}:

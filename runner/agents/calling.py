@@ -1,0 +1,174 @@
+"""The boundary around an agent: whatever goes in, text or `AgentFailed` comes out."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from runner.agents.base import Message
+from runner.agents.threads import Threads
+from strategies import AgentFailed
+
+METHODS = ("answer", "respond", "reply", "chat", "run", "invoke", "__call__")
+"""What an agent that is an object may call its one method; the first of these that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Something that answers: how it is called, and in which words to say so."""
+
+    function: Callable[..., Any]
+    wants_history: bool
+    is_async: bool
+    kind: str
+
+
+def as_callee(target: object) -> Callee | None:
+    """How to call a function or an object; None where it cannot be."""
+    function, noun = _function_of(target)
+    if function is None:
+        return None
+    wanted = required_parameters(function)
+    if wanted is None or len(wanted) not in (1, 2):
+        return None
+    if inspect.isasyncgenfunction(function):
+        kind, is_async = f"async generator{noun}", True
+    elif inspect.iscoroutinefunction(function):
+        kind, is_async = f"async function{noun}", True
+    else:
+        kind, is_async = f"sync function{noun}, run in threads", False
+    return Callee(function, len(wanted) == 2, is_async, kind)
+
+
+def _function_of(target: object) -> tuple[Callable[..., Any] | None, str]:
+    if inspect.isroutine(target) or hasattr(target, "func"):  # functools.partial has `func`.
+        return (target, "") if callable(target) else (None, "")
+    for name in METHODS:
+        method = getattr(target, name, None)
+        if callable(method):
+            return method, f" ({type(target).__name__}.{name})"
+    return None, ""
+
+
+def required_parameters(function: Callable[..., Any]) -> list[str] | None:
+    """The names that must be given by position, and `history` where it may be; None if unknown."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in by_position
+        and (parameter.default is parameter.empty or parameter.name == "history")
+    ]
+
+
+class Caller:
+    """Calls agents and checks what comes back."""
+
+    def __init__(self, threads: Threads, max_reply_bytes: int) -> None:
+        self._threads = threads
+        self._max_reply_bytes = max_reply_bytes
+
+    async def ask(self, callee: Callee, message: str, history: Sequence[Message]) -> str:
+        """The agent's reply as text. Raises AgentFailed, from whatever the agent raised."""
+        arguments = (message, list(history)) if callee.wants_history else (message,)
+        return str(await self.guard(lambda: self._ask(callee, arguments)))
+
+    async def guard(self, call: Callable[[], Any]) -> Any:
+        """Await the call; let nothing through but its value, AgentFailed and our cancellation."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            return await call()
+        except AgentFailed:
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                raise
+            raise AgentFailed from error
+
+    async def make(self, factory: Callable[[], Any]) -> Any:
+        """What a factory makes; in a thread, for loading a model takes its time."""
+
+        async def call() -> Any:
+            made = await self._threads.run(factory)
+            return await made if inspect.isawaitable(made) else made
+
+        return await self.guard(call)
+
+    async def _ask(self, callee: Callee, arguments: tuple[Any, ...]) -> str:
+        if callee.is_async:
+            result = callee.function(*arguments)
+        else:
+            result = await self._threads.run(lambda: self._in_thread(callee.function, arguments))
+        if inspect.isawaitable(result):
+            result = await result
+        if isinstance(result, AsyncIterator):
+            result = await self._join(cast("AsyncIterator[object]", result))
+        return self._checked(result)
+
+    def _in_thread(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """A sync generator's pieces are made in the thread too: taking one may block."""
+        result = function(*arguments)
+        if not inspect.isgenerator(result):
+            return result
+        pieces = _Pieces(self._max_reply_bytes)
+        generator: Iterator[object] = result
+        for piece in generator:
+            pieces.add(piece)
+        return pieces.text
+
+    async def _join(self, generator: AsyncIterator[object]) -> str:
+        pieces = _Pieces(self._max_reply_bytes)
+        if not inspect.isasyncgen(generator):
+            async for piece in generator:
+                pieces.add(piece)
+            return pieces.text
+        async with aclosing(generator):
+            async for piece in generator:
+                pieces.add(piece)
+        return pieces.text
+
+    def _checked(self, result: object) -> str:
+        pieces = _Pieces(self._max_reply_bytes)
+        pieces.add(result)
+        return pieces.text
+
+
+class _Pieces:
+    """Text as it comes, checked piece by piece, so that no reply is held beyond the bound."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._pieces: list[str] = []
+        self._left = max_bytes
+        self._max_bytes = max_bytes
+
+    def add(self, piece: object) -> None:
+        if not isinstance(piece, str):
+            raise AgentFailed(f"The agent returned {type(piece).__name__}; it must return text.")
+        if len(piece) <= self._left:
+            try:
+                self._left -= len(piece.encode())
+            except UnicodeEncodeError:
+                raise AgentFailed(
+                    "The agent returned half a surrogate pair, which is no character."
+                ) from None
+        else:
+            self._left = -1
+        if self._left < 0:
+            raise AgentFailed(
+                f"The agent's reply is longer than {self._max_bytes} bytes, which is the bound "
+                "that [agent] max_reply_bytes sets."
+            )
+        self._pieces.append(piece)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)

@@ -1,0 +1,64 @@
+"""Threads for agents that are not async.
+
+Not `ThreadPoolExecutor`: its threads keep the process from exiting while one of
+them hangs, and on Python 3.11 a StopIteration raised in one never reaches its
+waiter. Here a result comes back as a value, whatever it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TypeVar
+
+from runner.to_end import to_end
+
+T = TypeVar("T")
+
+
+class Threads:
+    """Runs functions in daemon threads, at most `most` at a time; further calls wait."""
+
+    def __init__(self, most: int) -> None:
+        self._free = asyncio.Semaphore(most)
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What the function gives or raises.
+
+        A thread cannot be stopped. When the caller is cancelled, this waits
+        until the thread has ended and raises CancelledError only then.
+        """
+        async with self._free:
+            loop = asyncio.get_running_loop()
+            ended: asyncio.Future[None] = loop.create_future()
+            outcome: list[T | BaseException] = []
+            context = copy_context()
+
+            def work() -> None:
+                try:
+                    outcome.append(context.run(function))
+                except BaseException as error:
+                    outcome.append(_Raised(error))
+                with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
+                    loop.call_soon_threadsafe(ended.set_result, None)
+
+            threading.Thread(target=work, name="agent", daemon=True).start()
+            _, cancelled = await to_end(ended)
+        if cancelled is not None:
+            raise cancelled
+        result = outcome[0]
+        if isinstance(result, _Raised):
+            raise result.error
+        assert not isinstance(result, BaseException)
+        return result
+
+
+class _Raised(BaseException):
+    """Tells an exception that was raised from one that was returned."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error

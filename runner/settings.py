@@ -1,0 +1,156 @@
+"""Every knob and its default. Where values come from is the business of `runner.sources`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+OnDisconnect = Literal["drop-waiting", "continue", "cancel"]
+LogFormat = Literal["console", "json"]
+
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750: what fits behind `Bearer`.
+
+
+class SettingsError(Exception):
+    """The settings are not valid. `problems` has one line for each thing that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _none_in_words(value: object) -> object:
+    """TOML and the environment have no null, so there the text `none` stands for it."""
+    return None if value == "none" else value
+
+
+def _encodable(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "should be text in UTF-8") from None
+    return value
+
+
+def _origin(value: str) -> str:
+    if ORIGIN.fullmatch(value) is None:
+        raise PydanticCustomError("origin", 'should be scheme://host, scheme://host:port or "*"')
+    return value
+
+
+def _token(value: str) -> str:
+    if TOKEN.fullmatch(value) is None:
+        raise PydanticCustomError("token", "should be one or more of A-Z a-z 0-9 . _ ~ + / -")
+    return value
+
+
+# A year at most: timers of the platform overflow on figures that nobody means.
+Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_in_words)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
+Bytes = Annotated[int, Field(ge=1, le=2**30)]
+Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_encodable)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Token = Annotated[str, AfterValidator(_token)]
+Options = dict[str, Any]
+
+
+class Table(BaseModel):
+    # Strict, so that `port = "8080"` or `threads = true` in a file is an error and not a guess.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+def knob(default: Any, description: str, **more: Any) -> Any:
+    return Field(default, description=description, **more)
+
+
+def free_table(description: str) -> Any:
+    return Field(default_factory=dict, description=description)
+
+
+def texts(description: str, **more: Any) -> Any:
+    # Not strict: TOML and JSON have lists where a frozen model has a tuple.
+    return Field((), description=description, strict=False, **more)
+
+
+class AgentSettings(Table):
+    id: Text = knob("agent", "the agent's id in every reply", max_length=128)
+    target: Text = knob("eliza", "what answers: a built-in's name or package.module:attribute")
+    turn_timeout_s: SecondsOrNone = knob(120.0, 'a turn may run so long, or "none"')
+    threads: int = knob(64, "threads for agents that are not async", ge=1, le=1024)
+    max_reply_bytes: Bytes = knob(1_048_576, "a longer reply is the agent's failure")
+    expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")
+    options: Options = free_table("keyword arguments for a factory target")
+
+
+class StrategySettings(Table):
+    name: Text = knob("queue", "when a turn may run: a known name or package.module:Class")
+    max_running: Count = knob(8, "turns that may run at once, over all conversations")
+    max_waiting: CountOrZero = knob(1_000, "turns that may wait, over all conversations")
+    max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
+    max_wait_s: SecondsOrNone = knob(60.0, 'a turn may wait so long, or "none"')
+    on_disconnect: OnDisconnect = knob("drop-waiting", "what becomes of a departed client's turn")
+    options: Options = free_table("the strategy's own options")
+
+
+class ServerSettings(Table):
+    host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
+    port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
+    drain_s: float = knob(
+        30.0, "running turns may end so long after SIGTERM", ge=0, le=86_400, allow_inf_nan=False
+    )
+    idle_shutdown_s: SecondsOrNone = knob(None, 'end after so long without a turn, or "none"')
+    max_body_bytes: Bytes = knob(1_048_576, "a longer request body is refused")
+    max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
+    max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
+    max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
+    body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
+    header_timeout_s: Seconds = knob(10.0, "headers must arrive within so long")
+    max_connections: Count = knob(16_384, "connections open at once")
+    cors_origins: tuple[Origin, ...] = texts('web pages that may call: scheme://host[:port] or "*"')
+    tokens: tuple[Token, ...] = texts("a caller must send one of these, if any", repr=False)
+    insecure: bool = knob(False, "serve other machines without a token")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not (self.insecure or self.tokens or is_loopback(self.host)):
+            raise PydanticCustomError(
+                "unguarded",
+                "lets other machines in without a token: set server.tokens, or a loopback "
+                "address such as 127.0.0.1, or say --insecure (server.insecure = true)",
+                {"host": self.host},
+            )
+        return self
+
+
+class StoreSettings(Table):
+    url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
+
+
+class ObservabilitySettings(Table):
+    log: LogFormat = knob("console", "how log lines look, on stderr")
+    log_messages: bool = knob(False, "log the text of messages too")
+
+
+class Settings(Table):
+    agent: AgentSettings = AgentSettings()
+    strategy: StrategySettings = StrategySettings()
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()

@@ -1,0 +1,31 @@
+"""What is kept, and where: chosen by a URL in the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.store.base import Record, Store, StoreInUse, StoreUnavailable
+from runner.store.memory import MemoryStore
+from runner.store.sqlite import SqliteStore
+
+__all__ = ["Record", "Store", "StoreInUse", "StoreUnavailable", "UnknownStore", "make_store"]
+
+
+class UnknownStore(ValueError):
+    """No store goes by this URL."""
+
+
+SQLITE = "sqlite:///"
+
+
+def make_store(url: str) -> Store:
+    """The store that the URL names, not opened yet. Raises UnknownStore, with what is known."""
+    if url == "memory:":
+        return MemoryStore()
+    path = url.removeprefix(SQLITE)
+    if path != url and path:
+        return SqliteStore(Path(path))
+    raise UnknownStore(
+        f"store {url!r} is not known. Known: sqlite:///FILE (relative to this directory), "
+        "sqlite:////PATH/FILE (absolute), memory:"
+    )

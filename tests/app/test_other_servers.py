@@ -1,0 +1,82 @@
+"""The app runs unchanged under other ASGI servers: only `runner/server.py` knows Hypercorn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Answer, chat, connect, receive, request, send, until
+from tests.support.server import ROOT
+
+COMMANDS = {
+    "uvicorn": ["-m", "uvicorn", "--factory", "runner.__main__:make_asgi_app", "--port"],
+    "granian": ["-m", "granian", "--interface", "asgi", "--factory",
+                "runner.__main__:make_asgi_app", "--port"],
+}  # fmt: skip
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        with connect(port):
+            return request(port, "GET", "/health/ready").status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_app_runs_unchanged_under_another_server(tmp_path: Path, name: str) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, *COMMANDS[name], str(port)],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RUNNER_AGENT": "tests.support.agents:echo",
+            "RUNNER_STORE": "sqlite:///other.db",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: answers(port), f"{name} serves")
+        _check(port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _check(port: int) -> None:
+    def ask(message: str) -> Answer:
+        with send(port, chat(message)) as connection:
+            return receive(connection)
+
+    assert ask("one").json["turn"] == 1
+    assert ask("raise Exception").status == 502
+    with send(port, chat("sleep 0.3")) as running:
+        with send(port, chat("left")):
+            until(lambda: _depth(port) == 1, "it waits")
+        until(lambda: _depth(port) == 0, "a departed client's turn gives up its place")
+        assert receive(running).status == 200
+    assert ask("three").json["turn"] == 3
+
+
+def _depth(port: int) -> int:
+    return int(request(port, "GET", "/health").json["queue_depth"])

@@ -1,0 +1,108 @@
+"""`runner chat` against a server that answers what the test says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, cast
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers each POST with the next scripted answer, and keeps what was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.asked: list[tuple[str, str | None, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def will_say(self, text: str) -> None:
+        self.answers.append((200, {}, json.dumps({"response": text}).encode()))
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        scripted = cast(Scripted, self.server)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        scripted.asked.append((self.path, self.headers["Authorization"], json.loads(body)))
+        status, headers, content = scripted.answers.pop(0)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with Scripted() as scripted:
+        Thread(target=scripted.serve_forever, args=(0.01,), daemon=True).start()
+        yield scripted
+        scripted.shutdown()
+
+
+def test_each_line_of_a_pipe_is_a_message(run: Run, server: Scripted) -> None:
+    server.will_say("one")
+    server.will_say("zwei ü")
+    status, out, err = run("chat", "--url", server.url, text="hello\n\n  \nbye")
+    assert (status, out, err) == (0, "one\nzwei ü\n", "")
+    assert [asked[2]["message"] for asked in server.asked] == ["hello", "bye"]
+
+
+def test_the_conversation_and_the_token_are_sent(run: Run, server: Scripted) -> None:
+    server.will_say("x")
+    run(
+        "chat", "--url", f"{server.url}/under/", "--conversation", "c1", text="m", RUNNER_TOKEN="t1"
+    )
+    assert server.asked == [("/under/chat", "Bearer t1", {"message": "m", "conversation_id": "c1"})]
+
+
+def test_quit_leaves(run: Run, server: Scripted) -> None:
+    assert run("chat", "--url", server.url, text="/quit\nhello\n") == (0, "", "")
+    assert server.asked == []
+
+
+def test_a_refusal_is_told_readably_and_the_next_message_is_sent(
+    run: Run, server: Scripted
+) -> None:
+    problem = {"title": "Too many turns wait here", "detail": "Send it again later."}
+    server.answers.append((503, {"Retry-After": "7"}, json.dumps(problem).encode()))
+    server.will_say("fine")
+    status, out, err = run("chat", "--url", server.url, text="a\nb\n")
+    assert (status, out) == (0, "fine\n")
+    assert err == "503 Too many turns wait here. Send it again later. Try again in 7 s.\n"
+
+
+def test_an_answer_that_is_not_json_is_told_by_its_status(run: Run, server: Scripted) -> None:
+    server.answers.append((502, {}, b"<html>"))
+    assert run("chat", "--url", server.url, text="a") == (0, "", "502 Bad Gateway.\n")
+
+
+def test_a_missing_token_is_told_with_the_remedy(run: Run, server: Scripted) -> None:
+    server.answers.append((401, {}, b"{}"))
+    assert "RUNNER_TOKEN" in run("chat", "--url", server.url, text="a")[2]
+
+
+def test_a_reply_cannot_command_the_terminal(run: Run, server: Scripted) -> None:
+    server.will_say("red \x1b[31m\a\nnext")
+    assert run("chat", "--url", server.url, text="a")[1] == "red \\x1b[31m\\x07\nnext\n"
+
+
+def test_where_nothing_answers_it_says_how_to_start_a_server(run: Run, server: Scripted) -> None:
+    server.shutdown()
+    server.server_close()
+    status, _, err = run("chat", "--url", server.url, text="a")
+    assert status == 1
+    assert "runner serve" in err

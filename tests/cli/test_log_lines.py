@@ -1,0 +1,162 @@
+"""What is logged, checked in a process of its own, for logging belongs to the process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runner
+
+START = """
+import logging, sys, warnings
+from runner.settings import ObservabilitySettings
+from runner.telemetry import configure_logging, log_turn
+from strategies import AgentFailed, ServerFull, Turn
+
+class Ticket:
+    waited_s, ran_s = 0.25, 1.5
+
+def log(message="hi", error=None, log_messages=False, ticket=Ticket()):
+    turn = Turn("t1", "c1", message)
+    log_turn(turn, strategy="queue", ticket=ticket, error=error, log_messages=log_messages)
+
+def failed(cause):
+    try:
+        try:
+            raise cause
+        except BaseException as error:
+            raise AgentFailed from error
+    except AgentFailed as error:
+        return error
+
+configure_logging(ObservabilitySettings(log=sys.argv[1]))
+"""
+
+
+def logged(code: str, form: str = "json") -> str:
+    """What the code leaves on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", START + code, form],
+        cwd=Path(runner.__file__).parents[1],
+        capture_output=True,
+        timeout=10,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr.decode()
+
+
+def entry(code: str) -> dict[str, Any]:
+    (line,) = logged(code).splitlines()
+    content: dict[str, Any] = json.loads(line)
+    return content
+
+
+def test_an_answered_turn_is_one_line_without_its_text() -> None:
+    found = entry("log('a secret')")
+    del found["timestamp"]
+    assert found == {
+        "event": "turn ended",
+        "level": "info",
+        "turn_id": "t1",
+        "conversation_id": "c1",
+        "strategy": "queue",
+        "waited_ms": 250,
+        "ran_ms": 1500,
+        "outcome": "answered",
+    }
+
+
+def test_the_text_is_logged_only_when_asked() -> None:
+    assert entry("log('hi', log_messages=True)")["message"] == "hi"
+
+
+def test_a_turn_refused_at_once_has_its_line_too() -> None:
+    found = entry("log(error=ServerFull(), ticket=None)")
+    assert (found["outcome"], found["error"], found["level"]) == (
+        "refused",
+        "ServerFull",
+        "warning",
+    )
+
+
+def test_an_agents_failure_is_logged_with_its_traceback() -> None:
+    found = entry("log(error=failed(ValueError('oh')))")
+    assert (found["outcome"], found["error"]) == ("failed", "AgentFailed")
+    assert found["cause"] == "ValueError: oh"
+    assert found["exception"].startswith("Traceback")
+
+
+def test_an_exception_that_cannot_be_printed_is_logged_all_the_same() -> None:
+    code = """
+class Bad(Exception):
+    def __str__(self): raise SystemExit
+    __repr__ = __str__
+log(error=failed(Bad()))
+"""
+    assert "Bad" in entry(code)["cause"]
+
+
+def test_a_huge_error_is_cut() -> None:
+    assert len(logged("log(error=failed(ValueError('z' * 10_000_000)))")) < 100_000
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_text_can_pass_for_a_line_or_command_the_terminal(form: str) -> None:
+    code = "log('a\\n00:00 [info] fake \\x1b[2J \\ud800', log_messages=True)"
+    text = logged(code, form)
+    assert text.count("\n") == 1
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_standard_librarys_logging_and_warnings_take_the_same_way(form: str) -> None:
+    code = "logging.getLogger('asyncio').warning('slow %s', 1); warnings.warn('careful')"
+    first, second = logged(code, form).splitlines()
+    assert "slow 1" in first
+    assert "asyncio" in first
+    assert "careful" in second
+
+
+def test_without_a_terminal_there_are_no_colours() -> None:
+    assert "\x1b" not in logged("log()", "console")
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing() -> None:
+    code = """
+import os
+read, write = os.pipe()
+os.dup2(write, 2); os.close(write); os.close(read)
+log(); logging.getLogger('x').error('y'); log()
+"""
+    assert logged(code) == ""
+
+
+def test_a_reader_that_is_stuck_stops_nothing_and_is_told_what_it_missed() -> None:
+    code = """
+import os
+kept = os.dup(2)
+read, write = os.pipe()
+os.dup2(write, 2)
+configure_logging(ObservabilitySettings())
+for _ in range(2000): log()
+while len(os.read(read, 65536)) == 65536: pass
+log()
+os.dup2(kept, 2)
+os.write(2, os.read(read, 65536))
+"""
+    assert "log lines were lost\n" in logged(code, "console")
+
+
+def test_a_process_without_stderr_logs_nowhere() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" json 2>&-', sys.executable, START + "log(); print('on')"],
+        cwd=Path(runner.__file__).parents[1],
+        stdout=subprocess.PIPE,
+        timeout=10,
+    )
+    assert done.stdout == b"on\n"

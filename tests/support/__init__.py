@@ -1,0 +1,1 @@
+"""What the tests share: a real server process, a raw client, agents that misbehave."""

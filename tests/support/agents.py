@@ -1,0 +1,140 @@
+"""Agents for the tests. Messages say what is to happen: `sleep 0.5`, `raise ValueError`, ..."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+CALLS = os.environ.get("TURNLINE_TEST_CALLS")
+"""A file to which each call of an agent is appended: the proof that one was (not) made."""
+
+
+def note(event: str, message: str) -> None:
+    """Append an event; one write of a short line is whole even when two threads write."""
+    if CALLS:
+        with open(CALLS, "a") as calls:
+            calls.write(f"{event} {message}\n")
+
+
+async def echo(message: str, history: list[dict[str, str]]) -> str:
+    """Do what the message says, and answer with it and the number of messages before it."""
+    note("began", message)
+    try:
+        await obey(message)
+    finally:
+        note("ended", message)
+    return json.dumps({"echo": message, "before": len(history)})
+
+
+async def obey(message: str) -> None:
+    verb, _, argument = message.partition(" ")
+    match verb:
+        case "sleep":
+            await asyncio.sleep(float(argument.split()[0]))
+        case "hang":
+            await asyncio.Event().wait()
+        case "ignore":
+            await ignore_cancellation(float(argument))
+        case "block":
+            time.sleep(float(argument))  # noqa: ASYNC251 (the fault to be shown)
+        case "raise":
+            raise FAULTS[argument]("a secret of the agent")
+        case _:
+            pass
+
+
+async def ignore_cancellation(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + seconds
+    while loop.time() < ends_at:
+        try:
+            await asyncio.sleep(ends_at - loop.time())
+        except asyncio.CancelledError:
+            continue
+
+
+class Strange(BaseException):
+    """Not an Exception."""
+
+
+FAULTS: dict[str, type[BaseException]] = {
+    "Exception": Exception,
+    "CancelledError": asyncio.CancelledError,
+    "GeneratorExit": GeneratorExit,
+    "StopIteration": StopIteration,
+    "StopAsyncIteration": StopAsyncIteration,
+    "Strange": Strange,
+    "SystemExit": SystemExit,
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "RecursionError": RecursionError,
+    "MemoryError": MemoryError,
+}
+
+
+async def pieces(message: str, history: list[dict[str, str]]) -> AsyncIterator[str]:
+    """An async generator of text pieces."""
+    for word in message.split():
+        await obey(message)
+        yield word + " "
+
+
+def threaded(message: str, history: list[dict[str, str]]) -> str:
+    """A sync function, run in a thread."""
+    note("began", message)
+    try:
+        verb, _, argument = message.partition(" ")
+        if verb in {"sleep", "ignore"}:
+            time.sleep(float(argument.split()[0]))
+        if verb == "hang":
+            time.sleep(3600)
+        if verb == "raise":
+            raise FAULTS[argument]("a secret of the agent")
+    finally:
+        note("ended", message)
+    return json.dumps({"echo": message, "before": len(history)})
+
+
+async def strange_types(message: str, history: list[dict[str, str]]) -> Any:
+    """Returns what no agent should."""
+    return {
+        "none": None,
+        "int": 7,
+        "bytes": b"bytes",
+        "list": ["a"],
+        "surrogate": "\ud800",
+        "huge": "x" * 50_000_000,
+        "generator": (piece for piece in ("a", "b")),
+    }.get(message, message)
+
+
+class Counter:
+    """An object with a history of its own, which tells when two calls overlap."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.inside = 0
+
+    async def __call__(self, message: str) -> str:
+        self.inside += 1
+        overlap = self.inside > 1
+        self.messages.append(message)
+        await asyncio.sleep(0.005)
+        self.inside -= 1
+        return json.dumps({"count": len(self.messages), "overlap": overlap})
+
+
+counter = Counter()
+
+
+def make_counter() -> Counter:
+    """A factory: one counter for each conversation."""
+    return Counter()
+
+
+def many_words(message: str) -> Iterator[str]:
+    """A sync generator of text pieces."""
+    yield from message.split()

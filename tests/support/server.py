@@ -1,0 +1,191 @@
+"""A real `runner serve` process, on a free port, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from tests.support.client import Answer, request, until
+
+START_LIMIT_S = 30.0
+ROOT = Path(__file__).parents[2]
+
+
+class Server:
+    """Start it with `with`; whatever happens inside, it is gone afterwards."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        target: str = "tests.support.agents:echo",
+        **knobs: object,
+    ) -> None:
+        self.folder = folder
+        self.arguments = arguments
+        self.target = target
+        self.knobs = knobs
+        self.port = 0
+        self.log = ""
+        self.output = ""
+        self._process: subprocess.Popen[str] | None = None
+        self._readers: list[threading.Thread] = []
+
+    def start(self) -> Self:
+        """Start and wait until it says where it serves."""
+        command = [sys.executable, "-m", "runner", "serve", self.target]
+        command += ["--port", str(self.port), "--log", "json", *self.arguments]
+        for name, value in self.knobs.items():
+            table, _, key = name.partition("__")
+            command += ["--set", f"{table}.{key}={_text(value)}"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment["TURNLINE_TEST_CALLS"] = str(self.folder / "calls")
+        self._process = subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        announced = threading.Event()
+        self._readers = [
+            threading.Thread(target=self._read_output, args=(announced,), daemon=True),
+            threading.Thread(target=self._read_log, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        if not announced.wait(START_LIMIT_S) or not self.port:
+            self.kill()
+            raise AssertionError(f"the server did not start:\n{self.output}\n{self.log}")
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.kill()
+
+    # What it is told.
+
+    def signal(self, number: int, *, group: bool = False) -> None:
+        assert self._process is not None
+        if group:
+            os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
+
+    def wait(self, timeout_s: float = 30.0) -> int:
+        """The exit status."""
+        assert self._process is not None
+        status = self._process.wait(timeout_s)
+        for reader in self._readers:
+            reader.join(5.0)
+        return status
+
+    def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+        if self._process is not None:
+            self._process.wait(10.0)
+            for reader in self._readers:
+                reader.join(5.0)
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
+            self._process = None
+
+    # What it says.
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        content: object = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 30.0,
+    ) -> Answer:
+        return request(self.port, method, path, content, headers, timeout_s)
+
+    def chat(self, message: str, conversation: str = "default", **headers: str) -> Answer:
+        content = {"message": message, "conversation_id": conversation}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.request("POST", "/chat", content, named)
+
+    def health(self) -> dict[str, Any]:
+        return self.request("GET", "/health").json
+
+    def history(self, conversation: str = "default") -> list[dict[str, str]]:
+        answer = self.request("GET", f"/history?count=0&conversation_id={conversation}")
+        return answer.json["messages"]
+
+    def calls(self) -> list[str]:
+        """What the test agents noted: `began MESSAGE` and `ended MESSAGE`, in order."""
+        noted = self.folder / "calls"
+        return noted.read_text().splitlines() if noted.exists() else []
+
+    def until_called(self, message: str) -> None:
+        until(lambda: f"began {message}" in self.calls(), f"the agent is called for {message!r}")
+
+    def until_depth(self, depth: int) -> None:
+        until(lambda: self.health()["queue_depth"] == depth, f"{depth} turns wait")
+
+    def until_quiet(self) -> None:
+        """Until nothing waits and nothing runs."""
+        until(self._is_quiet, "nothing waits and nothing runs")
+
+    def _is_quiet(self) -> bool:
+        health = self.health()
+        return health["queue_depth"] == 0 and not health["processing"]
+
+    @property
+    def process(self) -> psutil.Process:
+        assert self._process is not None
+        return psutil.Process(self._process.pid)
+
+    @property
+    def logged(self) -> list[dict[str, Any]]:
+        """The log, a line each; lines that are not JSON are given as {"text": ...}."""
+        return [_parse(line) for line in self.log.splitlines()]
+
+    def _read_output(self, announced: threading.Event) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.output += line
+            if match := re.search(r"http://[^\s/]+:(\d+)", line):
+                self.port = int(match[1])
+                announced.set()
+        announced.set()
+
+    def _read_log(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.log += line
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {"text": line}
