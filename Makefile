@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A module's tests stay together: many share a server.
+PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test test-slow test-all check lock bench demo-llm clean
@@ -23,10 +25,10 @@ serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
 	$(BIN)/runner serve
 
 test: install  ## Run the fast tests (under 3 minutes).
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
 test-slow: install  ## Run the slow tests: 200,000 schedules for each strategy, 5,000 waiting clients.
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow $(PARALLEL)
 
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
 	$(BIN)/python tests/matrix.py

@@ -1,0 +1,138 @@
+"""Nothing of an agent's gets past its boundary but text: I-12, I-13, I-15."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from runner.agents.calling import Callee, Caller, as_callee
+from runner.agents.threads import Threads
+from strategies import AgentFailed
+from tests.support.agents import FAULTS
+
+
+def callee(function: Any) -> Callee:
+    found = as_callee(function)
+    assert found is not None
+    return found
+
+
+async def ask(function: Any, max_reply_bytes: int = 10) -> str:
+    return await Caller(Threads(2), max_reply_bytes).ask(callee(function), "hi", [])
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("kind", ["async", "sync", "async generator", "sync generator"])
+async def test_whatever_is_raised_becomes_agent_failed(
+    fault: type[BaseException], kind: str
+) -> None:
+    async def in_async(message: str) -> str:
+        raise fault
+
+    def in_sync(message: str) -> str:
+        raise fault
+
+    async def in_async_generator(message: str) -> AsyncIterator[str]:
+        yield "a"
+        raise fault
+
+    def in_generator(message: str) -> Iterator[str]:
+        yield "a"
+        raise fault
+
+    functions = {
+        "async": in_async,
+        "sync": in_sync,
+        "async generator": in_async_generator,
+        "sync generator": in_generator,
+    }
+    with pytest.raises(AgentFailed) as failure:
+        await ask(functions[kind])
+    assert failure.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("value", [None, 7, b"x", ["a"], object(), {"a": 1}])
+async def test_what_is_not_text_is_refused_by_its_type_and_not_shown(value: object) -> None:
+    async def agent(message: str) -> Any:
+        return value
+
+    with pytest.raises(AgentFailed, match=type(value).__name__):
+        await ask(agent)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(10, True), (11, False)])
+async def test_a_reply_has_a_bound_in_bytes(size: int, fits: bool) -> None:
+    async def agent(message: str) -> str:
+        return "x" * (size - 2) + "é"
+
+    if fits:
+        assert len((await ask(agent)).encode()) == size
+    else:
+        with pytest.raises(AgentFailed, match="longer than 10 bytes"):
+            await ask(agent)
+
+
+async def test_an_endless_generator_ends_at_the_bound_and_is_closed() -> None:
+    closed = asyncio.Event()
+
+    async def agent(message: str) -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "x"
+        finally:
+            closed.set()
+
+    with pytest.raises(AgentFailed):
+        await ask(agent)
+    assert closed.is_set()
+
+
+async def test_our_own_cancellation_passes_through() -> None:
+    async def agent(message: str) -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    task = asyncio.create_task(ask(agent))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_cancelled_call_ends_only_when_its_thread_has() -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def agent(message: str) -> str:
+        began.set()
+        may_end.wait()
+        return "late"
+
+    task = asyncio.create_task(ask(agent))
+    await asyncio.to_thread(began.wait)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_threads_are_bounded_and_the_next_call_waits() -> None:
+    threads, gate, inside = Threads(2), threading.Event(), []
+
+    def work() -> None:
+        inside.append(None)
+        gate.wait()
+
+    tasks = [asyncio.create_task(threads.run(work)) for _ in range(3)]
+    while len(inside) < 2:
+        await asyncio.sleep(0)
+    assert len(inside) == 2
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert len(inside) == 3

@@ -1,0 +1,169 @@
+"""What a target is taken for, and what is said where it is none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from runner.agents.base import Agent, Message
+from runner.agents.loader import AgentNotFound, load_agent, names
+from strategies import AgentFailed
+
+KINDS = """
+import functools
+
+async def two(message, history): return f"{message} {len(history)}"
+async def one(message): return message
+async def pieces(message, history):
+    yield message
+    yield str(len(history))
+def sync(message, history): return f"{message} {len(history)}"
+def optional(message, history=None): return f"{message} {len(history)}"
+def generator(message):
+    yield message
+    yield "!"
+partial = functools.partial(lambda prefix, message: prefix + message, "<")
+coroutine_of_sync = lambda message: one(message)
+
+class Own:
+    def __init__(self): self.said = []
+    def chat(self, message):
+        self.said.append(message)
+        return str(len(self.said))
+class Stateless:
+    async def __call__(self, message, history): return f"{message} {len(history)}"
+class WithHistory:
+    def __init__(self, history, greeting="hello"): self.before, self.greeting = len(history), greeting
+    async def run(self, message): return f"{self.greeting} {message} {self.before}"
+own, stateless = Own(), Stateless()
+def make(): return Own()
+def make_for(conversation_id): return lambda message: f"{conversation_id}: {message}"
+async def make_async(): return Own()
+def make_nothing(): return None
+class Needs:
+    def __init__(self, model): pass
+value = 7
+class Broken:
+    def __init__(self): raise SystemExit("a secret of the agent")
+"""
+
+HISTORY: list[Message] = [
+    {"role": "user", "content": "before"},
+    {"role": "assistant", "content": "then"},
+]
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("targets")
+    (folder / "kinds_of_agents.py").write_text(dedent(KINDS))
+    sys.path.insert(0, str(folder))
+    yield "kinds_of_agents"
+    sys.path.remove(str(folder))
+
+
+def load(target: str, **options: object) -> Agent:
+    return load_agent(target, options, threads=4, max_reply_bytes=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "reply", "kind"),
+    [
+        ("two", "hi 2", "async function"),
+        ("one", "hi", "async function"),
+        ("pieces", "hi2", "async generator"),
+        ("sync", "hi 2", "sync function, run in threads"),
+        ("optional", "hi 2", "sync function, run in threads"),
+        ("generator", "hi!", "sync function, run in threads"),
+        ("partial", "<hi", "sync function, run in threads"),
+        ("coroutine_of_sync", "hi", "sync function, run in threads"),
+        ("own", "1", "one object with a history of its own"),
+        ("own.chat", "2", "sync function"),
+        ("stateless", "hi 2", "async function (Stateless.__call__)"),
+        ("Own", "1", "class, one agent for each conversation"),
+        ("WithHistory", "hello hi 2", "class, one agent for each conversation"),
+        ("make", "1", "factory, one agent for each conversation"),
+        ("make_for", "c: hi", "factory, one agent for each conversation"),
+        ("make_async", "1", "factory, one agent for each conversation"),
+    ],
+)
+async def test_each_kind_of_target_answers(module: str, name: str, reply: str, kind: str) -> None:
+    agent = load(f"{module}:{name}")
+    assert kind in agent.about.kind
+    assert await agent.answer("c", "hi", HISTORY) == reply
+
+
+def test_only_an_object_with_a_history_of_its_own_is_one_conversation(module: str) -> None:
+    assert load(f"{module}:own").about.single_conversation
+    for name in ("stateless", "Own", "make", "one", "two"):
+        assert not load(f"{module}:{name}").about.single_conversation
+
+
+async def test_a_factory_makes_one_agent_for_each_conversation(module: str) -> None:
+    agent = load(f"{module}:Own")
+    assert [await agent.answer(name, "hi", []) for name in "aab"] == ["1", "2", "1"]
+
+
+async def test_an_agent_that_was_forgotten_is_made_again_from_the_history(module: str) -> None:
+    agent = load(f"{module}:WithHistory")
+    assert await agent.answer("c", "hi", []) == "hello hi 0"
+    assert await agent.answer("c", "hi", HISTORY) == "hello hi 0"
+    agent.forget("c")
+    assert await agent.answer("c", "hi", HISTORY) == "hello hi 2"
+
+
+async def test_options_reach_a_factory_by_name(module: str) -> None:
+    agent = load(f"{module}:WithHistory", greeting="ahoy")
+    assert await agent.answer("c", "hi", []) == "ahoy hi 0"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("WithHistory", {"greetings": "x"}, "no option 'greetings'. It has: greeting"),
+        ("two", {"greeting": "x"}, "takes no options"),
+        ("Needs", {}, "needs the option 'model'"),
+        ("value", {}, "is an int, which cannot be asked"),
+        ("nothing", {}, "has no 'nothing'"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused_with_the_remedy(
+    module: str, name: str, options: dict[str, object], words: str
+) -> None:
+    with pytest.raises(AgentNotFound, match="agent") as refusal:
+        load(f"{module}:{name}", **options)
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("elisa", "Did you mean 'eliza'?"), ("no_such_module:agent", "no module 'no_such_module'")],
+)
+def test_a_name_that_is_not_known_says_so(target: str, words: str) -> None:
+    with pytest.raises(AgentNotFound) as refusal:
+        load(target)
+    assert words in str(refusal.value)
+
+
+def test_what_is_missing_inside_the_targets_module_is_shown_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "imports_nothing.py").write_text("import surely_not_installed")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        with pytest.raises(ModuleNotFoundError, match="surely_not_installed"):
+            load("imports_nothing:agent")
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["make_nothing", "Broken"])
+async def test_a_factory_that_fails_fails_the_turn(module: str, name: str) -> None:
+    with pytest.raises(AgentFailed):
+        await load(f"{module}:{name}").answer("c", "hi", [])
+
+
+def test_the_built_in_agents_are_listed() -> None:
+    assert list(names()) == ["eliza", "chain", "smollm"]

@@ -1,0 +1,81 @@
+"""What only the durable store promises: I-18, I-23, I-24."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from runner.store import Record, StoreInUse, StoreUnavailable
+from runner.store.sqlite import SqliteStore
+
+RECORD = Record("id", "c", "message", "reply")
+
+
+async def test_what_was_kept_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    for number in (1, 2):
+        store = SqliteStore(tmp_path / "kept.db")
+        await store.open()
+        assert await store.commit(Record(str(number), "c", "message", "reply")) == number
+        await store.close()
+
+
+@pytest.mark.parametrize("name", ["kept.db", "link.db"])
+async def test_a_second_one_on_the_same_file_is_refused_by_whatever_name(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "kept.db")
+    first, second = SqliteStore(tmp_path / "kept.db"), SqliteStore(tmp_path / name)
+    await first.open()
+    with pytest.raises(StoreInUse, match=r"kept\.db"):
+        await second.open()
+    await first.close()
+    await second.open()
+    await second.close()
+
+
+async def test_a_turn_that_is_kept_already_is_not_kept_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    await store.commit(RECORD)
+    with pytest.raises(StoreUnavailable):
+        await store.commit(RECORD)
+    assert len(await store.history("c")) == 2
+    await store.close()
+
+
+async def test_while_another_program_holds_the_file_a_commit_fails_and_then_works(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    other = sqlite3.connect(tmp_path / "kept.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable) as failure:
+        await store.commit(RECORD)
+    assert failure.value.outcome == "rolled_back"
+    other.execute("ROLLBACK")
+    other.close()
+    assert await store.commit(RECORD) == 1
+    await store.close()
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    newer = sqlite3.connect(tmp_path / "kept.db")
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(StoreUnavailable) as failure:
+        await SqliteStore(tmp_path / "kept.db").open()
+    assert "newer" in str(failure.value.__cause__)
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kept.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreUnavailable):
+        await SqliteStore(tmp_path / "kept.db").open()
+
+
+async def test_a_folder_that_is_not_there_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        await SqliteStore(tmp_path / "nowhere" / "kept.db").open()
