@@ -41,7 +41,7 @@ class Asked:
 
 
 def main() -> None:
-    print("Five messages at once, one conversation, SmolLM2-135M through llama.cpp.")
+    print("SmolLM2-135M through llama.cpp: one turn alone, then five messages at once.")
     for strategy in STRATEGIES:
         show(strategy)
 
@@ -55,14 +55,14 @@ def show(strategy: str) -> None:
             warm_up(served)
             asked = ask_all(served, QUESTIONS)
             for one in sorted(asked, key=lambda one: (one.turn == 0, one.turn)):
-                place = f"turn {one.turn}" if one.turn else "      "
-                print(f"  {place:7} after {one.took_s:5.1f} s  {one.message:34} {one.outcome}")
-            print(f"  the server {fate(served)}; its history holds {kept(served)} of 5 turns")
+                place = f"turn {one.turn}" if one.turn else ""
+                print(f"  {place:6}  {one.took_s:5.1f} s  {one.message:32} {one.outcome}")
+            print(f"  The server {fate(served)}. {kept(served)}")
 
 
 def warm_up(served: Served) -> None:
-    """Load the weights in another conversation, so that all five find the model ready."""
-    ask(served, Asked("Hello."), "warm-up")
+    """One turn alone: it loads the weights, so that all five meet in the same context."""
+    ask(served, Asked("Hello."))
 
 
 def ask_all(served: Served, messages: Sequence[str]) -> list[Asked]:
@@ -75,10 +75,10 @@ def ask_all(served: Served, messages: Sequence[str]) -> list[Asked]:
     return asked
 
 
-def ask(served: Served, one: Asked, conversation: str = "default") -> None:
+def ask(served: Served, one: Asked) -> None:
     began = time.monotonic()
     connection = HTTPConnection("127.0.0.1", served.port, timeout=LIMIT_S)
-    body = json.dumps({"message": one.message, "conversation_id": conversation})
+    body = json.dumps({"message": one.message})
     try:
         connection.request("POST", "/chat", body, {"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -102,13 +102,14 @@ def fate(served: Served) -> str:
     return f"died of signal {-status}" if status < 0 else f"ended with status {status}"
 
 
-def kept(served: Served) -> int:
+def kept(served: Served) -> str:
     connection = HTTPConnection("127.0.0.1", served.port, timeout=5.0)
     try:
         connection.request("GET", "/history?count=0")
-        return len(json.loads(connection.getresponse().read())["messages"]) // 2
+        messages = json.loads(connection.getresponse().read())["messages"]
+        return f"Of the five turns, {len(messages) // 2 - 1} are in its history."
     except (OSError, HTTPException):
-        return 0
+        return "Its history, which was in memory, is gone with it."
     finally:
         connection.close()
 
