@@ -28,6 +28,7 @@ SERVERS: dict[str, Sequence[str]] = {
     "runner, memory": (*RUNNER, "--store", "memory:"),
     "runner, SQLite": (*RUNNER, "--store", "sqlite:///bench.db"),
     "FastAPI, lock": ("loadtests.peers", "fastapi"),
+    "runner, uvicorn": ("loadtests.peers", "runner"),
 }
 CONNECTIONS = 16
 UNBOUNDED = Limits(
@@ -87,6 +88,11 @@ def measure_throughput(rounds: int, requests: int) -> None:
         "turns/s: runner (memory) / FastAPI, uvicorn, lock",
         "",
         ratios("runner, memory", "FastAPI, lock"),
+    )
+    show(
+        "turns/s: runner on uvicorn (memory) / FastAPI, uvicorn, lock",
+        "",
+        ratios("runner, uvicorn", "FastAPI, lock"),
     )
     show("turns/s: bare Quart / FastAPI, uvicorn, lock", "", ratios("Quart, bare", "FastAPI, lock"))
 

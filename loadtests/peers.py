@@ -19,6 +19,11 @@ from hypercorn.config import Config
 from pydantic import BaseModel
 from quart import Quart, request
 
+from runner.__main__ import compose
+from runner.app import make_app
+from runner.settings import AgentSettings, Settings, StoreSettings
+from runner.telemetry import configure_logging
+
 
 async def agent(message: str) -> str:
     """The same for all: it costs nothing, so what is measured is what is around it."""
@@ -55,6 +60,15 @@ def make_fastapi() -> FastAPI:
     return app
 
 
+def make_runner() -> Any:
+    """The runner's own app, to be served by uvicorn: what is left is the HTTP layer's share."""
+    settings = Settings(
+        agent=AgentSettings(target="loadtests.peers:agent"), store=StoreSettings(url="memory:")
+    )
+    configure_logging(settings.observability)
+    return make_app(compose(settings))
+
+
 def main() -> None:
     kind = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -66,8 +80,9 @@ def main() -> None:
         config.bind = [f"fd://{listener.detach()}"]
         config.accesslog = config.errorlog = None
         asyncio.run(serve(make_quart(), config))
-    elif kind == "fastapi":
-        settings = uvicorn.Config(make_fastapi(), log_level="error", access_log=False)
+    else:
+        app = make_fastapi() if kind == "fastapi" else make_runner()
+        settings = uvicorn.Config(app, log_level="error", access_log=False)
         asyncio.run(uvicorn.Server(settings).serve([listener]))
 
 
