@@ -210,8 +210,9 @@ def _config(settings: ServerSettings, listener: Listener) -> Config:
     config = _ConfigWithListener(listener)
     config.alpn_protocols = ["http/1.1"]
     config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")  # Its own handler would print twice.
-    config.loglevel = "WARNING"
+    # A logger instead of "-": its own handler would print everything twice.
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.errorlog.setLevel(logging.WARNING)
     config.backlog = 2048
     config.graceful_timeout = cast(Any, CLOSE_S)
     # A connection counts as idle until a request's headers are complete: this ends slow ones too.

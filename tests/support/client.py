@@ -75,13 +75,19 @@ def receive(connection: socket.socket) -> Answer:
     """Read one response."""
     began = time.monotonic()
     stream = connection.makefile("rb")
-    status = int(stream.readline().split()[1])
+    start = stream.readline().split()
+    if len(start) < 2:
+        raise ConnectionError("closed without an answer")
+    status = int(start[1])
     headers: dict[str, str] = {}
     while line := stream.readline().strip():
         name, _, value = line.decode("latin1").partition(":")
         headers[name.lower()] = value.strip()
-    length = headers.get("content-length")
-    body = stream.read(int(length)) if length is not None else b""
+    if "content-length" not in headers:
+        raise ConnectionError("the headers were cut off")
+    body = stream.read(int(headers["content-length"]))
+    if len(body) < int(headers["content-length"]):
+        raise ConnectionError("the body was cut off")
     return Answer(status, headers, body, time.monotonic() - began)
 
 
