@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from runner.agents.base import Message
@@ -45,7 +46,7 @@ def as_callee(target: object) -> Callee | None:
 
 
 def _function_of(target: object) -> tuple[Callable[..., Any] | None, str]:
-    if inspect.isroutine(target) or hasattr(target, "func"):  # functools.partial has `func`.
+    if is_function(target):
         return (target, "") if callable(target) else (None, "")
     for name in METHODS:
         method = getattr(target, name, None)
@@ -54,18 +55,29 @@ def _function_of(target: object) -> tuple[Callable[..., Any] | None, str]:
     return None, ""
 
 
+def is_function(target: object) -> bool:
+    """Also a method, or either with some arguments given already."""
+    return inspect.isroutine(target) or isinstance(target, partial)
+
+
 def required_parameters(function: Callable[..., Any]) -> list[str] | None:
-    """The names that must be given by position, and `history` where it may be; None if unknown."""
+    """The names that are given by position; None if that cannot be seen.
+
+    Those that must be, and `message` and `history` where they may be. A wrapper
+    that takes `*args` is believed to pass on both.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return ["message", "history"]
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [
         parameter.name
         for parameter in parameters
         if parameter.kind in by_position
-        and (parameter.default is parameter.empty or parameter.name == "history")
+        and (parameter.default is parameter.empty or parameter.name in ("message", "history"))
     ]
 
 
@@ -82,17 +94,26 @@ class Caller:
         return str(await self.guard(lambda: self._ask(callee, arguments)))
 
     async def guard(self, call: Callable[[], Any]) -> Any:
-        """Await the call; let nothing through but its value, AgentFailed and our cancellation."""
+        """Await the call; let nothing through but its value, AgentFailed and our cancellation.
+
+        The call has a task of its own. An agent may cancel the task that it finds
+        itself in and return all the same: in ours, that cancellation would come out
+        at the next await, which is the commit, and a turn that was kept would be
+        reported as rolled back.
+        """
         task = asyncio.current_task()
         assert task is not None
+        value: Any = None
+        error: BaseException | None
         try:
-            return await call()
-        except AgentFailed:
-            raise
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and task.cancelling():
-                raise
-            raise AgentFailed from error
+            value, error = await asyncio.create_task(_outcome(call))
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+        if error is None:
+            return value
+        if isinstance(error, asyncio.CancelledError) and task.cancelling():
+            raise error
+        raise AgentFailed(str(error) if isinstance(error, _Unusable) else None) from error
 
     async def make(self, factory: Callable[[], Any]) -> Any:
         """What a factory makes; in a thread, for loading a model takes its time."""
@@ -121,8 +142,10 @@ class Caller:
             return result
         pieces = _Pieces(self._max_reply_bytes)
         generator: Iterator[object] = result
-        for piece in generator:
-            pieces.add(piece)
+        # Left to the garbage collector, its `finally` would run at any time in any thread.
+        with closing(result):
+            for piece in generator:
+                pieces.add(piece)
         return pieces.text
 
     async def _join(self, generator: AsyncIterator[object]) -> str:
@@ -142,6 +165,18 @@ class Caller:
         return pieces.text
 
 
+async def _outcome(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """As a value: a SystemExit that leaves a task would end the event loop."""
+    try:
+        return await call(), None
+    except BaseException as error:
+        return None, error
+
+
+class _Unusable(Exception):
+    """What came back is no reply. Our own words; an agent's AgentFailed holds the agent's."""
+
+
 class _Pieces:
     """Text as it comes, checked piece by piece, so that no reply is held beyond the bound."""
 
@@ -152,22 +187,23 @@ class _Pieces:
 
     def add(self, piece: object) -> None:
         if not isinstance(piece, str):
-            raise AgentFailed(f"The agent returned {type(piece).__name__}; it must return text.")
+            raise _Unusable(f"The agent returned {type(piece).__name__}; it must return text.")
         if len(piece) <= self._left:
             try:
                 self._left -= len(piece.encode())
             except UnicodeEncodeError:
-                raise AgentFailed(
+                raise _Unusable(
                     "The agent returned half a surrogate pair, which is no character."
                 ) from None
         else:
             self._left = -1
         if self._left < 0:
-            raise AgentFailed(
+            raise _Unusable(
                 f"The agent's reply is longer than {self._max_bytes} bytes, which is the bound "
                 "that [agent] max_reply_bytes sets."
             )
-        self._pieces.append(piece)
+        if piece:  # Nothings without end would fill the memory within any bound of bytes.
+            self._pieces.append(piece)
 
     @property
     def text(self) -> str:

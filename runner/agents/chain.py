@@ -68,6 +68,9 @@ def check_replies(replies: Iterable[tuple[str, str]]) -> list[str]:
     by_turn: dict[int, tuple[str, str]] = {}
     for message, reply in replies:
         turn = _parse(reply).get("turn", 0)
+        if type(turn) is not int:
+            faults.append("a reply has no turn number")
+            continue
         if turn in by_turn:
             faults.append(f"turn {turn} was answered twice")
         by_turn[turn] = (message, reply)

@@ -12,7 +12,10 @@ from runner.agents.calling import Callee, Caller, as_callee
 from strategies import AgentFailed
 
 MOST_KEPT = 1_000
-"""Agents of conversations that are kept; the one used longest ago goes first."""
+"""Agents of conversations that are kept; the one used longest ago goes first.
+
+A class or factory whose agents weigh a lot says less with an attribute `most_kept`.
+"""
 
 
 class SharedAgent:
@@ -46,6 +49,7 @@ class AgentPerConversation:
         self._takes = takes
         self._options = options
         self._caller = caller
+        self._most_kept: int = getattr(factory, "most_kept", MOST_KEPT)
         self._kept: OrderedDict[str, Callee] = OrderedDict()
 
     async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
@@ -54,7 +58,7 @@ class AgentPerConversation:
             callee = await self._make(conversation, history)
             self._kept[conversation] = callee
         self._kept.move_to_end(conversation)
-        while len(self._kept) > MOST_KEPT:
+        while len(self._kept) > self._most_kept:
             self._kept.popitem(last=False)
         return await self._caller.ask(callee, message, history)
 

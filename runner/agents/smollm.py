@@ -25,6 +25,8 @@ class SmolLM:
     threads     threads that llama.cpp computes with, or None for its own choice.
     """
 
+    most_kept = 4  # A context weighs about 70 MB.
+
     def __init__(
         self, history: Sequence[Message] = (), max_tokens: int = 48, threads: int | None = None
     ) -> None:
@@ -32,7 +34,11 @@ class SmolLM:
         self._messages: list[Any] = list(history)
         llama: Any = llama_cpp
         self._model: Any = llama.Llama(
-            str(find_weights()), n_ctx=CONTEXT_TOKENS, n_threads=threads, verbose=False, seed=1
+            str(find_weights()),
+            n_ctx=CONTEXT_TOKENS,
+            n_threads=None if threads is None else int(threads),
+            verbose=False,
+            seed=1,
         )
 
     def answer(self, message: str) -> str:

@@ -23,9 +23,11 @@ def make_store(url: str) -> Store:
     if url == "memory:":
         return MemoryStore()
     path = url.removeprefix(SQLITE)
-    if path != url and path:
+    if path not in (url, "", ":memory:"):
         return SqliteStore(Path(path))
     raise UnknownStore(
-        f"store {url!r} is not known. Known: sqlite:///FILE (relative to this directory), "
+        # Only the scheme: what follows may hold a password.
+        f"store {url.partition('://')[0]!r} is not known, or not like this. "
+        "Known: sqlite:///FILE (relative to this directory), "
         "sqlite:////PATH/FILE (absolute), memory:"
     )

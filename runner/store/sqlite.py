@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ BUSY_S = 0.5
 """How long a commit waits for another program that holds the file, such as a backup."""
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS turns (
+CREATE TABLE turns (
     conversation TEXT NOT NULL,
     number INTEGER NOT NULL,
     id TEXT NOT NULL UNIQUE,
@@ -58,7 +58,11 @@ class SqliteStore:
         self._lock: int | None = None
 
     async def open(self) -> None:
-        await self._call(self._open)
+        try:
+            await self._call(self._open)
+        except StoreUnavailable as error:
+            # To the operator, who can mend it; a client is not told about files.
+            raise StoreUnavailable(f"{self._path}: {error.__cause__}") from error.__cause__
 
     async def close(self) -> None:
         await self._worker.run(self._close)
@@ -74,7 +78,7 @@ class SqliteStore:
     async def _call(self, step: Callable[[], T]) -> T:
         try:
             return await self._worker.run(step)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             raise StoreUnavailable from error
 
     # In the worker's thread, one at a time.
@@ -96,12 +100,16 @@ class SqliteStore:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
             raise sqlite3.DatabaseError(f"{self._path} has schema {version}, of a newer version")
-        connection.executescript(SCHEMA + f"PRAGMA user_version = {VERSION};")
+        if version == 0:  # New; a table `turns` of another program's makes this fail, rightly.
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
 
     def _close(self) -> None:
         if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            connection, self._connection = self._connection, None
+            with suppress(sqlite3.Error):  # The lock must go, and what was committed is safe.
+                connection.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

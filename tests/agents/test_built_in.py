@@ -38,7 +38,7 @@ async def test_eliza_has_an_answer_to_anything(message: str) -> None:
 @pytest.mark.parametrize("agent", [Eliza, Chain])
 @pytest.mark.parametrize("thinking_s", [-1, float("nan"), "soon"])
 def test_a_thinking_time_that_cannot_be_is_refused(agent: type, thinking_s: object) -> None:
-    with pytest.raises(ValueError, match="thinking_s|could not convert"):
+    with pytest.raises(ValueError, match=r"thinking_s|could not convert"):
         agent(thinking_s=thinking_s)
 
 

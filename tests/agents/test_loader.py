@@ -26,6 +26,8 @@ def optional(message, history=None): return f"{message} {len(history)}"
 def generator(message):
     yield message
     yield "!"
+def default(message="hi"): return message
+def wrapper(*args): return f"{args[0]} {len(args[1])}"
 partial = functools.partial(lambda prefix, message: prefix + message, "<")
 coroutine_of_sync = lambda message: one(message)
 
@@ -37,7 +39,8 @@ class Own:
 class Stateless:
     async def __call__(self, message, history): return f"{message} {len(history)}"
 class WithHistory:
-    def __init__(self, history, greeting="hello"): self.before, self.greeting = len(history), greeting
+    def __init__(self, history, greeting="hello"):
+        self.before, self.greeting = len(history), greeting
     async def run(self, message): return f"{self.greeting} {message} {self.before}"
 own, stateless = Own(), Stateless()
 def make(): return Own()
@@ -47,6 +50,8 @@ def make_nothing(): return None
 class Needs:
     def __init__(self, model): pass
 value = 7
+class Heavy(Own):
+    most_kept = 1
 class Broken:
     def __init__(self): raise SystemExit("a secret of the agent")
 """
@@ -78,6 +83,8 @@ def load(target: str, **options: object) -> Agent:
         ("pieces", "hi2", "async generator"),
         ("sync", "hi 2", "sync function, run in threads"),
         ("optional", "hi 2", "sync function, run in threads"),
+        ("default", "hi", "sync function, run in threads"),
+        ("wrapper", "hi 2", "sync function, run in threads"),
         ("generator", "hi!", "sync function, run in threads"),
         ("partial", "<hi", "sync function, run in threads"),
         ("coroutine_of_sync", "hi", "sync function, run in threads"),
@@ -114,6 +121,11 @@ async def test_an_agent_that_was_forgotten_is_made_again_from_the_history(module
     assert await agent.answer("c", "hi", HISTORY) == "hello hi 0"
     agent.forget("c")
     assert await agent.answer("c", "hi", HISTORY) == "hello hi 2"
+
+
+async def test_as_many_agents_are_kept_as_their_class_says(module: str) -> None:
+    agent = load(f"{module}:Heavy")
+    assert [await agent.answer(name, "hi", []) for name in "aaba"] == ["1", "2", "1", "1"]
 
 
 async def test_options_reach_a_factory_by_name(module: str) -> None:

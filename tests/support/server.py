@@ -38,6 +38,7 @@ class Server:
         self.port = 0
         self.log = ""
         self.output = ""
+        self._serves = False
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
 
@@ -48,6 +49,7 @@ class Server:
         for name, value in self.knobs.items():
             table, _, key = name.partition("__")
             command += ["--set", f"{table}.{key}={_text(value)}"]
+        self._serves = False
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         environment["TURNLINE_TEST_CALLS"] = str(self.folder / "calls")
         self._process = subprocess.Popen(
@@ -66,7 +68,7 @@ class Server:
         ]
         for reader in self._readers:
             reader.start()
-        if not announced.wait(START_LIMIT_S) or not self.port:
+        if not announced.wait(START_LIMIT_S) or not self._serves:
             self.kill()
             raise AssertionError(f"the server did not start:\n{self.output}\n{self.log}")
         return self
@@ -170,6 +172,7 @@ class Server:
             self.output += line
             if match := re.search(r"http://[^\s/]+:(\d+)", line):
                 self.port = int(match[1])
+                self._serves = True
                 announced.set()
         announced.set()
 

@@ -1,0 +1,103 @@
+"""What a store must bear: full disks, editing callers, the files of others, kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.store import Record, StoreUnavailable, UnknownStore, make_store
+
+COMMITS = """
+import asyncio, sys
+from runner.store import Record, make_store
+async def main():
+    store = make_store(sys.argv[1])
+    await store.open()
+    for i in range(10**6):
+        print(await store.commit(Record(f"id{i}", "c", str(i), str(i))), flush=True)
+asyncio.run(main())
+"""
+
+
+async def test_a_full_disk_fails_the_commit_and_not_the_next_one(tmp_path: Path) -> None:
+    store = make_store(f"sqlite:///{tmp_path}/kept.db")
+    await store.open()
+    await store.commit(Record("1", "c", "m", "r"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(StoreUnavailable):
+            await store.commit(Record("2", "c", "x" * 400_000, "r"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert await store.commit(Record("2", "c", "m", "r")) == 2
+    assert len(await store.history("c")) == 4
+    await store.close()
+
+
+async def test_who_edits_a_message_of_the_history_does_not_edit_the_past() -> None:
+    store = make_store("memory:")
+    await store.commit(Record("1", "c", "m", "r"))
+    (await store.history("c"))[0]["content"] = "edited"
+    assert (await store.history("c"))[0]["content"] == "m"
+
+
+async def test_memory_keeps_a_turn_only_once_too() -> None:
+    store = make_store("memory:")
+    await store.commit(Record("1", "c", "m", "r"))
+    with pytest.raises(StoreUnavailable):
+        await store.commit(Record("1", "c", "m", "r"))
+
+
+async def test_text_that_cannot_be_encoded_is_refused_and_nothing_kept(tmp_path: Path) -> None:
+    store = make_store(f"sqlite:///{tmp_path}/kept.db")
+    await store.open()
+    with pytest.raises(StoreUnavailable):
+        await store.commit(Record("1", "c", "\ud800", "r"))
+    assert await store.history("c") == []
+    await store.close()
+
+
+async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE turns (x)")
+    other.commit()
+    with pytest.raises(StoreUnavailable):
+        await make_store(f"sqlite:///{path}").open()
+    assert other.execute("PRAGMA user_version").fetchone() == (0,)
+    other.close()
+
+
+def test_a_refused_url_does_not_show_its_password() -> None:
+    with pytest.raises(UnknownStore) as caught:
+        make_store("postgresql://user:secret@host/db")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kept.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMITS, url], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        acknowledged = [process.stdout.readline() for _ in range(20)]
+        process.kill()
+        acknowledged += process.stdout.read().splitlines()
+
+    async def kept() -> list[str]:
+        store = make_store(url)
+        await store.open()
+        history = await store.history("c")
+        await store.close()
+        return [message["content"] for message in history]
+
+    contents = asyncio.run(kept())
+    assert len(contents) // 2 >= len(acknowledged)
+    assert contents == [str(i // 2) for i in range(len(contents))]
