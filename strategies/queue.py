@@ -90,7 +90,10 @@ class Queue:
         max_wait_s = self._limits.max_wait_s
         too_long = max_wait_s is not None and eta_s > max_wait_s
         if turn.deadline_s is not None:
-            too_long |= eta_s + self._turns.service_time.ample_s > turn.deadline_s
+            # Twice the slack that a start needs, or those accepted last would wait in vain.
+            service_time = self._turns.service_time
+            ends_s = eta_s + (service_time.mean_s or 0.0) + 2 * service_time.slack_s
+            too_long |= ends_s > turn.deadline_s
         if too_long:
             raise self._turns.refuse(WaitExpired(retry_after_s=eta_s))
 
@@ -132,10 +135,12 @@ class Queue:
 
     def _first_in_time(self, conversation: str) -> LocalTicket | None:
         """The first of the line that can still end in time; those before it expire."""
+        service_time = self._turns.service_time
+        needed_s = (service_time.mean_s or 0.0) + service_time.slack_s
         while line := self._lines.get(conversation):
             ticket = next(iter(line))
             remaining_s = self._turns.remaining_s(ticket)
-            if remaining_s is None or remaining_s >= self._turns.service_time.ample_s:
+            if remaining_s is None or remaining_s >= needed_s:
                 return ticket
             self._turns.expire(ticket)
         return None

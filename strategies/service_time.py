@@ -31,6 +31,10 @@ class ServiceTime:
         return self._mean_s
 
     @property
-    def ample_s(self) -> float:
-        """Seconds in which most turns end: mean and one deviation; 0.0 before a measurement."""
-        return (self._mean_s or 0.0) + self._deviation_s
+    def slack_s(self) -> float:
+        """Seconds by which a turn may well take longer than the mean; 0.0 before a measurement.
+
+        One deviation, but an eighth of the mean at least: where all turns take
+        the same time, one that would end just at its deadline ends just too late.
+        """
+        return max(self._deviation_s, (self._mean_s or 0.0) / 8)

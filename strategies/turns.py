@@ -78,10 +78,7 @@ class LocalTicket:
         self._turns = turns
 
     def __repr__(self) -> str:
-        turn = self.turn
-        return (
-            f"<turn {turn.id} of {turn.conversation!r}: {self.state}, waited {self.waited_s:.3f} s>"
-        )
+        return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
 
     @property
     def position(self) -> int | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from math import ceil
 from random import Random
 from typing import Any, TypeVar
@@ -86,13 +87,14 @@ def run(main: Coroutine[Any, Any, T], seed: int | None = None) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
-        _cancel_all(loop)
-        loop.close()
+        close(loop)
 
 
-def _cancel_all(loop: VirtualLoop) -> None:
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+def close(loop: VirtualLoop) -> None:
+    """Close the loop; what still runs is told to stop, and given some (virtual) time for it."""
+    while tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        with suppress(BaseException):  # What they raise is nobody's concern any more.
+            loop.run_until_complete(asyncio.wait(tasks, timeout=60.0))
+    loop.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base import Attempt, Limits, Reply, Strategy, Ticket, Turn
 from ..errors import Draining, State, TurnError
-from .clock import Deadlock, VirtualLoop
+from .clock import Deadlock, VirtualLoop, close
 from .plan import Plan, TurnPlan, make_plan
 from .residue import residue
 
@@ -57,12 +57,10 @@ def replay(factory: Factory, seed: int, *, bounds: bool = False) -> list[str]:
         schedule.check_rest(loop)
     except Deadlock:
         schedule.fault("3: a waiter hangs for ever")
-    except Exception as error:
-        schedule.fault(f"the strategy raised {error!r}")
-    finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.close()
+    except BaseException as error:  # An agent's SystemExit must not end the loop, nor this.
+        schedule.fault(f"the loop was ended by {error!r}")
+    loop.on_advance = lambda: None
+    close(loop)
     return schedule.faults
 
 

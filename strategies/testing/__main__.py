@@ -1,0 +1,99 @@
+"""`python -m strategies.testing NAME`: does a strategy keep its promises?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+from ..registry import UnknownStrategy, find
+from .clock import run
+from .conformance import PROMISES, Factory
+from .explorer import BrokenPromise, explore, replay
+from .plan import make_plan
+
+
+def main() -> int:
+    options = _parse()
+    sys.path.insert(0, "")
+    try:
+        factory = find(options.strategy)
+    except UnknownStrategy as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.seed is not None:
+        return _replay(factory, options.seed, options.bounds)
+    faults = _check_promises(factory)
+    faults += _explore(options.strategy, options.schedules, options.first_seed, options.bounds,
+                       options.jobs)  # fmt: skip
+    print("all promises kept" if not faults else f"{faults} promises broken")
+    return 1 if faults else 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m strategies.testing",
+        description="Hold a strategy to the promises of strategies.base.Strategy: first the "
+        "conformance kit, then seeded schedules in virtual time.",
+    )
+    parser.add_argument("strategy", help="queue, lock, reject, or package.module:Class")
+    parser.add_argument("--schedules", type=int, default=5_000, help="how many (5000)")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (0)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes to share them (1)")
+    parser.add_argument("--seed", type=int, help="run this one schedule and show it")
+    parser.add_argument(
+        "--bounds", action="store_true", help="hold it to max_running, max_waiting, ... too"
+    )
+    return parser.parse_args()
+
+
+def _check_promises(factory: Factory) -> int:
+    faults = 0
+    for promise in PROMISES:
+        try:
+            run(promise(factory))
+        except BaseException as error:  # An agent's SystemExit that was let through, too.
+            faults += 1
+            name = promise.__name__.replace("_", " ")
+            print(f"broken: {name}: {error or type(error).__name__}")
+    print(f"conformance kit: {len(PROMISES) - faults} of {len(PROMISES)} promises kept")
+    return faults
+
+
+def _explore(name: str, schedules: int, first: int, bounds: bool, jobs: int) -> int:
+    share = -(-schedules // jobs)
+    ranges = [(start, min(share, first + schedules - start)) for start in
+              range(first, first + schedules, share)]  # fmt: skip
+    with ProcessPoolExecutor(jobs) as pool:
+        results = list(pool.map(partial(_explore_range, name, bounds), ranges))
+    for result in filter(None, results):
+        print(result)
+    print(f"explorer: {schedules} schedules from seed {first}")
+    return sum(result is not None for result in results)
+
+
+def _explore_range(name: str, bounds: bool, seeds: tuple[int, int]) -> str | None:
+    sys.path.insert(0, "")
+    try:
+        explore(find(name), seeds[1], seeds[0], bounds=bounds)
+    except BrokenPromise as broken:
+        return str(broken)
+    return None
+
+
+def _replay(factory: Factory, seed: int, bounds: bool) -> int:
+    plan = make_plan(seed)
+    print(f"seed {seed}: {plan.limits}")
+    print(f"drains at {plan.drains_at_s} s, for {plan.drain_timeout_s} s")
+    for turn in plan.turns:
+        print(f"  {turn}")
+    faults = replay(factory, seed, bounds=bounds)
+    for fault in faults:
+        print(f"broken: {fault}")
+    print("no fault" if not faults else f"{len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""Our strategies, broken by hand: each mutant is one realistic mistake.
+
+A mutant names a file of `strategies`, the text to replace (which must be there
+exactly once, so that this list stays in step with the code), and what replaces it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`strategy` is the one in which it must show."""
+
+    mistake: str
+    file: str
+    old: str
+    new: str
+    strategy: str = "queue"
+
+
+MUTANTS = (
+    Mutant(
+        "the conversation is given away at the withdrawal, not when the agent has stopped",
+        "turns.py",
+        "        self._set_timer(ticket, self._write_off, GIVE_UP_SLOT_S)\n        return True",
+        "        self._stopped(ticket)\n        return True",
+    ),
+    Mutant(
+        "a task that is cancelled before its first step frees nothing",
+        "turns.py",
+        "        ticket.task.add_done_callback(lambda task: self._stopped(ticket))\n",
+        "",
+    ),
+    Mutant(
+        "only Exception is caught around the agent",
+        "turns.py",
+        "except BaseException as cause:",
+        "except Exception as cause:",
+    ),
+    Mutant(
+        "the agent's own CancelledError passes for ours",
+        "turns.py",
+        "        except TurnError as known:",
+        "        except asyncio.CancelledError:\n"
+        "            return\n        except TurnError as known:",
+    ),
+    Mutant(
+        "seal never refuses",
+        "turns.py",
+        "        if self.state is not State.RUNNING:\n            raise asyncio.CancelledError\n",
+        "",
+    ),
+    Mutant(
+        "seal does not note that it was called",
+        "turns.py",
+        "        self.sealed = True",
+        "        self.sealed = False",
+    ),
+    Mutant(
+        "a sealed turn is withdrawn all the same",
+        "turns.py",
+        "if ticket.state is not State.RUNNING or ticket.sealed:",
+        "if ticket.state is not State.RUNNING:",
+    ),
+    Mutant(
+        "a sealed turn whose reply is never kept hangs for ever",
+        "turns.py",
+        "            self._set_timer(ticket, lambda ticket: self._lose(ticket,"
+        " lost), COMMIT_GRACE_S)",
+        "            pass",
+    ),
+    Mutant(
+        "a lost turn is said to be rolled back",
+        "turns.py",
+        'lost = TurnTimeout(outcome="unknown")',
+        'lost = TurnTimeout(outcome="rolled_back")',
+    ),
+    Mutant(
+        "a withdrawn agent is not told to stop",
+        "turns.py",
+        "        ticket.task.cancel()\n",
+        "",
+    ),
+    Mutant(
+        "a turn withdrawn before its agent was called is said to be rolled back",
+        "turns.py",
+        '        if not ticket.called:\n            error.outcome = "not_started"\n',
+        "",
+    ),
+    Mutant(
+        "a cancelled waiting turn is said to be rolled back",
+        "turns.py",
+        'if self.state is State.WAITING else "rolled_back"',
+        'if self.state is State.RUNNING else "rolled_back"',
+    ),
+    Mutant(
+        "a cancelled waiting turn stays in its line",
+        "turns.py",
+        "            self._settle(ticket, error=error)\n            self._left(ticket)\n",
+        "            self._settle(ticket, error=error)\n",
+    ),
+    Mutant(
+        "a caller that stops waiting cancels what the others wait for",
+        "turns.py",
+        "await asyncio.shield(self.settled)",
+        "await self.settled",
+    ),
+    Mutant(
+        "the turn's own deadline does not count while it runs",
+        "turns.py",
+        "self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))",
+        "self._set_timer(ticket, self._time_out, self._turn_timeout_s)",
+    ),
+    Mutant(
+        "the time limit of a running turn is forgotten",
+        "turns.py",
+        "self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))",
+        "self._set_timer(ticket, self._time_out, self.remaining_s(ticket))",
+    ),
+    Mutant(
+        "the turn's own deadline does not count while it waits",
+        "turns.py",
+        "self._set_timer(ticket, self.expire, max_wait_s, turn.deadline_s)",
+        "self._set_timer(ticket, self.expire, max_wait_s)",
+    ),
+    Mutant(
+        "timers are not cancelled when a turn ends",
+        "turns.py",
+        "        if ticket.timer is not None:\n            ticket.timer.cancel()\n"
+        "        ticket.kept_reply, ticket.error = reply, error",
+        "        ticket.kept_reply, ticket.error = reply, error",
+    ),
+    Mutant(
+        "a stuck agent keeps its slot for ever",
+        "turns.py",
+        "        self._written_off.add(ticket)\n        self._freed(ticket.turn.conversation)",
+        "        pass",
+    ),
+    Mutant(
+        "a stuck agent's slot is given away at once",
+        "turns.py",
+        "GIVE_UP_SLOT_S = 1.0",
+        "GIVE_UP_SLOT_S = 0.0",
+    ),
+    Mutant(
+        "a slot that was written off is taken twice when its agent ends",
+        "turns.py",
+        "        self._written_off.discard(ticket)\n",
+        "",
+    ),
+    Mutant(
+        "ended turns still count as running",
+        "turns.py",
+        "        else:\n            self._running -= 1\n",
+        "        else:\n            pass\n",
+    ),
+    Mutant(
+        "refusals are not counted",
+        "turns.py",
+        "        self._refused += 1\n",
+        "",
+    ),
+    Mutant(
+        "draining leaves the waiting turns",
+        "turns.py",
+        "        for ticket in list(self._waiting):\n"
+        "            self.withdraw(ticket, Draining())\n",
+        "",
+    ),
+    Mutant(
+        "draining still accepts",
+        "turns.py",
+        "        self._draining = True\n",
+        "",
+    ),
+    Mutant(
+        "draining waits for running turns without a limit",
+        "turns.py",
+        "await asyncio.wait(tasks, timeout=timeout_s)",
+        "await asyncio.wait(tasks)",
+    ),
+    Mutant(
+        "a turn is started again though its conversation is held",
+        "queue.py",
+        "if conversation in self._lines and self._turns.holder(conversation) is None:",
+        "if conversation in self._lines:",
+    ),
+    Mutant(
+        "the line is served last in, first out",
+        "queue.py",
+        "            ticket = next(iter(line))",
+        "            ticket = next(reversed(line))",
+    ),
+    Mutant(
+        "the ring is served last in, first out, so one conversation starves the others",
+        "queue.py",
+        "self._ready.popitem(last=False)",
+        "self._ready.popitem(last=True)",
+    ),
+    Mutant(
+        "one turn more than allowed may wait in a conversation",
+        "queue.py",
+        "if len(line) >= self._limits.max_waiting_per_conversation:",
+        "if len(line) > self._limits.max_waiting_per_conversation:",
+    ),
+    Mutant(
+        "one turn more than allowed may wait in all",
+        "queue.py",
+        "if self._turns.waiting >= self._limits.max_waiting:",
+        "if self._turns.waiting > self._limits.max_waiting:",
+    ),
+    Mutant(
+        "one turn more than allowed may run",
+        "queue.py",
+        "return self._limits.max_running - self._turns.slots_taken",
+        "return self._limits.max_running + 1 - self._turns.slots_taken",
+    ),
+    Mutant(
+        "max_wait_s is not looked at",
+        "queue.py",
+        "ticket = self._turns.accept(turn, self._limits.max_wait_s)",
+        "ticket = self._turns.accept(turn)",
+    ),
+    Mutant(
+        "an empty line is kept",
+        "queue.py",
+        "        if not line:\n            del self._lines[ticket.turn.conversation]\n",
+        "",
+    ),
+    Mutant(
+        "a freed conversation whose line is not empty is forgotten",
+        "queue.py",
+        "            self._ready[conversation] = None\n        self._start_ready()",
+        "            pass\n        self._start_ready()",
+    ),
+    Mutant(
+        "a freed slot wakes nobody",
+        "queue.py",
+        "            self._ready[conversation] = None\n        self._start_ready()",
+        "            self._ready[conversation] = None",
+    ),
+    Mutant(
+        "the lock is let go of when its turn is settled, not when the agent has stopped",
+        "lock.py",
+        "            await asyncio.wait({self._turns.start(ticket)})",
+        "            self._turns.start(ticket)\n            await asyncio.wait({ticket.settled})",
+        "lock",
+    ),
+    Mutant(
+        "a departed waiter is left to take the lock",
+        "lock.py",
+        "        self._tasks[ticket].cancel()",
+        "        pass",
+        "lock",
+    ),
+    Mutant(
+        "there is one lock for each turn",
+        "lock.py",
+        "self._locks.setdefault(turn.conversation, asyncio.Lock())",
+        "asyncio.Lock()",
+        "lock",
+    ),
+    Mutant(
+        "reject looks at turns that run, and not at agents that have not stopped",
+        "reject.py",
+        "        if running is not None:",
+        '        if running is not None and running.state == "running":',
+        "reject",
+    ),
+    Mutant(
+        "reject accepts while it drains",
+        "reject.py",
+        "        self._turns.admit(turn)\n",
+        "",
+        "reject",
+    ),
+)

@@ -1,0 +1,87 @@
+"""Schedules by the thousand; I-26: every failing one replays from its seed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from strategies import Answer, Limits
+from strategies.queue import Queue
+from strategies.registry import BUILT_IN
+from strategies.testing import BrokenPromise, explore, replay
+from strategies.testing.plan import make_plan
+
+ROOT = Path(__file__).parents[2]
+each_strategy = pytest.mark.parametrize("name", BUILT_IN)
+
+
+@each_strategy
+def test_no_schedule_of_5000_breaks_a_promise(name: str) -> None:
+    explore(BUILT_IN[name], 5_000, bounds=name == "queue")
+
+
+@pytest.mark.slow
+@each_strategy
+@pytest.mark.parametrize("half", [0, 1])
+def test_no_schedule_of_200000_breaks_a_promise(name: str, half: int) -> None:
+    explore(BUILT_IN[name], 100_000, half * 100_000, bounds=name == "queue")
+
+
+class Hasty(Queue):
+    """Lets twice as many turns run as it was told."""
+
+    def __init__(self, answer: Answer, limits: Limits) -> None:
+        super().__init__(answer, Limits(max_running=2 * limits.max_running))
+
+
+def test_a_failing_schedule_names_the_command_that_replays_it() -> None:
+    with pytest.raises(BrokenPromise) as broken:
+        explore(Hasty, 1_000, bounds=True)
+    command = re.search(r"replay it with: python (.+)", str(broken.value))
+    assert command is not None
+    shown = subprocess.run(
+        [sys.executable, *shlex.split(command[1])],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert shown.returncode == 1
+    for fault in str(broken.value).splitlines()[1:-1]:
+        assert fault.strip() in shown.stdout
+
+
+def test_the_same_seed_is_the_same_schedule() -> None:
+    seed = next(seed for seed in range(1_000) if replay(Hasty, seed, bounds=True))
+    assert make_plan(seed) == make_plan(seed)
+    assert replay(Hasty, seed, bounds=True) == replay(Hasty, seed, bounds=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["queue", "--schedules", "50", "--bounds"], 0, "all promises kept"),
+        (["lock", "--schedules", "50", "--jobs", "2"], 0, "explorer: 50 schedules"),
+        (["queue", "--seed", "7"], 0, "no fault"),
+        (["loadtests.unprotected:Unprotected", "--schedules", "50"], 1, "replay it with"),
+        (["quue"], 2, "Did you mean 'queue'?"),
+    ],
+)
+def test_the_kit_is_a_command_too(arguments: list[str], status: int, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "strategies.testing", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert words in done.stdout + done.stderr

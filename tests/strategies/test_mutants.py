@@ -1,0 +1,53 @@
+"""The explorer finds every mistake that we could think of, within 1,000 schedules each."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import strategies
+from tests.strategies.mutants import MUTANTS, Mutant
+
+SCHEDULES = 1_000
+SOURCE = Path(strategies.__file__).parent
+
+
+@pytest.fixture
+def transplant(tmp_path: Path) -> Iterator[Callable[[Mutant], ModuleType]]:
+    """Import a copy of the package with the mutant in it, under a name of its own."""
+    name = f"mutated_{tmp_path.name}".replace("-", "_")
+
+    def make(mutant: Mutant) -> ModuleType:
+        shutil.copytree(SOURCE, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        file = tmp_path / name / mutant.file
+        text = file.read_text()
+        assert text.count(mutant.old) == 1, f"{mutant.file} has changed: {mutant.old!r}"
+        file.write_text(text.replace(mutant.old, mutant.new))
+        return importlib.import_module(name)
+
+    sys.path.insert(0, str(tmp_path))
+    yield make
+    sys.path.remove(str(tmp_path))
+    for module in [module for module in sys.modules if module.startswith(name)]:
+        del sys.modules[module]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.mistake)
+def test_the_explorer_kills(mutant: Mutant, transplant: Callable[[Mutant], ModuleType]) -> None:
+    package = transplant(mutant)
+    registry = importlib.import_module(f"{package.__name__}.registry")
+    testing = importlib.import_module(f"{package.__name__}.testing")
+    broken = registry.find(mutant.strategy)
+    assert broken.__module__.startswith(package.__name__)
+    with pytest.raises(testing.BrokenPromise):
+        testing.explore(broken, SCHEDULES, bounds=mutant.strategy == "queue")
+
+
+def test_there_are_at_least_25_mutants() -> None:
+    assert len({(mutant.file, mutant.old, mutant.new) for mutant in MUTANTS}) >= 25

@@ -1,0 +1,143 @@
+"""What only lock and reject promise, and the small parts: the estimate, the registry, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.unprotected import Unprotected
+from strategies import Attempt, ConversationBusy, Limits, Reply, Turn
+from strategies.lock import Lock
+from strategies.queue import Queue
+from strategies.registry import UnknownStrategy, find, names
+from strategies.reject import Reject
+from strategies.service_time import ServiceTime
+from strategies.testing import Deadlock, run
+
+
+async def take_a_second(turn: Turn, attempt: Attempt) -> Reply:
+    await asyncio.sleep(1)
+    return Reply(turn.message)
+
+
+def test_any_number_wait_for_a_lock_and_for_any_time() -> None:
+    async def scenario() -> None:
+        lock = Lock(take_a_second, Limits(max_waiting=1, max_wait_s=1))
+        tickets = [lock.submit(Turn(str(number), "c", "hi")) for number in range(500)]
+        await asyncio.gather(*(ticket.reply() for ticket in tickets))
+        assert tickets[-1].waited_s == 499
+
+    run(scenario())
+
+
+def test_a_lock_does_not_say_who_stands_where() -> None:
+    async def scenario() -> None:
+        lock = Lock(take_a_second, Limits())
+        lock.submit(Turn("1", "c", "hi"))
+        waiting = lock.submit(Turn("2", "c", "hi"))
+        assert (waiting.position, waiting.eta_s) == (None, None)
+
+    run(scenario())
+
+
+def test_reject_says_when_the_running_turn_is_likely_to_have_ended() -> None:
+    async def scenario() -> None:
+        reject = Reject(take_a_second, Limits())
+        await reject.submit(Turn("1", "c", "hi")).reply()
+        reject.submit(Turn("2", "c", "hi"))
+        await asyncio.sleep(0.25)
+        with pytest.raises(ConversationBusy) as refusal:
+            reject.submit(Turn("3", "c", "hi"))
+        assert refusal.value.retry_after_s == pytest.approx(0.75)
+
+    run(scenario())
+
+
+def test_the_estimate_starts_with_the_first_measurement_and_follows_a_drift() -> None:
+    estimate = ServiceTime()
+    assert (estimate.mean_s, estimate.slack_s) == (None, 0.0)
+    estimate.observe(4.0)
+    assert (estimate.mean_s, estimate.slack_s) == (4.0, 2.0)
+    for _ in range(100):
+        estimate.observe(1.0)
+    assert estimate.mean_s == pytest.approx(1.0, abs=0.01)
+    assert estimate.slack_s == pytest.approx(1 / 8, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy"), [("queue", Queue), ("lock", Lock), ("reject", Reject)]
+)
+def test_a_built_in_strategy_is_found_by_its_name(name: str, strategy: type) -> None:
+    assert find(name) is strategy
+    assert names()[name]
+
+
+def test_a_strategy_of_ones_own_is_found_by_its_dotted_name() -> None:
+    assert find("loadtests.unprotected:Unprotected") is Unprotected
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("quue", "Did you mean 'queue'? Known: queue, lock, reject"),
+        ("", "Known: queue, lock, reject"),
+        ("no_such_module:Queue", "there is no module 'no_such_module'"),
+        ("strategies.queue:Nothing", "has no 'Nothing'"),
+        ("strategies.queue:__doc__", "is not a class"),
+    ],
+)
+def test_a_name_that_is_not_known_says_what_is(name: str, words: str) -> None:
+    with pytest.raises(UnknownStrategy) as unknown:
+        find(name)
+    assert words in str(unknown.value)
+
+
+def test_a_package_may_offer_a_strategy_by_an_entry_point(tmp_path: Path) -> None:
+    folder = tmp_path / "offers-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: offers\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
+        "[runner.strategies]\nfree-for-all = loadtests.unprotected:Unprotected\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        assert find("free-for-all") is Unprotected
+        assert names()["free-for-all"] == "from loadtests.unprotected:Unprotected"
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_a_virtual_hour_is_an_hour_on_the_loops_clock() -> None:
+    async def scenario() -> float:
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    assert run(scenario()) == 3600
+
+
+def test_what_can_never_happen_is_reported_and_does_not_hang() -> None:
+    async def scenario() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(Deadlock):
+        run(scenario())
+
+
+def test_a_seed_shuffles_what_is_due_at_the_same_instant_and_nothing_else() -> None:
+    async def scenario() -> list[str]:
+        order: list[str] = []
+
+        async def note(name: str, delay_s: float) -> None:
+            await asyncio.sleep(delay_s)
+            order.append(name)
+
+        await asyncio.gather(*(note(name, 1.0) for name in "abcdef"), note("early", 0.5))
+        return order
+
+    orders = {"".join(run(scenario(), seed)) for seed in range(20)}
+    assert len(orders) > 5
+    assert all(order.startswith("early") for order in orders)
+    assert run(scenario(), 3) == run(scenario(), 3)
