@@ -37,7 +37,7 @@ check: install  ## Lint, types (mypy and pyright), import directions, lock file 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lock_in_step.py
 

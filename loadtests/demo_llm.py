@@ -8,6 +8,7 @@ same five messages go to a server under each strategy, and under none.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -40,13 +41,16 @@ class Asked:
     took_s: float = 0.0
 
 
-def main() -> None:
+def main() -> int:
+    """Exit status 1 where a strategy broke its promise; the control promises nothing."""
     print("SmolLM2-135M through llama.cpp: one turn alone, then five messages at once.")
-    for strategy in STRATEGIES:
-        show(strategy)
+    kept = {strategy: show(strategy) for strategy in STRATEGIES}
+    expected = {"queue": 5, "lock": 5, "reject": 1}
+    return 0 if all(kept[name] == turns for name, turns in expected.items()) else 1
 
 
-def show(strategy: str) -> None:
+def show(strategy: str) -> int | None:
+    """Ask under one strategy; how many of the five are in the history, None where it is gone."""
     print(f"\n== {strategy}")
     arguments = ("runner", "serve", "smollm", "--strategy", strategy, "--port", "0")
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +61,8 @@ def show(strategy: str) -> None:
             for one in sorted(asked, key=lambda one: (one.turn == 0, one.turn)):
                 place = f"turn {one.turn}" if one.turn else ""
                 print(f"  {place:6}  {one.took_s:5.1f} s  {one.message:32} {one.outcome}")
-            print(f"  The server {fate(served)}. {kept(served)}")
+            print(f"  The server {fate(served)}. {words(turns := count_kept(served))}")
+            return turns
 
 
 def warm_up(served: Served) -> None:
@@ -102,17 +107,23 @@ def fate(served: Served) -> str:
     return f"died of signal {-status}" if status < 0 else f"ended with status {status}"
 
 
-def kept(served: Served) -> str:
+def count_kept(served: Served) -> int | None:
     connection = HTTPConnection("127.0.0.1", served.port, timeout=5.0)
     try:
         connection.request("GET", "/history?count=0")
         messages = json.loads(connection.getresponse().read())["messages"]
-        return f"Of the five turns, {len(messages) // 2 - 1} are in its history."
+        return len(messages) // 2 - 1
     except (OSError, HTTPException):
-        return "Its history, which was in memory, is gone with it."
+        return None
     finally:
         connection.close()
 
 
+def words(turns: int | None) -> str:
+    if turns is None:
+        return "Its history, which was in memory, is gone with it."
+    return f"Of the five turns, {turns} are in its history."
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,8 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from .base import Answer, Limits, Load, Ticket, Turn
-from .turns import LocalTicket, Turns
+from .ticket import LocalTicket
+from .turns import Turns
 
 
 class Lock:

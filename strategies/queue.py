@@ -18,7 +18,8 @@ from collections import OrderedDict
 
 from .base import Answer, Limits, Load, Ticket, Turn
 from .errors import ConversationQueueFull, ServerFull, WaitExpired
-from .turns import LocalTicket, Turns
+from .ticket import LocalTicket
+from .turns import Turns
 
 
 class Queue:

@@ -15,6 +15,7 @@ from typing import Any
 from ..base import Attempt, Limits, Reply, Strategy, Ticket, Turn
 from ..errors import AgentFailed, Draining, State, TurnCancelled, TurnError, TurnTimeout
 from .residue import residue
+from .stubborn import ignore_cancellation
 
 Factory = Callable[..., Strategy]
 Promise = Callable[[Factory], Coroutine[Any, Any, None]]
@@ -76,7 +77,7 @@ class House:
             case "hang":
                 await asyncio.Event().wait()
             case "stubborn":
-                await _ignore_cancellation(float(argument))
+                await ignore_cancellation(float(argument))
             case "raise":
                 raise {error.__name__: error for error in ERRORS}[argument]
             case "keep":
@@ -102,16 +103,6 @@ ERRORS: tuple[type[BaseException], ...] = (
     Exception, asyncio.CancelledError, GeneratorExit, StopAsyncIteration, SystemExit,
     KeyboardInterrupt, RecursionError, MemoryError,
 )  # fmt: skip
-
-
-async def _ignore_cancellation(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + seconds
-    while loop.time() < ends_at:
-        try:
-            await asyncio.sleep(ends_at - loop.time())
-        except asyncio.CancelledError:
-            continue
 
 
 async def _ending(ticket: Ticket) -> TurnError | None:

@@ -48,13 +48,13 @@ MUTANTS = (
     ),
     Mutant(
         "seal never refuses",
-        "turns.py",
+        "ticket.py",
         "        if self.state is not State.RUNNING:\n            raise asyncio.CancelledError\n",
         "",
     ),
     Mutant(
         "seal does not note that it was called",
-        "turns.py",
+        "ticket.py",
         "        self.sealed = True",
         "        self.sealed = False",
     ),
@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "a cancelled waiting turn is said to be rolled back",
-        "turns.py",
+        "ticket.py",
         'if self.state is State.WAITING else "rolled_back"',
         'if self.state is State.RUNNING else "rolled_back"',
     ),
@@ -103,7 +103,7 @@ MUTANTS = (
     ),
     Mutant(
         "a caller that stops waiting cancels what the others wait for",
-        "turns.py",
+        "ticket.py",
         "await asyncio.shield(self.settled)",
         "await self.settled",
     ),

@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from strategies.testing.stubborn import ignore_cancellation
+
 CALLS = os.environ.get("TURNLINE_TEST_CALLS")
 """A file to which each call of an agent is appended: the proof that one was (not) made."""
 
@@ -45,16 +47,6 @@ async def obey(message: str) -> None:
             raise FAULTS[argument]("a secret of the agent")
         case _:
             pass
-
-
-async def ignore_cancellation(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + seconds
-    while loop.time() < ends_at:
-        try:
-            await asyncio.sleep(ends_at - loop.time())
-        except asyncio.CancelledError:
-            continue
 
 
 class Strange(BaseException):

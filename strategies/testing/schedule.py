@@ -1,0 +1,178 @@
+"""One run of one plan: the agent and the clients, under the eyes of a `Watch`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..base import Attempt, Reply, Strategy, Ticket, Turn
+from ..errors import Draining, State, TurnError
+from .plan import Plan, TurnPlan
+from .stubborn import ignore_cancellation
+from .watch import FINAL, GRACE_S, Watch
+
+Factory = Callable[..., Strategy]
+
+
+class Schedule:
+    """Plays the plan; `watch.faults` has what was seen."""
+
+    def __init__(self, factory: Factory, plan: Plan, bounds: bool) -> None:
+        self.plan = plan
+        self.plans = {turn.id: turn for turn in plan.turns}
+        self.watch = Watch(plan, bounds)
+        self.strategy = factory(self.answer, plan.limits)
+        self.watch.strategy = self.strategy
+
+    # The agent.
+
+    async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
+        plan = self.plans[turn.id]
+        self.watch.check_call(turn)
+        self.watch.called[turn.id] = self.watch.now()
+        self.watch.active[turn.id] = turn.conversation
+        try:
+            await self._act(plan)
+            if plan.deed != "reply unsealed":
+                attempt.seal()
+                await self._keep(plan)
+            elif self.watch.tickets[turn.id].state is State.RUNNING:
+                self.watch.kept.setdefault(turn.conversation, []).append(turn.id)
+            return Reply(turn.id, len(self.watch.kept.get(turn.conversation, ())))
+        finally:
+            del self.watch.active[turn.id]
+            self.watch.note_ready(turn.conversation)
+
+    async def _act(self, plan: TurnPlan) -> None:
+        match plan.deed:
+            case "hang":
+                await asyncio.Event().wait()
+            case "ignore cancellation":
+                await ignore_cancellation(plan.stays_s)
+            case "cancel itself":
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+                await asyncio.sleep(0)
+            case _:
+                await asyncio.sleep(plan.takes_s)
+        if plan.deed.startswith("raise"):
+            raise {
+                "raise": ZeroDivisionError,
+                "raise CancelledError": asyncio.CancelledError,
+                "raise SystemExit": SystemExit,
+                "raise KeyboardInterrupt": KeyboardInterrupt,
+                "raise GeneratorExit": GeneratorExit,
+            }[plan.deed]
+
+    async def _keep(self, plan: TurnPlan) -> None:
+        """Keep the reply, as a store does: it takes a while, and then it is there for ever."""
+        if plan.keeping_s:
+            try:
+                await asyncio.sleep(plan.keeping_s)
+            except asyncio.CancelledError:
+                self.watch.fault(f"seal: {plan.id} was told to stop after it was sealed")
+                raise
+        self.watch.kept.setdefault(plan.conversation, []).append(plan.id)
+
+    # The clients.
+
+    async def run(self) -> None:
+        clients = [asyncio.create_task(self._client(turn)) for turn in self.plan.turns]
+        if self.plan.drains_at_s is not None:
+            await asyncio.sleep(self.plan.drains_at_s)
+            await self._drain(self.plan.drain_timeout_s)
+        await asyncio.gather(*clients)
+        while self.watch.active:
+            await asyncio.sleep(GRACE_S)
+        await self.strategy.drain(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def _client(self, plan: TurnPlan) -> None:
+        await asyncio.sleep(plan.arrives_s)
+        for _ in range(plan.yields):
+            await asyncio.sleep(0)
+        turn = Turn(plan.id, plan.conversation, "hello", plan.deadline_s)
+        before = self.strategy.load().accepted
+        try:
+            ticket = self.strategy.submit(turn)
+        except TurnError as error:
+            self.watch.refusals += 1
+            if error.outcome != "not_started" or self.strategy.load().accepted != before:
+                self.watch.fault(
+                    f"2: the refusal of {plan.id} is not one of a turn that did not start"
+                )
+            return
+        self.watch.accepted(plan, ticket)
+        waiters = [asyncio.create_task(self._await_reply(plan, ticket))]
+        if plan.leaves_after_s is not None:
+            waiters.append(asyncio.create_task(self._leave(plan.leaves_after_s, ticket)))
+        if plan.cancels_after_s is not None:
+            await asyncio.sleep(plan.cancels_after_s)
+            self._cancel(plan, ticket)
+        await asyncio.wait(waiters)
+        for waiter in waiters:
+            if waiter.exception() is not None:
+                self.watch.fault(f"3: waiting for {plan.id} raised {waiter.exception()!r}")
+
+    async def _leave(self, after_s: float, ticket: Ticket) -> None:
+        """A second waiter, which stops waiting: of no consequence for the turn."""
+        waiter = asyncio.create_task(ticket.reply())
+        await asyncio.sleep(after_s)
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        if not waiter.cancelled():
+            waiter.exception()
+
+    def _cancel(self, plan: TurnPlan, ticket: Ticket) -> None:
+        state, figures = ticket.state, self.strategy.load()
+        withdrawn = ticket.cancel()
+        if state is State.WAITING and not withdrawn:
+            self.watch.fault(f"cancel: {plan.id} waited and could not be cancelled")
+        if state in FINAL and withdrawn:
+            self.watch.fault(f"cancel: {plan.id} had ended and was cancelled")
+        if withdrawn and ticket.state is not State.CANCELLED:
+            self.watch.fault(f"cancel: {plan.id} is {ticket.state} after it was cancelled")
+        gone = self.strategy.load().waiting < figures.waiting
+        if withdrawn and state is State.WAITING and not gone:
+            self.watch.fault(f"cancel: {plan.id} kept its place")
+        if withdrawn:
+            self.watch.withdrawn_at[plan.id] = self.watch.now()
+        if state is State.RUNNING and plan.id not in self.watch.called:
+            # Its conversation had its turn in the round, though no agent saw it.
+            self.watch.ready_since.pop(plan.conversation, None)
+
+    async def _await_reply(self, plan: TurnPlan, ticket: Ticket) -> None:
+        try:
+            reply = await ticket.reply()
+        except TurnError as error:
+            self.watch.check_error(plan, ticket, error)
+        else:
+            kept = self.watch.kept.get(plan.conversation, [])
+            if reply.text != plan.id or kept[reply.number - 1 : reply.number] != [plan.id]:
+                self.watch.fault(f"2: the reply to {plan.id} is not the one in the history")
+            if ticket.state is not State.ANSWERED:
+                self.watch.fault(f"3: {plan.id} was answered and is {ticket.state}")
+        self.watch.check_time(plan, ticket)
+
+    # Shutdown.
+
+    async def _drain(self, timeout_s: float) -> None:
+        began = self.watch.now()
+        drain = asyncio.create_task(self.strategy.drain(timeout_s))
+        await asyncio.sleep(0)
+        if self.strategy.load().waiting:
+            self.watch.fault("drain: turns wait though the strategy drains")
+        try:
+            self.strategy.submit(Turn("late", "late", "hello"))
+            self.watch.fault("drain: a turn was accepted though the strategy drains")
+        except Draining:
+            self.watch.refusals += 1
+        await drain
+        if self.watch.now() - began > timeout_s + GRACE_S + 1e-6:
+            self.watch.fault(
+                f"drain: it took {self.watch.now() - began} s with {timeout_s} s to do it in"
+            )
+        if self.strategy.load().running:
+            self.watch.fault("drain: turns run though it has returned")

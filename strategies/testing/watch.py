@@ -1,0 +1,223 @@
+"""The watch: what an outsider sees of one schedule, held against the promises of `Strategy`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..base import Limits, Strategy, Ticket, Turn
+from ..errors import State, TurnError
+from .clock import VirtualLoop
+from .plan import Plan, TurnPlan
+from .residue import residue
+
+GRACE_S = 1.0
+"""How long past its deadline a sealed turn may end, and a withdrawn agent may hold its slot."""
+
+FINAL = frozenset(State) - {State.WAITING, State.RUNNING}
+
+
+class Watch:
+    """Notes the tickets and the agent's calls, and writes down what breaks a promise.
+
+    A fault begins with the number of the promise, or with the word that it is about.
+    """
+
+    strategy: Strategy
+
+    def __init__(self, plan: Plan, bounds: bool) -> None:
+        self.plan = plan
+        self.bounds = bounds
+        self.faults: list[str] = []
+        self.tickets: dict[str, Ticket] = {}
+        self.accepted_at: dict[str, float] = {}
+        self.withdrawn_at: dict[str, float] = {}
+        self.called: dict[str, float] = {}
+        self.active: dict[str, str] = {}
+        self.kept: dict[str, list[str]] = {}
+        self.refusals = 0
+        self.events = 0
+        self.ready_since: dict[str, int] = {}
+        self.last_start: dict[str, int] = {}
+
+    def fault(self, text: str) -> None:
+        if text not in self.faults:
+            self.faults.append(text)
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def accepted(self, plan: TurnPlan, ticket: Ticket) -> None:
+        self.tickets[plan.id] = ticket
+        self.accepted_at[plan.id] = self.now()
+        if self.waiting_in(plan.conversation) == [plan.id]:
+            self.ready_since.pop(plan.conversation, None)
+        self.note_ready(plan.conversation)
+
+    # When the agent is called.
+
+    def check_call(self, turn: Turn) -> None:
+        ticket = self.tickets.get(turn.id)
+        if turn.id in self.called:
+            self.fault(f"the agent was called twice for {turn.id}")
+        if ticket is None or ticket.state is not State.RUNNING:
+            self.fault(f"2: the agent was called for {turn.id}, which is not running")
+        if turn.conversation in self.active.values():
+            self.fault(f"1: two turns of {turn.conversation} ran at once")
+        for other, waiting in self.tickets.items():
+            if other == turn.id:
+                break
+            if waiting.state is State.WAITING and waiting.turn.conversation == turn.conversation:
+                self.fault(f"5: {turn.id} started before {other}, which had waited longer")
+        self._check_round(turn.conversation)
+
+    def _check_round(self, conversation: str) -> None:
+        previous = self.last_start.get(conversation)
+        self.events += 1
+        self.last_start[conversation] = self.events
+        self.ready_since.pop(conversation, None)
+        if not self.bounds or previous is None:
+            return
+        for other, since in self.ready_since.items():
+            if since < previous and self.waiting_in(other) and not self.held(other):
+                self.fault(f"fairness: {conversation} ran twice while {other} could have")
+
+    def note_ready(self, conversation: str) -> None:
+        self.events += 1
+        if self.waiting_in(conversation) and not self.held(conversation):
+            self.ready_since.setdefault(conversation, self.events)
+        else:
+            self.ready_since.pop(conversation, None)
+
+    def waiting_in(self, conversation: str) -> list[str]:
+        return [
+            turn_id
+            for turn_id, ticket in self.tickets.items()
+            if ticket.state is State.WAITING and ticket.turn.conversation == conversation
+        ]
+
+    def held(self, conversation: str) -> bool:
+        return conversation in self.active.values() or any(
+            ticket.state is State.RUNNING and ticket.turn.conversation == conversation
+            for ticket in self.tickets.values()
+        )
+
+    # When a turn has ended.
+
+    def check_error(self, plan: TurnPlan, ticket: Ticket, error: TurnError) -> None:
+        if error.state is not ticket.state:
+            self.fault(f"3: {plan.id} is {ticket.state} and raised {error!r}")
+        if error.outcome == "not_started" and plan.id in self.called:
+            self.fault(f"outcome: {plan.id} started, and its error says that it did not")
+        if error.outcome == "rolled_back" and plan.id not in self.called:
+            self.fault(f"outcome: {plan.id} never started, and its error says that it did")
+        self.withdrawn_at.setdefault(plan.id, self.now())
+
+    def check_time(self, plan: TurnPlan, ticket: Ticket) -> None:
+        slack_s = GRACE_S if plan.keeping_s else 0.0
+        limits = self.plan.limits
+        took_s = self.now() - self.accepted_at[plan.id]
+        if plan.deadline_s is not None and took_s > plan.deadline_s + slack_s + 1e-6:
+            self.fault(f"3: {plan.id} ended {took_s} s after submission, past its deadline")
+        if (
+            limits.turn_timeout_s is not None
+            and ticket.ran_s > limits.turn_timeout_s + slack_s + 1e-6
+        ):
+            self.fault(f"3: {plan.id} ran for {ticket.ran_s} s, longer than it may")
+        late = plan.deadline_s is not None and took_s > plan.deadline_s + 1e-6
+        sealed_late = ticket.state is State.ANSWERED and late and not plan.keeping_s
+        if sealed_late:
+            self.fault(f"3: {plan.id} was answered after its deadline")
+
+    # Whenever time passes, and at the end.
+
+    def check_instant(self) -> None:
+        """Called whenever all that could run has run, and time is about to pass."""
+        load = self.strategy.load()
+        states = [ticket.state for ticket in self.tickets.values()]
+        told = (load.waiting, load.running, load.accepted, load.refused)
+        seen = (
+            states.count(State.WAITING),
+            states.count(State.RUNNING),
+            len(states),
+            self.refusals,
+        )
+        if told != seen:
+            self.fault(f"6: load() says {told} waiting, running, accepted, refused; seen: {seen}")
+        ended = {state: states.count(state) for state in FINAL if state in states}
+        if dict(load.ended) != ended:
+            self.fault(f"6: load() says that turns ended {dict(load.ended)}; seen: {ended}")
+        self._check_running()
+        self._check_idle(self.plan.limits)
+        for conversation in {turn.conversation for turn in self.plan.turns}:
+            if self.waiting_in(conversation) and not self.held(conversation):
+                self.ready_since.setdefault(conversation, self.events)
+        if self.bounds:
+            self._check_bounds(self.plan.limits)
+
+    def _check_running(self) -> None:
+        for turn_id, ticket in self.tickets.items():
+            if ticket.state is State.RUNNING and turn_id not in self.active:
+                self.fault(f"5: {turn_id} is running and its agent is not at work")
+        fenced = sum(self.tickets[turn_id].state in FINAL for turn_id in self.active)
+        if self.strategy.load().fenced != fenced:
+            self.fault(f"6: load() says {self.strategy.load().fenced} fenced; seen: {fenced}")
+
+    def _at_work(self) -> int:
+        """Agents at work, less those that were told to stop a grace ago and have not."""
+        now = self.now()
+        return sum(
+            self.tickets[turn_id].state not in FINAL
+            or now - self.withdrawn_at.get(turn_id, now) < GRACE_S - 1e-6
+            for turn_id in self.active
+        )
+
+    def _check_idle(self, limits: Limits) -> None:
+        if self._at_work() >= limits.max_running:
+            return
+        for turn_id, ticket in self.tickets.items():
+            if ticket.state is State.WAITING and not self.held(ticket.turn.conversation):
+                self.fault(f"5: {turn_id} waits though its conversation and a slot are free")
+
+    def _check_bounds(self, limits: Limits) -> None:
+        waiting = [t.turn.conversation for t in self.tickets.values() if t.state is State.WAITING]
+        most = max((waiting.count(conversation) for conversation in waiting), default=0)
+        if self._at_work() > limits.max_running:
+            self.fault(f"bounds: {self._at_work()} agents at work, {limits.max_running} allowed")
+        if len(waiting) > limits.max_waiting or most > limits.max_waiting_per_conversation:
+            self.fault(f"bounds: {len(waiting)} wait, {most} in one conversation")
+        for turn_id, ticket in self.tickets.items():
+            limit_s = limits.max_wait_s
+            if limit_s is not None and ticket.waited_s > limit_s + 1e-6:
+                self.fault(f"bounds: {turn_id} waited {ticket.waited_s} s, {limit_s} s allowed")
+
+    def check_rest(self, loop: VirtualLoop) -> None:
+        """When all is over, nothing is left but the history."""
+        for turn_id, ticket in self.tickets.items():
+            kept = sum(turns.count(turn_id) for turns in self.kept.values())
+            error = _error_of(ticket)
+            unknown = error is not None and error.outcome == "unknown"
+            if kept > 1 or (not unknown and kept != (ticket.state is State.ANSWERED)):
+                self.fault(
+                    f"outcome: {turn_id} is {ticket.state} and stands {kept} times in history"
+                )
+        left = [task for task in asyncio.all_tasks(loop) if not task.done()]
+        if left or loop.pending_timers():
+            self.fault(f"7: left over: {len(left)} tasks and {loop.pending_timers()} timers")
+        conversations = {turn.conversation for turn in self.plan.turns}
+        for thing in residue(self.strategy, conversations):
+            self.fault(f"7: left over in the strategy: {thing}")
+        for report in loop.reports:
+            self.fault(f"asyncio reports {report}")
+
+
+def _error_of(ticket: Ticket) -> TurnError | None:
+    """The error with which a settled ticket ended: its `reply()` needs no loop any more."""
+    steps: Any = ticket.reply().__await__()
+    try:
+        next(steps)
+    except StopIteration:
+        return None
+    except TurnError as error:
+        return error
+    raise AssertionError(f"{ticket!r} is not settled")
