@@ -14,6 +14,7 @@ a timer thread enforces the deadline, because an agent may block the loop.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -49,6 +50,7 @@ log = structlog.get_logger(__name__)
 
 def run(app: Any, service: Service, announce: Callable[[str], None]) -> int:
     """Serve until told to stop; the exit status. `announce` is given the URL once it listens."""
+    _tune_collector()
     loop = asyncio.new_event_loop()
     stop = _Stop(loop, service.settings.server.drain_s)
     stop.install()
@@ -179,6 +181,17 @@ def _leave(loop: asyncio.AbstractEventLoop, status: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+def _tune_collector() -> None:
+    """Collect seldom: a full collection walks over every waiting client, and all wait for it.
+
+    With 10,000 of them it takes a good part of a second, and the default
+    thresholds have it run several times while they all leave.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _listen(settings: ServerSettings) -> Listener:

@@ -121,7 +121,7 @@ class ServerSettings(Table):
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
     body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
-    header_timeout_s: Seconds = knob(10.0, "headers must arrive within so long")
+    header_timeout_s: Seconds = knob(5.0, "headers must arrive within so long")
     max_connections: Count = knob(16_384, "connections open at once")
     cors_origins: tuple[Origin, ...] = texts('web pages that may call: scheme://host[:port] or "*"')
     tokens: tuple[Token, ...] = texts("a caller must send one of these, if any", repr=False)

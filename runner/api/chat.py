@@ -16,7 +16,7 @@ from runner.api.body import ClientLeft
 from runner.api.problems import Answer, json_answer, turn_problem
 from runner.service import Service
 from runner.settings import OnDisconnect
-from strategies import Reply, State, Ticket, Turn, TurnError
+from strategies import Reply, State, Ticket, Turn, TurnCancelled, TurnError
 
 
 async def answer_turn(service: Service, turn: Turn, receive: Receive) -> Answer:
@@ -64,9 +64,11 @@ async def _departure(receive: Receive) -> None:
 def _depart(service: Service, ticket: Ticket) -> None:
     """Do with the turn of a client that left what `on_disconnect` says; then see it out."""
     policy: OnDisconnect = service.settings.strategy.on_disconnect
-    if policy == "cancel" or (policy == "drop-waiting" and ticket.state is State.WAITING):
-        ticket.cancel()
-    service.leave_behind(ticket)
+    drops = policy == "cancel" or (policy == "drop-waiting" and ticket.state is State.WAITING)
+    if drops and ticket.cancel():
+        service.ended(ticket, TurnCancelled("The client left."))
+    else:
+        service.leave_behind(ticket)
 
 
 def _success(service: Service, ticket: Ticket, reply: Reply) -> Answer:

@@ -49,7 +49,7 @@ def test_flags_beat_environment_beats_file_beats_defaults(tmp_path: Path) -> Non
     )
     server = loaded.settings.server
     assert (server.port, server.drain_s, server.body_timeout_s) == (1, 2, 3)
-    assert server.header_timeout_s == 10
+    assert server.header_timeout_s == 5
 
 
 def test_each_value_knows_its_source(tmp_path: Path) -> None:
