@@ -28,7 +28,7 @@ test: install  ## Run the fast tests (under 3 minutes).
 	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
 test-slow: install  ## Run the slow tests: 200,000 schedules for each strategy, 5,000 waiting clients.
-	$(BIN)/python -m pytest -q -m slow $(PARALLEL)
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
 
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
 	$(BIN)/python tests/matrix.py
