@@ -55,7 +55,7 @@ def run(version: str, python: str) -> bool:
     code = "from importlib.metadata import version; print(version('quart'))"
     quart = subprocess.run([own, "-c", code], check=True, capture_output=True, text=True).stdout
     print(f"Python {version}, Quart {quart}", flush=True)
-    tests = [own, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+    tests = [own, "-m", "pytest", "-q", "-m", "not slow", "-n", "2", "--dist", "loadscope"]
     return subprocess.run(tests, cwd=ROOT).returncode == 0
 
 
