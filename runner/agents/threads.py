@@ -14,8 +14,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TypeVar
 
-from runner.to_end import to_end
-
 T = TypeVar("T")
 
 
@@ -46,9 +44,7 @@ class Threads:
                     loop.call_soon_threadsafe(ended.set_result, None)
 
             threading.Thread(target=work, name="agent", daemon=True).start()
-            _, cancelled = await to_end(ended)
-        if cancelled is not None:
-            raise cancelled
+            await _wait_through_cancellation(ended)
         result = outcome[0]
         if isinstance(result, _Raised):
             raise result.error
@@ -62,3 +58,15 @@ class _Raised(BaseException):
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
+
+
+async def _wait_through_cancellation(ended: asyncio.Future[None]) -> None:
+    """Wait for the end, however often the task is cancelled; then heed the last one."""
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.done():
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
