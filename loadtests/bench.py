@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works")
     quick = parser.parse_args().quick
     rounds = 3 if quick else 11
-    print(f"{'':58}   median   (lowest .. highest of {rounds} rounds)")
+    print(f"{'':64}   median   (lowest .. highest of {rounds} rounds)")
     measure_throughput(rounds, requests=400 if quick else 2_000)
     measure_hand_over(rounds, turns=1_000 if quick else 5_000)
     measure_cost(rounds)
@@ -52,7 +52,7 @@ def main() -> None:
 
 def show(what: str, aim: str, ratios: Sequence[float]) -> None:
     median = statistics.median(ratios)
-    print(f"{what:58} {median:8.2f}   ({min(ratios):.2f} .. {max(ratios):.2f})   {aim}", flush=True)
+    print(f"{what:64} {median:8.2f}   ({min(ratios):.2f} .. {max(ratios):.2f})   {aim}", flush=True)
 
 
 # Turns per second over HTTP.
@@ -269,7 +269,7 @@ async def _costs(waiting: int) -> dict[str, float]:
 def measure_memory() -> None:
     bytes_each = asyncio.run(_bytes_each(10_000))
     print(
-        f"{'bytes for each waiting turn, inside the strategy':58} {bytes_each:8.0f}   at most 2,000"
+        f"{'bytes for each waiting turn, inside the strategy':64} {bytes_each:8.0f}   at most 2,000"
     )
 
 
