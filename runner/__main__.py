@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
-from runner.flags import UsageError, load_settings, say, with_json, with_settings
+from runner.cli.flags import UsageError, load_settings, say, with_json, with_settings
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -106,7 +106,7 @@ def serve_command(
     Ctrl-C or SIGTERM lets running turns end, for server.drain_s seconds.
     """
     if reload:
-        from runner.reload import serve_with_reload
+        from runner.cli.reload import serve_with_reload
 
         arguments = [word for word in sys.argv[1:] if word != "--reload"]
         context.exit(serve_with_reload(arguments, Path.cwd()))
@@ -120,7 +120,7 @@ def serve(settings: Settings) -> int:
     """Serve until told to stop; the exit status."""
     from runner import server
     from runner.app import make_app
-    from runner.banner import banner
+    from runner.cli.banner import banner
     from runner.telemetry import configure_logging
 
     configure_logging(settings.observability)
@@ -194,7 +194,7 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
     One message a line. Ctrl-C abandons the message that waits for its reply,
     /quit or Ctrl-D leaves.
     """
-    from runner.chat import Server, chat, is_http_url
+    from runner.cli.chat import Server, chat, is_http_url
 
     if not is_http_url(url):
         raise UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
@@ -224,7 +224,7 @@ def agents_command(as_json: bool) -> None:
 
 
 def _list(names: dict[str, str], as_json: bool) -> None:
-    from runner import tables
+    from runner.cli import tables
 
     say(tables.as_json(names) if as_json else tables.names_as_text(names))
 
@@ -240,7 +240,7 @@ def config_group() -> None:
 @with_json
 def show_command(assignments: tuple[str, ...], describe: bool, as_json: bool) -> None:
     """Print every setting with its source. The text is itself a valid runner.toml."""
-    from runner import tables
+    from runner.cli import tables
 
     loaded = load_settings(assignments)
     if as_json:
@@ -255,7 +255,7 @@ def show_command(assignments: tuple[str, ...], describe: bool, as_json: bool) ->
 @click.pass_context
 def check_command(context: click.Context, /, assignments: tuple[str, ...], as_json: bool) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
-    from runner import tables
+    from runner.cli import tables
 
     try:
         service = compose(load_settings(assignments).settings)

@@ -1,4 +1,4 @@
-"""Every knob and its default. Where values come from is the business of `runner.sources`."""
+"""Every knob and its default. Where values come from is the business of `runner.config.sources`."""
 
 from __future__ import annotations
 

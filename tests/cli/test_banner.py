@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.agents.base import About
-from runner.banner import banner
+from runner.cli.banner import banner
 from runner.settings import ServerSettings, Settings, StoreSettings
 
 URL = "http://127.0.0.1:8080"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.complaints import known_paths
+from runner.cli.tables import description
+from runner.config.complaints import known_paths
+from runner.config.sources import Loaded, from_text, load
 from runner.settings import Settings, SettingsError, is_loopback
-from runner.sources import Loaded, from_text, load
-from runner.tables import description
 
 
 def given(

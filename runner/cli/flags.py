@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from runner.sources import Loaded
+    from runner.config.sources import Loaded
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,8 +62,8 @@ def load_settings(
 ) -> Loaded:
     """The settings for this process. Raises UsageError with everything that is wrong."""
     # Here, so that `--help` need not wait for the models to be built.
+    from runner.config.sources import Given, from_text, load
     from runner.settings import SettingsError
-    from runner.sources import Given, from_text, load
 
     given: list[Given] = []
     for assignment in assignments:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from runner.masking import shown
+from runner.config.masking import shown
 from runner.settings import Settings
 
 KINDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from runner.agents.base import About
-from runner.masking import without_password
+from runner.config.masking import without_password
 from runner.settings import Settings
 
 WIDTH = 80

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from runner.complaints import complaint
+from runner.config.complaints import complaint
 from runner.settings import Settings, SettingsError
 
 PREFIX = "RUNNER_"

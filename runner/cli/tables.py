@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from runner.complaints import known_paths
-from runner.masking import shown
-from runner.sources import Key, Loaded, find_field
+from runner.config.complaints import known_paths
+from runner.config.masking import shown
+from runner.config.sources import Key, Loaded, find_field
 
 
 def as_json(content: object) -> str:

@@ -1,0 +1,1 @@
+"""What the commands of `runner/__main__.py` are made of: flags, banner, tables, chat, reload."""
