@@ -42,7 +42,7 @@ def test_thousands_of_turns_over_as_many_conversations_leave_nothing_that_grows(
         queue = Queue(answer, Limits(max_waiting=10_000))
         sizes: list[int] = []
         tracemalloc.start()
-        for round_ in range(6):
+        for round_ in range(12):
             tickets = [
                 queue.submit(Turn(f"{round_}-{n}", f"{round_}-{n // 2}", "hi"))
                 for n in range(1_000)
@@ -55,4 +55,6 @@ def test_thousands_of_turns_over_as_many_conversations_leave_nothing_that_grows(
         return sizes
 
     sizes = asyncio.run(grow())
-    assert sizes[-1] - sizes[1] < 20_000
+    # Cancelled timers stay with the loop for a while, up to a round's worth. An entry of a few
+    # hundred bytes for each turn or conversation would show as several times that.
+    assert sizes[-1] - sizes[1] < 200_000
