@@ -26,7 +26,9 @@ from types import FrameType
 from typing import Any, cast
 
 import structlog
+from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
 
 from runner.listener import Listener
@@ -206,6 +208,18 @@ def _raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _PromptServer(TCPServer):
+    """Lets go of a connection when its client has; Hypercorn's waits for the idle limit first."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
+# There is no other way in: the class is named in the function that `serve` calls.
+hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
 
 
 class _ConfigWithListener(Config):

@@ -46,6 +46,16 @@ def _served(server: Server) -> bool:
         return False
 
 
+def test_a_connection_that_its_client_closed_is_closed_here_too_at_once(folder: Path) -> None:
+    """I-25: well before the limit on idle connections."""
+    with Server(folder, server__header_timeout_s=600) as server:
+        server.chat("warm up")
+        files = server.process.num_fds()
+        for _ in range(30):
+            server.chat("hello")
+        until(lambda: server.process.num_fds() <= files + 1, "descriptors are back to base")
+
+
 @pytest.mark.slow
 def test_500_slow_clients_keep_nobody_from_being_served(folder: Path) -> None:
     with Server(folder, server__header_timeout_s=2, server__body_timeout_s=2) as server:
