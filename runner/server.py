@@ -31,6 +31,7 @@ from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
 
+from runner.config.masking import without_password
 from runner.listener import Listener
 from runner.service import Service
 from runner.settings import ServerSettings
@@ -73,7 +74,8 @@ async def _serve(app: Any, service: Service, stop: _Stop, announce: Callable[[st
         await service.open()
     except (StoreInUse, StoreUnavailable) as error:
         listener.close()
-        log.error("cannot open the store", url=service.settings.store.url, reason=str(error))
+        url = without_password(service.settings.store.url)
+        log.error("cannot open the store", url=url, reason=str(error))
         return 1
     drained = asyncio.Event()
     serving = asyncio.create_task(
