@@ -7,8 +7,7 @@ is signalled is the one that serves.
 The end, in order: the first SIGTERM or SIGINT makes `ready` false and refuses
 new and waiting turns; running ones have `drain_s`; then Hypercorn closes its
 connections; then the process ends with status 0. A second signal skips what is
-left of the drain. Signals are taken by `signal.signal` and not by the loop, and
-a timer thread enforces the deadline, because an agent may block the loop.
+left of the drain.
 """
 
 from __future__ import annotations
@@ -18,11 +17,8 @@ import gc
 import logging
 import os
 import resource
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, cast
 
 import structlog
@@ -35,10 +31,8 @@ from runner.config.masking import without_password
 from runner.listener import Listener
 from runner.service import Service
 from runner.settings import ServerSettings
+from runner.stop import Stop
 from runner.store.base import StoreInUse, StoreUnavailable
-
-FORCE_AFTER_S = 0.9
-"""Past the drain's deadline: an agent that blocks the loop or ignores its end is left behind."""
 
 CLOSE_S = 0.2
 """For answers that are on their way, and for Hypercorn to close its connections."""
@@ -55,7 +49,7 @@ def run(app: Any, service: Service, announce: Callable[[str], None]) -> int:
     """Serve until told to stop; the exit status. `announce` is given the URL once it listens."""
     _tune_collector()
     loop = asyncio.new_event_loop()
-    stop = _Stop(loop, service.settings.server.drain_s)
+    stop = Stop(loop, service.settings.server.drain_s)
     stop.install()
     status = loop.run_until_complete(_serve(app, service, stop, announce))
     stop.ended()
@@ -63,7 +57,7 @@ def run(app: Any, service: Service, announce: Callable[[str], None]) -> int:
     return status
 
 
-async def _serve(app: Any, service: Service, stop: _Stop, announce: Callable[[str], None]) -> int:
+async def _serve(app: Any, service: Service, stop: Stop, announce: Callable[[str], None]) -> int:
     settings = service.settings.server
     try:
         listener = _listen(settings)
@@ -98,7 +92,7 @@ async def _serve(app: Any, service: Service, stop: _Stop, announce: Callable[[st
     return 0
 
 
-async def _end(service: Service, stop: _Stop, drained: asyncio.Event) -> None:
+async def _end(service: Service, stop: Stop, drained: asyncio.Event) -> None:
     """Hypercorn's shutdown trigger: it closes when this returns, so the drain is in here."""
     await stop.wanted.wait()
     log.info("draining", drain_s=service.settings.server.drain_s, reason=stop.reason)
@@ -118,57 +112,13 @@ async def _until_answered(service: Service) -> None:
         await asyncio.sleep(0.005)
 
 
-async def _watch_idle(service: Service, stop: _Stop) -> None:
+async def _watch_idle(service: Service, stop: Stop) -> None:
     limit_s = service.settings.server.idle_shutdown_s
     while limit_s is not None:
         await asyncio.sleep(IDLE_CHECK_S)
         if service.idle_s >= limit_s:
             stop.ask(f"no turn for {limit_s:g} s")
             return
-
-
-class _Stop:
-    """Who asked the server to end, and what happens if it does not."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, drain_s: float) -> None:
-        self.wanted = asyncio.Event()
-        self.hurry = asyncio.Event()
-        self.reason = ""
-        self._loop = loop
-        self._drain_s = drain_s
-        self._timers: list[threading.Timer] = []
-
-    def install(self) -> None:
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
-
-    def ask(self, reason: str) -> None:
-        """End the server; asked a second time, without waiting for what runs."""
-        if not self.reason:
-            self.reason = reason
-            self._loop.call_soon_threadsafe(self.wanted.set)
-            self._force_after(self._drain_s + FORCE_AFTER_S)
-        else:
-            self._loop.call_soon_threadsafe(self.hurry.set)
-            self._force_after(FORCE_AFTER_S)
-
-    def ended(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.ask(signal.Signals(number).name)
-
-    def _force_after(self, delay_s: float) -> None:
-        timer = threading.Timer(delay_s, _force_exit)
-        timer.daemon = True
-        timer.start()
-        self._timers.append(timer)
-
-
-def _force_exit() -> None:
-    os.write(2, b"the agent did not stop in time and is left behind\n")
-    os._exit(0)
 
 
 def _leave(loop: asyncio.AbstractEventLoop, status: int) -> None:
