@@ -78,7 +78,7 @@ class Queue:
     def _check_bounds(self, turn: Turn) -> None:
         line = self._lines.get(turn.conversation, ())
         if len(line) >= self._limits.max_waiting_per_conversation:
-            retry_after_s = self._eta_s(turn.conversation, len(line))
+            retry_after_s = self._eta_s(turn.conversation, max(len(line), 1))
             raise self._turns.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
         if self._turns.waiting >= self._limits.max_waiting:
             retry_after_s = self._eta_s(turn.conversation, len(line) + 1)
@@ -117,7 +117,7 @@ class Queue:
         holder = self._turns.holder(conversation)
         own_s = (position - 1) * mean_s
         if holder is not None:
-            own_s += max(mean_s - holder.ran_s, 0.0)
+            own_s += self._turns.expected_left_s(holder)
         own_line = len(self._lines.get(conversation, ()))
         other_lines = len(self._lines) - (conversation in self._lines)
         others = min(self._turns.waiting - own_line, position * other_lines)

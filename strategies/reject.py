@@ -20,8 +20,8 @@ class Reject:
         self._turns.admit(turn)
         running = self._turns.holder(turn.conversation)
         if running is not None:
-            mean_s = self._turns.service_time.mean_s
-            left_s = None if mean_s is None else max(mean_s - running.ran_s, 0.0)
+            measured = self._turns.service_time.mean_s is not None
+            left_s = self._turns.expected_left_s(running) if measured else None
             raise self._turns.refuse(ConversationBusy(retry_after_s=left_s))
         ticket = self._turns.accept(turn)
         self._turns.start(ticket)

@@ -31,6 +31,8 @@ GIVE_UP_SLOT_S = 1.0
 COMMIT_GRACE_S = 0.9
 """A sealed turn may outlive its deadline by this long, while its reply is being kept."""
 
+BROKE_OFF = "The turn failed while its reply was being kept. The history tells whether it was."
+
 
 class Turns:
     """The turns of one strategy, from acceptance to their end.
@@ -84,6 +86,11 @@ class Turns:
     def slots_taken(self) -> int:
         """Agents at work, less those that ignore being told to stop."""
         return len(self._holders) - len(self._written_off)
+
+    def expected_left_s(self, holder: LocalTicket) -> float:
+        """Seconds until the holder's agent is likely to stop, told to or not."""
+        assert holder.started_at is not None
+        return max((self.service_time.mean_s or 0.0) - (self.now() - holder.started_at), 0.0)
 
     def load(self) -> Load:
         oldest = next(iter(self._waiting), None)
@@ -170,10 +177,11 @@ class Turns:
         running = [ticket for ticket in self._holders.values() if ticket.state is State.RUNNING]
         if not running:
             return
-        tasks = [ticket.task for ticket in running if ticket.task is not None]
-        await asyncio.wait(tasks, timeout=timeout_s)
+        # The turns and not their tasks: an agent that ignores its end is not waited for.
+        await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)
         for ticket in running:
             self.withdraw(ticket, Draining(outcome="rolled_back"))
+        tasks = [ticket.task for ticket in running if ticket.task is not None]
         await asyncio.wait(tasks, timeout=COMMIT_GRACE_S)
         for ticket in running:
             if ticket.state is State.RUNNING:
@@ -185,13 +193,15 @@ class Turns:
         ticket.called = True
         try:
             reply = await self._answer(ticket.turn, ticket)
+            if not isinstance(reply, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"an answer must return a Reply, and not {type(reply).__name__}")
         except TurnError as known:
             self._stopped(ticket, error=known)
         except BaseException as cause:
             # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
             # task they would end the event loop, and a CancelledError is the
             # agent's own unless the turn was withdrawn, and then it is settled.
-            error = AgentFailed()
+            error = AgentFailed(BROKE_OFF, outcome="unknown") if ticket.sealed else AgentFailed()
             error.__cause__ = cause
             self._stopped(ticket, error=error)
         else:
@@ -242,7 +252,9 @@ class Turns:
 
     def _time_out(self, ticket: LocalTicket) -> None:
         if self.withdraw(ticket, TurnTimeout()):
-            self.service_time.observe(ticket.ran_s)
+            # It would have taken longer, which is news only where less was expected.
+            if ticket.ran_s > (self.service_time.mean_s or 0.0):
+                self.service_time.observe(ticket.ran_s)
         else:
             lost = TurnTimeout(outcome="unknown")
             self._set_timer(ticket, lambda ticket: self._lose(ticket, lost), COMMIT_GRACE_S)

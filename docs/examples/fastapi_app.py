@@ -4,6 +4,8 @@ Run it with: uvicorn docs.examples.fastapi_app:app
 """
 
 from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from fastapi import FastAPI, HTTPException
@@ -33,7 +35,13 @@ class Message(BaseModel):
     conversation: str = "default"
 
 
-app = FastAPI()
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    yield
+    await queue.drain(timeout_s=10)  # Before the loop ends: turns that run may end, and are kept.
+
+
+app = FastAPI(lifespan=lifespan)
 queue = Queue(answer, Limits(max_running=4, max_waiting_per_conversation=20))
 
 

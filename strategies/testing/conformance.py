@@ -8,12 +8,22 @@ would let wait; the promises are about what it accepts.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from threading import Thread
 from typing import Any
 
 from ..base import Attempt, Limits, Reply, Strategy, Ticket, Turn
-from ..errors import AgentFailed, Draining, State, TurnCancelled, TurnError, TurnTimeout
+from ..errors import (
+    AgentFailed,
+    Draining,
+    ServerFull,
+    State,
+    TurnCancelled,
+    TurnError,
+    TurnTimeout,
+)
 from .residue import residue
 from .stubborn import ignore_cancellation
 
@@ -34,7 +44,8 @@ class House:
 
     `work S` takes S seconds and is kept; `hang` waits for ever; `stubborn S`
     ignores its cancellation for S seconds; `raise NAME` raises; `keep S` seals
-    and then takes S seconds to keep its reply; `unsealed S` never seals.
+    and then takes S seconds to keep its reply; `unsealed S` never seals; `break S`
+    fails S seconds after it has kept its reply; `nothing` ends without a reply.
     """
 
     def __init__(self, factory: Factory, limits: Limits = LIMITS) -> None:
@@ -83,6 +94,12 @@ class House:
             case "keep":
                 attempt.seal()
                 await self._keep_slowly(float(argument))
+            case "break":
+                attempt.seal()
+                await self._keep_slowly(float(argument))
+                raise OSError("the connection was lost, who knows when")
+            case "nothing":
+                return None  # type: ignore[return-value]  # A mistake that is easily made.
             case _:
                 await asyncio.sleep(float(argument or 1))
         if verb not in {"keep", "unsealed"}:
@@ -101,7 +118,7 @@ class House:
 
 ERRORS: tuple[type[BaseException], ...] = (
     Exception, asyncio.CancelledError, GeneratorExit, StopAsyncIteration, SystemExit,
-    KeyboardInterrupt, RecursionError, MemoryError,
+    KeyboardInterrupt, RecursionError, MemoryError, ServerFull,
 )  # fmt: skip
 
 
@@ -148,11 +165,34 @@ async def whatever_the_agent_raises_ends_its_turn_and_frees_its_conversation(
     factory: Factory,
 ) -> None:
     house = House(factory)
-    for error in ERRORS:
+    for error in set(ERRORS) - {ServerFull}:
         ending = await _ending(house.submit(f"raise {error.__name__}"))
         assert isinstance(ending, AgentFailed), f"{error.__name__} became {ending!r}"
         assert ending.outcome == "rolled_back"
         assert await _ending(house.submit("work 1")) is None, f"no turn after {error.__name__}"
+
+
+async def a_turn_error_of_the_answer_reaches_its_ticket_as_it_is(factory: Factory) -> None:
+    house = House(factory)
+    ticket = house.submit("raise ServerFull")
+    ending = await _ending(ticket)
+    assert type(ending) is ServerFull, f"it became {ending!r}"
+    assert ticket.state is ServerFull.state
+
+
+async def an_answer_without_a_reply_is_a_failure(factory: Factory) -> None:
+    house = House(factory)
+    ending = await _ending(house.submit("nothing"))
+    assert isinstance(ending, AgentFailed), f"it became {ending!r}"
+    assert await _ending(house.submit("work 1")) is None, "its conversation was not freed"
+
+
+async def a_failure_after_the_seal_has_an_unknown_outcome(factory: Factory) -> None:
+    house = House(factory)
+    ending = await _ending(house.submit("break 0.5"))
+    assert isinstance(ending, AgentFailed), f"it became {ending!r}"
+    assert ending.outcome == "unknown", "nobody can tell whether the reply was kept"
+    assert await _ending(house.submit("work 1")) is None, "its conversation was not freed"
 
 
 async def a_turn_ends_at_its_time_limit_though_its_agent_hangs(factory: Factory) -> None:
@@ -279,6 +319,25 @@ async def a_caller_that_stops_waiting_changes_nothing(factory: Factory) -> None:
     assert (await ticket.reply()).text == ticket.turn.id, "a late caller got no reply"
 
 
+async def a_turn_goes_on_though_its_ticket_is_dropped(factory: Factory) -> None:
+    house = House(factory)
+    turns = [house.submit("work 1").turn.id, house.submit("work 1", "other").turn.id]
+    gc.collect()
+    await asyncio.sleep(5)
+    assert house.kept == {"c": turns[:1], "other": turns[1:]}
+
+
+async def a_turn_that_has_ended_cannot_be_cancelled(factory: Factory) -> None:
+    house = House(factory)
+    for message in ("work 1", "raise Exception"):
+        ticket = house.submit(message)
+        ending = await _ending(ticket)
+        state = ticket.state
+        assert not ticket.cancel(), f"it was {state}, and was cancelled"
+        assert ticket.state is state
+        assert type(await _ending(ticket)) is type(ending)
+
+
 async def an_error_raised_at_many_callers_is_an_object_of_its_own_for_each(
     factory: Factory,
 ) -> None:
@@ -368,15 +427,31 @@ async def a_turn_that_outlasts_the_drain_is_rolled_back(factory: Factory) -> Non
         assert ending.outcome == "rolled_back"
 
 
-async def a_second_drain_may_be_in_a_greater_hurry(factory: Factory) -> None:
+async def draining_does_not_wait_for_an_agent_whose_turn_has_ended(factory: Factory) -> None:
     house = House(factory)
-    ticket = house.submit("hang")
+    ticket = house.submit("stubborn 500", deadline_s=1.0)
+    await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    await house.strategy.drain(100.0)
+    took_s = asyncio.get_running_loop().time() - began
+    assert took_s <= 2.0, f"the turn ended after 1 s, the drain after {took_s} s"
+    assert isinstance(await _ending(ticket), TurnTimeout)
+
+
+async def a_second_drain_may_be_in_a_greater_hurry(factory: Factory) -> None:
+    for message in ("hang", "stubborn 500"):
+        await _drain_twice(House(factory, Limits(turn_timeout_s=None)), message)
+
+
+async def _drain_twice(house: House, message: str) -> None:
+    ticket = house.submit(message)
     await asyncio.sleep(0)
     first = asyncio.create_task(house.strategy.drain(1_000.0))
     await asyncio.sleep(1)
     await house.strategy.drain(0.0)
     assert isinstance(await _ending(ticket), Draining)
-    await asyncio.wait_for(first, 2.0)
+    await asyncio.wait([first], timeout=2.0)
+    assert first.done(), "the first drain goes on though no turn runs"
 
 
 async def a_refusal_leaves_no_trace_but_its_count(factory: Factory) -> None:
@@ -390,6 +465,21 @@ async def a_refusal_leaves_no_trace_but_its_count(factory: Factory) -> None:
     assert (load.accepted, load.refused) == (0, 1)
     await asyncio.sleep(1)
     assert house.calls == []
+
+
+async def the_constructor_needs_no_event_loop(factory: Factory) -> None:
+    errors: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            House(factory)
+        except BaseException as error:
+            errors.append(error)
+
+    elsewhere = Thread(target=make)
+    elsewhere.start()
+    elsewhere.join()
+    assert not errors, f"the constructor does more than to store and check: {errors[0]!r}"
 
 
 async def at_rest_nothing_is_left_over(factory: Factory) -> None:
@@ -416,6 +506,9 @@ PROMISES: tuple[Promise, ...] = (
     conversations_do_not_wait_for_each_other,
     a_reply_is_the_turns_own_with_its_place_in_the_history,
     whatever_the_agent_raises_ends_its_turn_and_frees_its_conversation,
+    a_turn_error_of_the_answer_reaches_its_ticket_as_it_is,
+    an_answer_without_a_reply_is_a_failure,
+    a_failure_after_the_seal_has_an_unknown_outcome,
     a_turn_ends_at_its_time_limit_though_its_agent_hangs,
     a_turn_ends_at_its_own_deadline_while_it_runs,
     a_turn_whose_deadline_passes_while_it_waits_is_never_started,
@@ -426,13 +519,17 @@ PROMISES: tuple[Promise, ...] = (
     a_sealed_turn_cannot_be_withdrawn,
     a_reply_that_takes_too_long_to_keep_has_an_unknown_outcome,
     a_caller_that_stops_waiting_changes_nothing,
+    a_turn_goes_on_though_its_ticket_is_dropped,
+    a_turn_that_has_ended_cannot_be_cancelled,
     an_error_raised_at_many_callers_is_an_object_of_its_own_for_each,
     the_agent_sees_the_context_in_which_its_turn_was_submitted,
     the_figures_agree_with_each_other_and_with_what_happened,
     a_ticket_says_where_its_turn_stands,
     draining_refuses_what_comes_and_what_waits_and_lets_what_runs_end,
     a_turn_that_outlasts_the_drain_is_rolled_back,
+    draining_does_not_wait_for_an_agent_whose_turn_has_ended,
     a_second_drain_may_be_in_a_greater_hurry,
+    the_constructor_needs_no_event_loop,
     a_refusal_leaves_no_trace_but_its_count,
     at_rest_nothing_is_left_over,
 )

@@ -17,12 +17,13 @@ TICK_S = 0.5
 Deed = Literal[
     "reply", "reply unsealed", "raise", "raise CancelledError", "raise SystemExit",
     "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself", "hang",
-    "ignore cancellation",
+    "ignore cancellation", "fail to keep", "return nothing",
 ]  # fmt: skip
 DEEDS: tuple[Deed, ...] = (
     "reply", "reply", "reply", "reply", "reply unsealed", "raise", "raise CancelledError",
     "raise SystemExit", "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself",
-    "hang", "ignore cancellation", "ignore cancellation",
+    "hang", "ignore cancellation", "ignore cancellation", "fail to keep",
+    "return nothing",
 )  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from .watch import FINAL, GRACE_S, Watch
 
 Factory = Callable[..., Strategy]
 
+LAST_AGENT_S = 30
+"""When all clients have gone all agents have been told to stop; no plan lets one stay as long."""
+
 
 class Schedule:
     """Plays the plan; `watch.faults` has what was seen."""
@@ -36,6 +39,10 @@ class Schedule:
             if plan.deed != "reply unsealed":
                 attempt.seal()
                 await self._keep(plan)
+                if plan.deed == "fail to keep":
+                    raise ConnectionError("nobody knows when")
+                if plan.deed == "return nothing":
+                    return None  # type: ignore[return-value]  # A mistake that is easily made.
             elif self.watch.tickets[turn.id].state is State.RUNNING:
                 self.watch.kept.setdefault(turn.conversation, []).append(turn.id)
             return Reply(turn.id, len(self.watch.kept.get(turn.conversation, ())))
@@ -83,8 +90,11 @@ class Schedule:
             await asyncio.sleep(self.plan.drains_at_s)
             await self._drain(self.plan.drain_timeout_s)
         await asyncio.gather(*clients)
-        while self.watch.active:
-            await asyncio.sleep(GRACE_S)
+        for _ in range(LAST_AGENT_S):
+            if self.watch.active:
+                await asyncio.sleep(1)
+        if self.watch.active:
+            self.watch.fault(f"cancel: never told to stop: the agents of {[*self.watch.active]}")
         await self.strategy.drain(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -176,3 +186,5 @@ class Schedule:
             )
         if self.strategy.load().running:
             self.watch.fault("drain: turns run though it has returned")
+        if self.watch.now() > max(began, self.watch.last_end()) + GRACE_S + 1e-6:
+            self.watch.fault("drain: it went on though no turn ran any more")

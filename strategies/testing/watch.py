@@ -104,6 +104,14 @@ class Watch:
 
     # When a turn has ended.
 
+    def last_end(self) -> float:
+        """The instant at which the last of the turns ended, so far."""
+        ends = (
+            self.accepted_at[turn_id] + ticket.waited_s + ticket.ran_s
+            for turn_id, ticket in self.tickets.items()
+        )
+        return max(ends, default=0.0)
+
     def check_error(self, plan: TurnPlan, ticket: Ticket, error: TurnError) -> None:
         if error.state is not ticket.state:
             self.fault(f"3: {plan.id} is {ticket.state} and raised {error!r}")

@@ -178,8 +178,26 @@ MUTANTS = (
     Mutant(
         "draining waits for running turns without a limit",
         "turns.py",
-        "await asyncio.wait(tasks, timeout=timeout_s)",
-        "await asyncio.wait(tasks)",
+        "await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)",
+        "await asyncio.wait([ticket.settled for ticket in running])",
+    ),
+    Mutant(
+        "draining waits for agents whose turns have ended",
+        "turns.py",
+        "await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)",
+        "await asyncio.wait([t.task for t in running if t.task], timeout=timeout_s)",
+    ),
+    Mutant(
+        "a turn that failed after its seal is said to be rolled back",
+        "turns.py",
+        'AgentFailed(BROKE_OFF, outcome="unknown") if ticket.sealed else AgentFailed()',
+        "AgentFailed()",
+    ),
+    Mutant(
+        "an answer that is no reply passes for one",
+        "turns.py",
+        "            if not isinstance(reply, Reply):",
+        "            if False:",
     ),
     Mutant(
         "a turn is started again though its conversation is held",

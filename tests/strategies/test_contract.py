@@ -28,7 +28,7 @@ class Naive:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def submit(self, turn: Turn) -> Ticket:
-        return NaiveTicket(turn, self._answer, self._locks[turn.conversation])  # type: ignore[return-value]
+        return NaiveTicket(turn, self._answer, self._locks[turn.conversation])
 
     def load(self) -> Load:
         return Load()

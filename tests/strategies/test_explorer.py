@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from strategies import Answer, Limits
+from strategies import Answer, Attempt, Limits, Reply, Ticket, Turn
 from strategies.queue import Queue
 from strategies.registry import BUILT_IN
 from strategies.testing import BrokenPromise, explore, replay
@@ -62,6 +63,52 @@ def test_the_same_seed_is_the_same_schedule() -> None:
     seed = next(seed for seed in range(1_000) if replay(Hasty, seed, bounds=True))
     assert make_plan(seed) == make_plan(seed)
     assert replay(Hasty, seed, bounds=True) == replay(Hasty, seed, bounds=True)
+    assert trace(seed) == trace(seed)
+
+
+def trace(seed: int) -> list[tuple[float, str]]:
+    """When the agent was called, and for which turn."""
+    calls: list[tuple[float, str]] = []
+
+    def traced(answer: Answer, limits: Limits) -> Queue:
+        async def note(turn: Turn, attempt: Attempt) -> Reply:
+            calls.append((asyncio.get_running_loop().time(), turn.id))
+            return await answer(turn, attempt)
+
+        return Queue(note, limits)
+
+    assert replay(traced, seed, bounds=True) == []
+    assert calls
+    return calls
+
+
+class Polling(Queue):
+    """Looks every second whether there is something to do, and tells nobody what came of it."""
+
+    def submit(self, turn: Turn) -> Ticket:
+        asyncio.get_running_loop().create_task(self._poll())
+        return self._turns.accept(Turn(turn.id, turn.conversation, turn.message))
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+
+
+class Busy(Queue):
+    """Never comes to an end of it."""
+
+    def submit(self, turn: Turn) -> Ticket:
+        while asyncio.get_running_loop().time() < 1_000_000:
+            pass
+        raise AssertionError
+
+
+@pytest.mark.parametrize("strategy", [Polling, Busy])
+def test_a_strategy_that_never_comes_to_rest_is_reported_with_its_seed(
+    strategy: type[Queue],
+) -> None:
+    with pytest.raises(BrokenPromise, match="replay it with"):
+        explore(strategy, 10)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +117,8 @@ def test_the_same_seed_is_the_same_schedule() -> None:
         (["queue", "--schedules", "50", "--bounds"], 0, "all promises kept"),
         (["lock", "--schedules", "50", "--jobs", "2"], 0, "explorer: 50 schedules"),
         (["queue", "--seed", "7"], 0, "no fault"),
+        (["queue", "--seed", "7"], 0, "t0 in "),
+        (["queue", "--schedules", "0"], 2, "must be at least 1"),
         (["loadtests.unprotected:Unprotected", "--schedules", "50"], 1, "replay it with"),
         (["quue"], 2, "Did you mean 'queue'?"),
     ],

@@ -18,6 +18,7 @@ from strategies import (
     Ticket,
     Turn,
     TurnError,
+    TurnTimeout,
     WaitExpired,
 )
 from strategies.queue import Queue
@@ -92,6 +93,19 @@ def test_a_turn_that_can_start_at_once_needs_no_place_to_wait() -> None:
     virtually(scenario())
 
 
+def test_where_nothing_may_wait_the_next_one_is_told_when_the_running_turn_ends() -> None:
+    async def scenario() -> None:
+        house = House(max_waiting_per_conversation=0)
+        await house.submit().reply()
+        house.submit()
+        await asyncio.sleep(0.25)
+        with pytest.raises(ConversationQueueFull) as refusal:
+            house.submit()
+        assert refusal.value.retry_after_s == pytest.approx(0.75)
+
+    virtually(scenario())
+
+
 def test_a_turn_that_waits_longer_than_it_may_expires() -> None:
     async def scenario() -> None:
         house = House(max_wait_s=2.0)
@@ -133,6 +147,21 @@ def test_a_ticket_knows_its_place_and_when_it_will_start() -> None:
         for ticket, waited_s in zip(waiting[1:], (3.0, 7.0), strict=True):
             await ticket.reply()
             assert ticket.waited_s == waited_s
+
+    virtually(scenario())
+
+
+def test_behind_an_agent_that_ignores_its_end_the_time_to_wait_grows_shorter() -> None:
+    async def scenario() -> None:
+        house = House()
+        await house.submit(takes_s=4).reply()
+        stuck = house.submit(takes_s=1000)
+        waiting = house.submit()
+        await asyncio.sleep(1)
+        stuck.cancel()
+        assert waiting.eta_s == 3.0
+        await asyncio.sleep(2)
+        assert waiting.eta_s == 1.0
 
     virtually(scenario())
 
@@ -208,7 +237,7 @@ def test_under_overload_turns_that_start_end_in_time() -> None:
             else:
                 endings.append(State.ANSWERED)
 
-        clients = []
+        clients: list[asyncio.Task[None]] = []
         for _ in range(400):
             clients.append(asyncio.create_task(client()))
             await asyncio.sleep(0.5)
@@ -234,6 +263,22 @@ def test_a_wrong_estimate_does_not_refuse_for_ever() -> None:
                 pass
             await first.reply()
         assert answered > 0
+
+    virtually(scenario())
+
+
+def test_turns_with_little_time_do_not_make_the_others_look_short() -> None:
+    """A turn that was stopped after 1 s says only that it would have taken longer."""
+
+    async def scenario() -> None:
+        house = House()
+        await house.submit("a", 5).reply()
+        for _ in range(30):
+            patient, hurried = house.submit("a", 5), house.submit("b", 5, deadline_s=1.0)
+            await patient.reply()
+            with pytest.raises(TurnTimeout):
+                await hurried.reply()
+        assert house.queue.load().service_s == 5.0
 
     virtually(scenario())
 
