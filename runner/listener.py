@@ -6,11 +6,15 @@ included. With it, a client too many is told so and closed at once.
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import suppress
 from typing import Any, Self
 
 from runner.api.problems import SERVER_FULL, problem
+
+UNREAD_MS = 30_000
+"""An answer of which a client takes nothing for so long is given up, and its connection closed."""
 
 
 class Listener(socket.socket):
@@ -30,12 +34,17 @@ class Listener(socket.socket):
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Accepted connections take it over: one whose client reads nothing ends by itself.
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
             listener.setblocking(False)
             listener.bind(address)
             listener.listen(2048)
         except OSError:
             listener.close()
             raise
+        # A child that an agent forks must not keep the port when this process is killed.
+        os.register_at_fork(after_in_child=listener.close)
         return listener
 
     def accept(self) -> tuple[socket.socket, Any]:

@@ -18,7 +18,7 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import structlog
@@ -26,6 +26,8 @@ from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
+from hypercorn.events import Closed, Event, Updated
+from hypercorn.protocol.h11 import H11Protocol
 
 from runner.config.masking import without_password
 from runner.listener import Listener
@@ -51,10 +53,29 @@ def run(app: Any, service: Service, announce: Callable[[str], None]) -> int:
     loop = asyncio.new_event_loop()
     stop = Stop(loop, service.settings.server.drain_s)
     stop.install()
-    status = loop.run_until_complete(_serve(app, service, stop, announce))
+    status = _run_to_the_end(loop, _serve(app, service, stop, announce))
     stop.ended()
     _leave(loop, status)
     return status
+
+
+def _run_to_the_end(loop: asyncio.AbstractEventLoop, serving: Coroutine[Any, Any, int]) -> int:
+    """Run the loop until the server has ended, whatever ends the loop before.
+
+    asyncio lets a SystemExit or a KeyboardInterrupt out of any task or callback and
+    out of the loop. At the agent's boundary they are caught; those of a task that the
+    agent started, such as a tool under `asyncio.gather`, are caught here.
+    """
+    server = loop.create_task(serving)
+    while True:
+        try:
+            return loop.run_until_complete(server)
+        except BaseException as error:
+            if server.done() or loop.is_closed():
+                raise
+            log.error(
+                "the loop was ended, and goes on", reason=type(error).__name__, exc_info=error
+            )
 
 
 async def _serve(app: Any, service: Service, stop: Stop, announce: Callable[[str], None]) -> int:
@@ -162,16 +183,37 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+class _ClientLeft(Exception):
+    """The requests that it had pipelined are nobody's any more."""
+
+
 class _PromptServer(TCPServer):
     """Lets go of a connection when its client has; Hypercorn's waits for the idle limit first."""
 
     async def _read_data(self) -> None:
-        await super()._read_data()
+        try:
+            await super()._read_data()
+        except _ClientLeft:
+            await self.protocol.handle(Closed())
         await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        is_next_request = isinstance(event, Updated) and not event.idle
+        if is_next_request and (self.reader.at_eof() or self.writer.is_closing()):
+            raise _ClientLeft
+        await super().protocol_send(event)
 
 
 # There is no other way in: the class is named in the function that `serve` calls.
 hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
+
+
+async def _stay_with_http_1(self: H11Protocol, event: object) -> None:
+    """In place of the check that changes to HTTP/2, whose connections have no idle limit."""
+
+
+# ALPN is for TLS: without it Hypercorn speaks HTTP/2 to whoever begins with its preface.
+H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 
 
 class _ConfigWithListener(Config):

@@ -53,7 +53,7 @@ def log_turn(
     if error is not None:
         fields["error"] = type(error).__name__
         if error.__cause__ is not None:
-            fields["cause"] = _in_a_line(error.__cause__)
+            fields["cause"] = in_a_line(error.__cause__)
     if log_messages:
         fields["message"] = turn.message
     if state is State.FAILED:
@@ -75,7 +75,7 @@ def configure_logging(settings: ObservabilitySettings) -> None:
             fmt="iso" if as_json else "%H:%M:%S", utc=as_json, key="timestamp"
         ),
     ]
-    last: list[Processor] = [structlog.processors.format_exc_info, _cut]
+    last: list[Processor] = [_format_exc_info, _cut]
     last += [_json_renderer()] if as_json else [_escape, _console_renderer()]
     structlog.configure(
         processors=[*shared, *last],
@@ -115,16 +115,34 @@ def _console_renderer() -> Processor:
     )
 
 
-def _in_a_line(error: BaseException) -> str:
-    # Not str() or repr(): those are the agent's code, and may raise.
-    return traceback.format_exception_only(error)[-1].strip()
+def in_a_line(error: BaseException) -> str:
+    """The error in words. Its `str` and `repr` are the agent's code, and may raise anything."""
+    try:
+        text = traceback.format_exception_only(error)[-1].strip()
+    except BaseException as fault:
+        return f"{type(error).__name__}, which cannot be shown: {type(fault).__name__}"
+    return _shortened(text)
+
+
+def _format_exc_info(logger: object, method: str, event: EventDict) -> EventDict:
+    """As structlog's, for exceptions that cannot be shown too."""
+    try:
+        return structlog.processors.format_exc_info(logger, method, event)
+    except BaseException as fault:
+        event.pop("exc_info", None)
+        event["exception"] = f"The traceback cannot be shown: {type(fault).__name__}"
+        return event
 
 
 def _cut(logger: object, method: str, event: EventDict) -> EventDict:
     for key, value in event.items():
-        if isinstance(value, str) and len(value) > LONGEST:
-            event[key] = f"{value[:LONGEST]} ... and {len(value) - LONGEST} more"
+        if isinstance(value, str):
+            event[key] = _shortened(value)
     return event
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... and {len(text) - LONGEST} more"
 
 
 def _escape(logger: object, method: str, event: EventDict) -> EventDict:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.store.base import StoreUnavailable
+from runner.telemetry import in_a_line
 from strategies import (
     AgentFailed,
     ConversationBusy,
@@ -147,7 +148,7 @@ def turn_problem(
     """
     cause = next(TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
     if expose_agent_errors and isinstance(error, AgentFailed) and error.__cause__ is not None:
-        members = {**members, "agent_error": _encodable(repr(error.__cause__))}
+        members = {**members, "agent_error": _encodable(in_a_line(error.__cause__))}
     return problem(
         cause,
         str(error),

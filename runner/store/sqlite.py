@@ -56,6 +56,7 @@ class SqliteStore:
         self._worker = Worker("sqlite")
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
+        self._file = (0, 0)
 
     async def open(self) -> None:
         try:
@@ -87,9 +88,12 @@ class SqliteStore:
         if self._connection is not None:
             return
         self._lock = _lock(self._path)
+        os.register_at_fork(after_in_child=self._unlock)
         try:
             self._connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             self._prepare(self._connection)
+            opened = os.stat(self._path)
+            self._file = (opened.st_dev, opened.st_ino)
         except BaseException:
             self._close()
             raise
@@ -110,6 +114,10 @@ class SqliteStore:
             connection, self._connection = self._connection, None
             with suppress(sqlite3.Error):  # The lock must go, and what was committed is safe.
                 connection.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        # Also in a child that an agent forked: it must not keep the lock when we are killed.
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -118,6 +126,12 @@ class SqliteStore:
         if self._connection is None:
             raise sqlite3.ProgrammingError("the store is closed")
         return self._connection
+
+    def _check_file(self) -> None:
+        """SQLite goes on with a file that was deleted or replaced; what it keeps there is lost."""
+        there = os.stat(self._path)
+        if (there.st_dev, there.st_ino) != self._file:
+            raise OSError(f"{self._path} is not the file that was opened")
 
     def _history(self, conversation: str, count: int) -> list[Message]:
         turns = -1 if count == 0 else (count + 1) // 2
@@ -135,6 +149,7 @@ class SqliteStore:
             "message": record.message,
             "reply": record.reply,
         }
+        self._check_file()
         # One statement is one transaction; it is committed when its rows have been fetched.
         with closing(self._opened().execute(COMMIT, values)) as cursor:
             ((number,),) = cursor.fetchall()

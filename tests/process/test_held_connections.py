@@ -1,0 +1,86 @@
+"""No client holds a connection, the port or a place for longer than it uses it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.support import client
+from tests.support.server import Server
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+FORKING = """
+import os, time
+
+async def agent(message, history):
+    child = os.fork()
+    if child == 0:
+        os.closerange(0, 3)
+        time.sleep(60)
+        os._exit(0)
+    return str(child)
+"""
+
+
+def test_a_client_that_begins_http_2_and_then_says_nothing_is_closed(folder: Path) -> None:
+    with Server(folder, server__header_timeout_s=0.5) as server:
+        with client.send(server.port, PREFACE + b"\0\0\0\4\0\0\0\0\0") as connection:
+            connection.settimeout(5)
+            while connection.recv(4096):
+                pass
+        assert server.health()["status"] == "healthy"
+
+
+def test_an_offer_of_http_2_is_not_taken_up(folder: Path) -> None:
+    with Server(folder) as server:
+        upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}
+        assert server.request("GET", "/health", headers=upgrade).status == 200
+
+
+def test_pipelined_turns_whose_client_left_never_reach_the_agent(folder: Path) -> None:
+    with Server(folder) as server:
+        turns = b"".join(client.chat(f"sleep 0.3 {number}") for number in range(5))
+        connection = client.send(server.port, turns)
+        server.until_called("sleep 0.3 0")
+        client.reset(connection)
+        server.until_quiet()
+        time.sleep(0.5)
+        assert "began sleep 0.3 2" not in server.calls()
+        assert not [line for line in server.logged if line.get("level") == "error"]
+
+
+def test_a_child_that_an_agent_forked_keeps_neither_the_port_nor_the_store(folder: Path) -> None:
+    (folder / "forking.py").write_text(FORKING)
+    with Server(folder, target="forking:agent", store__url="sqlite:///x.db") as server:
+        child = int(server.chat("fork").json["response"])
+        try:
+            server.kill()
+            server.start()
+            assert server.health()["status"] == "healthy"
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_store_whose_file_was_deleted_acknowledges_nothing(folder: Path) -> None:
+    with Server(folder, store__url="sqlite:///x.db") as server:
+        assert server.chat("kept").status == 200
+        (folder / "x.db").unlink()
+        refused = server.chat("lost")
+        assert (refused.status, refused.cause) == (503, "store-unavailable")
+
+
+def test_a_body_in_many_small_chunks_weighs_little_more_than_a_whole_one(folder: Path) -> None:
+    with Server(folder) as server:
+        before = server.process.memory_info().rss
+        head = {"content-type": "application/json", "transfer-encoding": "chunked"}
+        with client.connect(server.port) as connection:
+            connection.sendall(client.encode("POST", "/chat", None, head))
+            connection.sendall(b"2\r\naa\r\n" * 500_000)
+            time.sleep(2)  # Until what was sent has been read.
+            grown = server.process.memory_info().rss - before
+            connection.sendall(b"0\r\n\r\n")
+            assert client.receive(connection).status == 400
+        assert grown < 8_000_000
