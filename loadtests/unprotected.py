@@ -45,6 +45,8 @@ class _Call:
 
     position = 0
     eta_s = 0.0
+    eta_range_s = (0.0, 0.0)
+    interrupted = False
     waited_s = 0.0
 
     def __init__(self, turn: Turn, answer: Answer) -> None:

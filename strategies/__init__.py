@@ -11,6 +11,7 @@ from .errors import (
     State,
     TurnCancelled,
     TurnError,
+    TurnInterrupted,
     TurnTimeout,
     WaitExpired,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Turn",
     "TurnCancelled",
     "TurnError",
+    "TurnInterrupted",
     "TurnTimeout",
     "WaitExpired",
 ]

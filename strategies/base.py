@@ -27,28 +27,49 @@ class Turn:
     conversation  the line it stands in.
     message       what the agent is asked.
     deadline_s    seconds from submission in which the turn must have ended, or None.
+    priority      urgency from 0, most urgent, to 7, as in RFC 9218; a strategy without
+                  priorities takes all alike.
+    strategy      how to treat it where its conversation is busy, by the name of a strategy,
+                  in place of the server's own; None for that.
+    merged        the turns that this one was made of, in their order; their messages are
+                  joined in its own. Empty for one that stands for itself.
     """
 
     id: str
     conversation: str
     message: str
     deadline_s: float | None = None
+    priority: int = 3
+    strategy: str | None = None
+    merged: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a turn came to.
 
-    text    the agent's words.
-    number  the turn's place in its conversation's history, from 1; 0 where none is kept.
+    text         the agent's words.
+    number       the turn's place in its conversation's history, from 1; 0 where none is kept.
+    interrupted  the agent was stopped before its end, and these are the words until then.
     """
 
     text: str
     number: int = 0
+    interrupted: bool = False
 
 
 class Attempt(Protocol):
     """The agent's side of a running turn: what `answer` may say to the strategy."""
+
+    @property
+    def interrupted(self) -> bool:
+        """A newer turn wants this one to end now, with the words that it has.
+
+        The task was cancelled to say so. An `answer` that can do so catches the
+        cancellation, seals, keeps what was said so far and returns it as a `Reply`
+        that is `interrupted`. For any other nothing is kept.
+        """
+        ...
 
     def seal(self) -> None:
         """From here on the turn cannot be taken back: its reply is about to be kept.
@@ -139,6 +160,11 @@ class Ticket(Protocol):
     @property
     def eta_s(self) -> float | None:
         """Expected seconds until the turn starts; 0.0 once it has, None where nothing is known."""
+        ...
+
+    @property
+    def eta_range_s(self) -> tuple[float, float] | None:
+        """Seconds between which the turn starts with a chance of 80 %; None where not known."""
         ...
 
     @property

@@ -23,6 +23,7 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    INTERRUPTED = "interrupted"
     REFUSED = "refused"
 
 
@@ -97,6 +98,13 @@ class TurnCancelled(TurnError):
 
     outcome: Outcome = "not_started"
     state = State.CANCELLED
+
+
+class TurnInterrupted(TurnError):
+    """Something took the turn's place or stopped it before its end. Nothing of it was kept."""
+
+    outcome: Outcome = "rolled_back"
+    state = State.INTERRUPTED
 
 
 class TurnTimeout(TurnError):

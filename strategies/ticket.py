@@ -23,6 +23,7 @@ class LocalTicket:
         "context",
         "ended_at",
         "error",
+        "interrupted",
         "kept_reply",
         "sealed",
         "settled",
@@ -43,6 +44,7 @@ class LocalTicket:
         self.error: TurnError | None = None
         self.called = False
         self.sealed = False
+        self.interrupted = False
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.context = copy_context()
         self.task: asyncio.Task[None] | None = None
@@ -59,6 +61,10 @@ class LocalTicket:
     @property
     def eta_s(self) -> float | None:
         return self._turns.eta_s(self) if self.state is State.WAITING else 0.0
+
+    @property
+    def eta_range_s(self) -> tuple[float, float] | None:
+        return None if self.state is State.WAITING else (0.0, 0.0)
 
     @property
     def waited_s(self) -> float:

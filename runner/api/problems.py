@@ -20,6 +20,7 @@ from strategies import (
     ServerFull,
     TurnCancelled,
     TurnError,
+    TurnInterrupted,
     TurnTimeout,
     WaitExpired,
 )
@@ -54,6 +55,7 @@ SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
 TURN_CAUSES: dict[type[TurnError], Cause] = {
     ConversationBusy: Cause(409, "conversation-busy", "A turn of this conversation is running"),
     TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
+    TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
     ConversationQueueFull: Cause(
         429, "conversation-queue-full", "Too many turns of this conversation wait"
     ),

@@ -38,7 +38,8 @@ class Naive:
 
 
 class NaiveTicket:
-    position = eta_s = None
+    position = eta_s = eta_range_s = None
+    interrupted = False
     state = State.WAITING
     waited_s = ran_s = 0.0
 
