@@ -1,7 +1,15 @@
-"""What is kept: each conversation's turns, message and reply together."""
+"""What is kept: each conversation's history, and the turns that somebody may come back to.
+
+Two things are kept, and a commit joins them. The **history** has a row for each
+answered turn, message and reply together. The **accepted turns** have a row for each
+turn that was promised to somebody who may be gone when it ends: it is written before
+the promise, and holds what became of it. A turn that is awaited by its only client
+over one connection has no such row: when that breaks, nobody can ask for it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,18 +30,70 @@ class StoreInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An answered turn, as it is kept. Times in seconds."""
+    """An answered turn, as it is kept in the history.
+
+    answers  the ids of the accepted turns that it answers, where these are not just
+             `turn_id`: several, if they were merged.
+    state    what they have come to: ANSWERED, or INTERRUPTED with the words until then.
+    """
 
     turn_id: str
     conversation: str
     message: str
     reply: str
+    answers: tuple[str, ...] = ()
+    state: State = State.ANSWERED
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a turn. Times in seconds.
+
+    reply, number  the agent's words and the place in the history, of a turn that has them.
+    cause          the error's name otherwise, with its `detail`, `outcome` and `retry_after_s`.
+    """
+
+    state: State
+    reply: str | None = None
+    number: int = 0
+    cause: str | None = None
+    detail: str = ""
+    outcome: Outcome = "unknown"
+    retry_after_s: float | None = None
+    waited_s: float = 0.0
+    ran_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedTurn:
+    """A turn as it is written down when it is accepted. Instants are seconds since 1970.
+
+    key, digest  the idempotency key under which it was asked, and a hash of what was asked.
+    attempts     how often the agent was called for it, each time but the last in a process
+                 that did not live to see its end.
+    ending       what became of it, or None.
+    """
+
+    id: str
+    conversation: str
+    message: str
+    accepted_at: float
+    deadline_at: float | None = None
+    priority: int = 3
+    strategy: str | None = None
+    key: str | None = None
+    digest: str | None = None
+    attempts: int = 0
+    ending: Ending | None = None
 
 
 class Store(Protocol):
-    """Keeps answered turns. Implementations need not inherit.
+    """Keeps history and accepted turns. Implementations need not inherit.
 
-    Every call may raise `StoreUnavailable`; then nothing was changed.
+    Every call may raise `StoreUnavailable`; then nothing was changed. Calls take
+    effect in the order in which they began, and cancelling the caller stops none that
+    did. When a call that writes returns, what it wrote survives the process (if the
+    store is durable).
     """
 
     async def open(self) -> None:
@@ -44,6 +104,8 @@ class Store(Protocol):
         """Let go of everything; calling it twice, or before `open`, does no harm."""
         ...
 
+    # History.
+
     async def history(self, conversation: str, count: int = 0) -> list[Message]:
         """The last `count` messages, oldest first; 0 means all. Empty where nothing is known."""
         ...
@@ -51,7 +113,54 @@ class Store(Protocol):
     async def commit(self, record: Record) -> int:
         """Keep message and reply in one step, both or neither; give the turn's number, from 1.
 
-        When this returns, the turn survives the process (if the store is
-        durable). Cancelling the caller does not stop a commit that has begun.
+        The accepted turns that it answers, if there are such, get their ending in the
+        same step. A second commit of a turn id is refused.
+        """
+        ...
+
+    async def conversations(self, prefix: str) -> Mapping[str, int]:
+        """The conversations whose id begins with `prefix`: how many turns each has."""
+        ...
+
+    async def forget(self, conversation: str) -> None:
+        """Remove the conversation's history, and its accepted turns that have ended."""
+        ...
+
+    # Accepted turns.
+
+    async def accept(self, turn: AcceptedTurn) -> None:
+        """Write the turn down."""
+        ...
+
+    async def begin(self, turn_ids: Sequence[str]) -> None:
+        """One attempt more for each of these accepted turns: the agent is about to be called.
+
+        Raises StoreUnavailable where one of them is not written down, too.
+        """
+        ...
+
+    async def end(self, turn_id: str, ending: Ending) -> None:
+        """What became of an accepted turn that was not committed. Its first ending stays."""
+        ...
+
+    async def find(self, turn_id: str) -> AcceptedTurn | None:
+        """The turn with its ending, if it has one: an accepted one, or any in the history.
+
+        For one that is only in the history, `accepted_at` is when it was committed.
+        """
+        ...
+
+    async def unfinished(self) -> list[AcceptedTurn]:
+        """The accepted turns without an ending, in the order of `accept`."""
+        ...
+
+    async def keyed(self) -> list[AcceptedTurn]:
+        """The accepted turns with a key, in the order of `accept`. Messages may be left out."""
+        ...
+
+    async def prune(self, before: float, most: int) -> None:
+        """Remove accepted turns that have ended: those accepted `before`, and all but `most`.
+
+        Of those, the ones accepted last stay. The history stays.
         """
         ...
