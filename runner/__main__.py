@@ -148,6 +148,7 @@ def compose(settings: Settings) -> Service:
     from runner.desk import Desk
     from runner.service import Service
     from runner.store import UnknownStore, make_store
+    from runner.turns.book import Book
     from strategies import registry
 
     if os.getcwd() not in sys.path:  # A console script does not have it there; `python -m` does.
@@ -163,7 +164,12 @@ def compose(settings: Settings) -> Service:
         )
     except (AgentNotFound, UnknownStore, registry.UnknownStrategy) as error:
         raise UsageError(str(error)) from error
-    desk = Desk(agent, store)
+    if agent.about.single_conversation and any(settings.server.callers.values()):
+        raise UsageError(
+            f"agent {agent.about.target!r} is one object with one history, which several callers "
+            "would share. Serve its class or a factory, or take the names off server.tokens"
+        )
+    desk = Desk(agent, store, Book(settings.server.resume_s))
     try:
         strategy = strategy_class(desk.answer, _limits(settings), **settings.strategy.options)
     except (TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ import structlog
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
+from runner.api import status, turns
 from runner.api.asgi import App
 from runner.api.edge import Edge
 from runner.api.problems import (
@@ -18,9 +19,11 @@ from runner.api.problems import (
     RequestError,
     problem,
     request_problem,
+    turn_problem,
 )
-from runner.api.status import make_blueprint, to_response
+from runner.api.responses import to_response
 from runner.service import Service
+from strategies import TurnError
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +31,10 @@ log = structlog.get_logger(__name__)
 def make_app(service: Service) -> Quart:
     """The app; serve it with any ASGI server, one process of it."""
     app = Quart("runner", static_folder=None)
-    app.register_blueprint(make_blueprint(service))
+    app.register_blueprint(status.make_blueprint(service))
+    app.register_blueprint(turns.make_blueprint(service))
     app.register_error_handler(RequestError, _request_error)
+    app.register_error_handler(TurnError, _turn_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -52,6 +57,10 @@ async def _request_error(error: RequestError) -> Response:
     return to_response(request_problem(error))
 
 
+async def _turn_error(error: TurnError) -> Response:
+    return to_response(turn_problem(error))
+
+
 async def _http_error(error: HTTPException) -> Response:
     known = {cause.status: cause for cause in (NOT_FOUND, METHOD_NOT_ALLOWED)}
     status = error.code or 500
@@ -65,7 +74,7 @@ async def _http_error(error: HTTPException) -> Response:
 
 def _detail(status: int) -> str:
     return {
-        404: "There are POST /chat, GET /history, GET /health, /health/live and /health/ready.",
+        404: "There are /chat, /turns, /conversations, /history and /health; see GET /docs.",
         405: "See the Allow header for the methods of this path.",
     }.get(status, "See the title.")
 

@@ -2,36 +2,91 @@
 
 from __future__ import annotations
 
-from runner.agents.base import Agent
+import asyncio
+
+from runner.agents.base import CURRENT, Agent, CurrentTurn, Message
 from runner.store.base import Record, Store, StoreUnavailable
-from strategies import Attempt, Reply, Turn
+from runner.turns.book import Book
+from runner.turns.live import LiveTurn
+from strategies import Attempt, Reply, State, Turn
 
 
 class Desk:
     """Connects the agent and the store; `answer` is what the strategy is given."""
 
-    def __init__(self, agent: Agent, store: Store) -> None:
+    def __init__(self, agent: Agent, store: Store, book: Book) -> None:
         self.agent = agent
         self.store = store
+        self.book = book
 
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
         """Ask the agent, and keep message and reply together. As `strategies.Answer`."""
+        known = (self.book.get(part.id) for part in turn.merged or (turn,))
+        lives = [live for live in known if live is not None]
         try:
-            text = await self._ask(turn)
+            await self._begin(lives)
+            text, interrupted = await self._ask(turn, attempt, lives)
             attempt.seal()
-            number = await self.store.commit(Record(turn.id, turn.conversation, turn.message, text))
+            state = State.INTERRUPTED if interrupted else State.ANSWERED
+            answers = tuple(live.turn.id for live in lives if live.state is State.RUNNING)
+            record = Record(turn.id, turn.conversation, turn.message, text, answers, state)
+            number = await self.store.commit(record)
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             self.agent.forget(turn.conversation)
             raise
-        return Reply(text, number)
+        finally:
+            for live in lives:
+                live.stopped()
+        for live in lives:
+            if not live.said:  # An agent without pieces says all at once.
+                live.say(text)
+        return Reply(text, number, interrupted)
 
-    async def _ask(self, turn: Turn) -> str:
-        conversation = turn.conversation
+    async def _begin(self, lives: list[LiveTurn]) -> None:
+        """Write down that the agent is about to be called, where the turn itself is."""
+        written = [live for live in lives if live.written is not None]
+        for live in written:
+            assert live.written is not None
+            if not await asyncio.shield(live.written):
+                raise StoreUnavailable(outcome="not_started")
+        if written:
+            try:
+                await self.store.begin([live.turn.id for live in written])
+            except StoreUnavailable as error:
+                error.outcome = "not_started"
+                raise
+
+    async def _ask(self, turn: Turn, attempt: Attempt, lives: list[LiveTurn]) -> tuple[str, bool]:
+        """The agent's reply, or what it had said when a newer turn took its place."""
+        history = await self._history(turn.conversation)
+        for live in lives:
+            live.begin()
+        self.book.line_moved(turn.conversation)
+        attempts = max((live.attempts for live in lives), default=1)
+        CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
+        said: list[str] = []
+
+        def emit(piece: str) -> None:
+            said.append(piece)
+            for live in lives:
+                live.say(piece)
+
         try:
-            wants_history = self.agent.about.wants_history
-            history = await self.store.history(conversation) if wants_history else []
+            text = await self.agent.answer(turn.conversation, turn.message, history, emit)
+        except asyncio.CancelledError:
+            if not attempt.interrupted or not said:
+                raise
+            # It stopped in the middle, so its own memory of the conversation is worth nothing.
+            self.agent.forget(turn.conversation)
+            return "".join(said), True
+        return text, False
+
+    async def _history(self, conversation: str) -> list[Message]:
+        if not self.agent.about.wants_history:
+            return []
+        try:
+            return await self.store.history(conversation)
         except StoreUnavailable as error:
             error.outcome = "not_started"
             raise
-        return await self.agent.answer(conversation, turn.message, history)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 OnDisconnect = Literal["drop-waiting", "continue", "cancel"]
+PerTurn = Literal["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
+OnRestart = Literal["run", "fail"]
 LogFormat = Literal["console", "json"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
-TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750: what fits behind `Bearer`.
+NAMED_TOKEN = re.compile(
+    r"(?:([A-Za-z0-9._-]{1,64}):)?"  # The caller's name.
+    r"([A-Za-z0-9._~+/-]+=*)"  # RFC 6750: what fits behind `Bearer`.
+)
 
 
 class SettingsError(Exception):
@@ -54,8 +59,17 @@ def _origin(value: str) -> str:
 
 
 def _token(value: str) -> str:
-    if TOKEN.fullmatch(value) is None:
-        raise PydanticCustomError("token", "should be one or more of A-Z a-z 0-9 . _ ~ + / -")
+    if NAMED_TOKEN.fullmatch(value) is None:
+        raise PydanticCustomError(
+            "token", "should be one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token"
+        )
+    return value
+
+
+def _listed(value: object) -> object:
+    """`[server.tokens]` may be a table too, of a token for each name."""
+    if isinstance(value, dict):
+        return [f"{name}:{token}" for name, token in cast("dict[str, object]", value).items()]
     return value
 
 
@@ -68,6 +82,7 @@ Bytes = Annotated[int, Field(ge=1, le=2**30)]
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_encodable)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Token = Annotated[str, AfterValidator(_token)]
+Tokens = Annotated[tuple[Token, ...], BeforeValidator(_listed)]
 Options = dict[str, Any]
 
 
@@ -106,6 +121,7 @@ class StrategySettings(Table):
     max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
     max_wait_s: SecondsOrNone = knob(60.0, 'a turn may wait so long, or "none"')
     on_disconnect: OnDisconnect = knob("drop-waiting", "what becomes of a departed client's turn")
+    per_turn: tuple[PerTurn, ...] = texts("what a client may say in Turn-Strategy")
     options: Options = free_table("the strategy's own options")
 
 
@@ -120,12 +136,19 @@ class ServerSettings(Table):
     max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
+    resume_s: Seconds = knob(300.0, "an ended turn's events can be asked for so long")
     body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
     header_timeout_s: Seconds = knob(5.0, "headers must arrive within so long")
     max_connections: Count = knob(16_384, "connections open at once")
     cors_origins: tuple[Origin, ...] = texts('web pages that may call: scheme://host[:port] or "*"')
-    tokens: tuple[Token, ...] = texts("a caller must send one of these, if any", repr=False)
+    tokens: Tokens = texts("who may call: tokens, each by itself or as name:token", repr=False)
     insecure: bool = knob(False, "serve other machines without a token")
+
+    @property
+    def callers(self) -> dict[str, str]:
+        """Each token with its caller's name, "" for one without."""
+        matches = filter(None, map(NAMED_TOKEN.fullmatch, self.tokens))
+        return {match[2]: match[1] or "" for match in matches}
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -141,6 +164,10 @@ class ServerSettings(Table):
 
 class StoreSettings(Table):
     url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
+    on_restart: OnRestart = knob("run", "turns that were running when the server ended: run, fail")
+    max_attempts: int = knob(3, "a turn is begun so often at most", ge=1, le=100)
+    keep_turns_s: Seconds = knob(86_400.0, "background turns and keys are remembered so long")
+    keep_turns: Count = knob(10_000, "and so many of them at most")
 
 
 class ObservabilitySettings(Table):

@@ -39,6 +39,7 @@ def log_turn(
     ticket: Ticket | None,
     error: TurnError | None,
     log_messages: bool,
+    attempts: int = 1,
 ) -> None:
     """Log the end of a turn; `ticket` is None where it was refused at once."""
     state = error.state if error else State.ANSWERED
@@ -50,6 +51,8 @@ def log_turn(
         "ran_ms": round(ticket.ran_s * 1000) if ticket else 0,
         "outcome": state.value,
     }
+    if attempts > 1:
+        fields["attempt"] = attempts
     if error is not None:
         fields["error"] = type(error).__name__
         if error.__cause__ is not None:

@@ -1,1 +1,5 @@
-"""What answers."""
+"""What answers. An agent may import `current_turn` from here."""
+
+from runner.agents.base import CurrentTurn, current_turn
+
+__all__ = ["CurrentTurn", "current_turn"]

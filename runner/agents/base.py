@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypedDict
 
@@ -31,14 +32,52 @@ class About:
     single_conversation: bool
 
 
+Emit = Callable[[str], None]
+"""Given each piece of a reply's text as it comes; none of them is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentTurn:
+    """The turn that the agent is called for.
+
+    attempt  1, or more where a process did not live to see the end of an earlier call:
+             what that one did to the outside world may be done already.
+    """
+
+    id: str
+    conversation: str
+    attempt: int
+
+
+CURRENT: ContextVar[CurrentTurn] = ContextVar("turn")
+
+
+def current_turn() -> CurrentTurn:
+    """The turn at work, for an agent to ask, in its thread or its tasks too.
+
+    Raises LookupError outside of a turn.
+    """
+    return CURRENT.get()
+
+
+def unheard(piece: str) -> None:
+    """An `Emit` for those who wait for the whole reply."""
+
+
 class Agent(Protocol):
     """Answers messages. Implementations need not inherit."""
 
     @property
     def about(self) -> About: ...
 
-    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
-        """The reply to the message.
+    async def answer(
+        self,
+        conversation: str,
+        message: str,
+        history: Sequence[Message],
+        emit: Emit = unheard,
+    ) -> str:
+        """The reply to the message; a target that yields pieces has each of them emitted.
 
         Never called twice at once for one conversation. `history` holds the
         messages of the conversation before this one, oldest first, and is the

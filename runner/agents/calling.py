@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from runner.agents.base import Message
-from runner.agents.threads import Threads
+from runner.agents.base import Emit, Message, unheard
+from runner.agents.threads import Relay, Threads
 from strategies import AgentFailed
 
 METHODS = ("answer", "respond", "reply", "chat", "run", "invoke", "__call__")
@@ -88,10 +88,12 @@ class Caller:
         self._threads = threads
         self._max_reply_bytes = max_reply_bytes
 
-    async def ask(self, callee: Callee, message: str, history: Sequence[Message]) -> str:
+    async def ask(
+        self, callee: Callee, message: str, history: Sequence[Message], emit: Emit = unheard
+    ) -> str:
         """The agent's reply as text. Raises AgentFailed, from whatever the agent raised."""
         arguments = (message, list(history)) if callee.wants_history else (message,)
-        return str(await self.guard(lambda: self._ask(callee, arguments)))
+        return str(await self.guard(lambda: self._ask(callee, arguments, emit)))
 
     async def guard(self, call: Callable[[], Any]) -> Any:
         """Await the call; let nothing through but its value, AgentFailed and our cancellation.
@@ -124,23 +126,28 @@ class Caller:
 
         return await self.guard(call)
 
-    async def _ask(self, callee: Callee, arguments: tuple[Any, ...]) -> str:
+    async def _ask(self, callee: Callee, arguments: tuple[Any, ...], emit: Emit) -> str:
         if callee.is_async:
             result = callee.function(*arguments)
         else:
-            result = await self._threads.run(lambda: self._in_thread(callee.function, arguments))
+            relay = Relay(emit)
+            result = await self._threads.run(
+                lambda: self._in_thread(callee.function, arguments, relay)
+            )
         if inspect.isawaitable(result):
             result = await result
         if isinstance(result, AsyncIterator):
-            result = await self._join(cast("AsyncIterator[object]", result))
+            result = await self._join(cast("AsyncIterator[object]", result), emit)
         return self._checked(result)
 
-    def _in_thread(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def _in_thread(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], emit: Emit
+    ) -> Any:
         """A sync generator's pieces are made in the thread too: taking one may block."""
         result = function(*arguments)
         if not inspect.isgenerator(result):
             return result
-        pieces = _Pieces(self._max_reply_bytes)
+        pieces = _Pieces(self._max_reply_bytes, emit)
         generator: Iterator[object] = result
         # Left to the garbage collector, its `finally` would run at any time in any thread.
         with closing(result):
@@ -148,8 +155,8 @@ class Caller:
                 pieces.add(piece)
         return pieces.text
 
-    async def _join(self, generator: AsyncIterator[object]) -> str:
-        pieces = _Pieces(self._max_reply_bytes)
+    async def _join(self, generator: AsyncIterator[object], emit: Emit) -> str:
+        pieces = _Pieces(self._max_reply_bytes, emit)
         if not inspect.isasyncgen(generator):
             async for piece in generator:
                 pieces.add(piece)
@@ -160,7 +167,7 @@ class Caller:
         return pieces.text
 
     def _checked(self, result: object) -> str:
-        pieces = _Pieces(self._max_reply_bytes)
+        pieces = _Pieces(self._max_reply_bytes, unheard)
         pieces.add(result)
         return pieces.text
 
@@ -180,7 +187,8 @@ class _Unusable(Exception):
 class _Pieces:
     """Text as it comes, checked piece by piece, so that no reply is held beyond the bound."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, emit: Emit) -> None:
+        self._emit = emit
         self._pieces: list[str] = []
         self._left = max_bytes
         self._max_bytes = max_bytes
@@ -204,6 +212,7 @@ class _Pieces:
             )
         if piece:  # Nothings without end would fill the memory within any bound of bytes.
             self._pieces.append(piece)
+            self._emit(piece)
 
     @property
     def text(self) -> str:

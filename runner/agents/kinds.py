@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from runner.agents.base import About, Message
+from runner.agents.base import About, Emit, Message, unheard
 from runner.agents.calling import Callee, Caller, as_callee
 from strategies import AgentFailed
 
@@ -26,8 +26,14 @@ class SharedAgent:
         self._callee = callee
         self._caller = caller
 
-    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
-        return await self._caller.ask(self._callee, message, history)
+    async def answer(
+        self,
+        conversation: str,
+        message: str,
+        history: Sequence[Message],
+        emit: Emit = unheard,
+    ) -> str:
+        return await self._caller.ask(self._callee, message, history, emit)
 
     def forget(self, conversation: str) -> None:
         """What the callee remembers by itself, it alone could forget."""
@@ -52,7 +58,13 @@ class AgentPerConversation:
         self._most_kept: int = getattr(factory, "most_kept", MOST_KEPT)
         self._kept: OrderedDict[str, Callee] = OrderedDict()
 
-    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
+    async def answer(
+        self,
+        conversation: str,
+        message: str,
+        history: Sequence[Message],
+        emit: Emit = unheard,
+    ) -> str:
         callee = self._kept.get(conversation)
         if callee is None:
             callee = await self._make(conversation, history)
@@ -60,7 +72,7 @@ class AgentPerConversation:
         self._kept.move_to_end(conversation)
         while len(self._kept) > self._most_kept:
             self._kept.popitem(last=False)
-        return await self._caller.ask(callee, message, history)
+        return await self._caller.ask(callee, message, history, emit)
 
     def forget(self, conversation: str) -> None:
         self._kept.pop(conversation, None)

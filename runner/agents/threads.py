@@ -52,6 +52,33 @@ class Threads:
         return result
 
 
+class Relay:
+    """Hands text from a thread to the loop in which it was made, in order.
+
+    Pieces that come faster than the loop takes them are joined: a thread that
+    yields a million of them must not fill the loop with a million callbacks.
+    """
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._pieces: list[str] = []
+
+    def __call__(self, piece: str) -> None:
+        with self._lock:
+            self._pieces.append(piece)
+            is_first = len(self._pieces) == 1
+        if is_first:
+            with suppress(RuntimeError):  # The loop is closed, and nobody listens any more.
+                self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        with self._lock:
+            text, self._pieces = "".join(self._pieces), []
+        self._emit(text)
+
+
 class _Raised(BaseException):
     """Tells an exception that was raised from one that was returned."""
 

@@ -45,3 +45,9 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
     if size > max_bytes:
         raise RequestError(TOO_LARGE, f"The body has {size} bytes; {max_bytes} are allowed.")
     return bytes(body)
+
+
+async def until_left(receive: Receive) -> None:
+    """Wait until the client has closed the connection; the body was read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

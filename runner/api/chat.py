@@ -1,4 +1,4 @@
-"""`POST /chat`: one turn, from the parsed body to the answer.
+"""`POST /chat`: one turn, from what is asked to the answer.
 
 This is plain ASGI, in front of Quart. It answers most requests, so the cost of
 routing and request objects counts here; and only here the connection matters
@@ -10,88 +10,99 @@ some departures on Python 3.11; `receive` says it in one way everywhere.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from runner.api.asgi import Receive
-from runner.api.body import ClientLeft
-from runner.api.problems import Answer, json_answer, turn_problem
+from runner.api import documents
+from runner.api.asgi import Receive, Send, send_answer
+from runner.api.body import ClientLeft, until_left
+from runner.api.problems import KEY_REUSED, Answer, Headers, RequestError, turn_problem
+from runner.api.stream import send_events
+from runner.callers import split
 from runner.service import Service
-from runner.settings import OnDisconnect
-from strategies import Reply, State, Ticket, Turn, TurnCancelled, TurnError
+from runner.turns.asking import Asking
+from runner.turns.ledger import KeyReused
+from runner.turns.live import LiveTurn
+from strategies import TurnError
 
 
-async def answer_turn(service: Service, turn: Turn, receive: Receive) -> Answer:
-    """Submit the turn and wait for its end. Raises ClientLeft when nobody is left to be told."""
+async def answer_chat(service: Service, asking: Asking, receive: Receive, send: Send) -> None:
+    """Submit the turn and answer as was asked for. Raises RequestError, ClientLeft."""
     try:
-        ticket = service.submit(turn)
+        live, again = await service.submit(asking)
     except TurnError as error:
-        return _problem(service, turn, error)
+        await send_answer(send, _refusal(service, asking, error))
+        return
+    except KeyReused as error:
+        raise RequestError(KEY_REUSED, str(error)) from error
+    headers = _told(asking, again)
+    with _waiting(service, asking, live):
+        if asking.stream and await _is_promised(asking, live):
+            await send_events(service, live, "", receive, send, headers)
+        else:
+            answer = await _answer(service, asking, live, receive, headers)
+            await send_answer(send, answer)
+
+
+@contextmanager
+def _waiting(service: Service, asking: Asking, live: LiveTurn) -> Iterator[None]:
+    """While a client waits. The server under us may end the request too: that is a departure."""
+    live.waiters += 1
     try:
-        reply = await _reply_or_departure(ticket, receive)
-    except ClientLeft:
-        _depart(service, ticket)
-        raise
-    except TurnError as error:
-        service.ended(ticket, error)
-        return _problem(service, turn, error)
-    except asyncio.CancelledError:
-        # The server under us ends the request (Hypercorn, when it closes): that is a departure.
-        _depart(service, ticket)
-        raise
-    service.ended(ticket)
-    return _success(service, ticket, reply)
+        yield
+    finally:
+        live.waiters -= 1
+        service.departed(live, asking.on_disconnect)
 
 
-async def _reply_or_departure(ticket: Ticket, receive: Receive) -> Reply:
+async def _is_promised(asking: Asking, live: LiveTurn) -> bool:
+    """Write the turn down if it is to be, before a word about it; False where that failed."""
+    if live.written is None:
+        return True
+    if not await asyncio.shield(live.written):
+        return False
+    live.detached = live.detached or asking.respond_async
+    return True
+
+
+async def _answer(
+    service: Service, asking: Asking, live: LiveTurn, receive: Receive, headers: Headers
+) -> Answer:
+    at_once = asking.respond_async and asking.wait_s is None
+    await ended_or_left(live, receive, 0.0 if at_once else asking.wait_s)
+    if live.ending is None and live.written is not None and await asyncio.shield(live.written):
+        live.detached = True
+        return documents.accepted(live, headers)
+    await ended_or_left(live, receive, None)
+    return documents.ended(service, live, headers)
+
+
+async def ended_or_left(live: LiveTurn, receive: Receive, limit_s: float | None) -> None:
+    """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
+    if live.ending is not None or limit_s == 0:
+        return
     loop = asyncio.get_running_loop()
-    reply = loop.create_task(ticket.reply())
-    departure = loop.create_task(_departure(receive))
+    end, departure = loop.create_task(live.ended()), loop.create_task(until_left(receive))
     try:
-        await asyncio.wait((reply, departure), return_when=asyncio.FIRST_COMPLETED)
-        if not reply.done():
+        await asyncio.wait((end, departure), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if departure.done() and not end.done():
             departure.result()  # Raises what `receive` raised, if it did.
             raise ClientLeft
-        return reply.result()
     finally:
-        reply.cancel()
+        end.cancel()
         departure.cancel()
 
 
-async def _departure(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _told(asking: Asking, again: bool) -> Headers:
+    """What of the client's wishes was heeded."""
+    applied = (("preference-applied", asking.applied),) if asking.applied else ()
+    return (*applied, ("idempotent-replayed", "true")) if again else applied
 
 
-def _depart(service: Service, ticket: Ticket) -> None:
-    """Do with the turn of a client that left what `on_disconnect` says; then see it out."""
-    policy: OnDisconnect = service.settings.strategy.on_disconnect
-    drops = policy == "cancel" or (policy == "drop-waiting" and ticket.state is State.WAITING)
-    if drops and ticket.cancel():
-        service.ended(ticket, TurnCancelled("The client left."))
-    else:
-        service.leave_behind(ticket)
-
-
-def _success(service: Service, ticket: Ticket, reply: Reply) -> Answer:
-    return json_answer(
-        200,
-        {
-            "status": "success",
-            "response": reply.text,
-            "agent_id": service.settings.agent.id,
-            "conversation_id": ticket.turn.conversation,
-            "turn_id": ticket.turn.id,
-            "turn": reply.number,
-            "waited_ms": round(ticket.waited_s * 1000),
-            "ran_ms": round(ticket.ran_s * 1000),
-        },
-    )
-
-
-def _problem(service: Service, turn: Turn, error: TurnError) -> Answer:
+def _refusal(service: Service, asking: Asking, error: TurnError) -> Answer:
     members = {
-        "turn_id": turn.id,
-        "conversation_id": turn.conversation,
+        "turn_id": asking.turn.id,
+        "conversation_id": split(asking.turn.conversation)[1],
         "queue_depth": service.load().waiting,
     }
-    exposed = service.settings.agent.expose_agent_errors
-    return turn_problem(error, members, expose_agent_errors=exposed)
+    return turn_problem(error, members)

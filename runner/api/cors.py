@@ -9,8 +9,15 @@ from runner.api.asgi import Scope, Send
 
 ALLOWED = (
     (b"access-control-allow-methods", b"GET, POST, DELETE"),
-    (b"access-control-allow-headers", b"authorization, content-type, turn-deadline-ms"),
-    (b"access-control-expose-headers", b"retry-after, turn-outcome"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, idempotency-key, last-event-id, prefer, priority, "
+        b"turn-deadline-ms, turn-strategy",
+    ),
+    (
+        b"access-control-expose-headers",
+        b"idempotent-replayed, location, preference-applied, retry-after, turn-outcome",
+    ),
     (b"access-control-max-age", b"600"),
 )
 

@@ -1,22 +1,31 @@
-"""From bytes to a `Turn`, parsed once: what gets past here is valid everywhere behind it."""
+"""From bytes to what is asked, parsed once: what gets past here is valid everywhere behind it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
+from runner.api.headers import (
+    parse_deadline,
+    parse_key,
+    parse_prefer,
+    parse_priority,
+    parse_strategy,
+    wants_events,
+)
 from runner.api.problems import (
     MALFORMED_JSON,
-    MALFORMED_REQUEST,
     NOT_JSON,
     TOO_LARGE,
     WRONG_FIELD,
     RequestError,
 )
-from runner.settings import ServerSettings
+from runner.callers import scoped
+from runner.settings import ServerSettings, Settings
+from runner.turns.asking import Asking
 from strategies import Turn
 
 DEFAULT_CONVERSATION = "default"
@@ -24,15 +33,32 @@ DEFAULT_CONVERSATION = "default"
 CONVERSATION_ID = re.compile(r"[A-Za-z0-9._:-]+")
 
 
-def parse_turn(headers: Mapping[bytes, bytes], body: bytes, limits: ServerSettings) -> Turn:
-    """The turn that `POST /chat` asks for, with a new id. Raises RequestError."""
+def parse_asking(
+    pairs: Sequence[tuple[bytes, bytes]], body: bytes, settings: Settings, caller: str
+) -> Asking:
+    """What `POST /chat` asks for; its turn has a new id. Raises RequestError."""
+    headers = dict(pairs)
+    limits = settings.server
     _check_media_type(headers.get(b"content-type", b""))
     fields = _parse_object(body, limits.max_json_depth)
-    return Turn(
+    own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
+    turn = Turn(
         id=uuid4().hex,
-        conversation=parse_conversation(fields.get("conversation_id"), limits, "/conversation_id"),
+        conversation=scoped(caller, own),
         message=_parse_message(fields, limits.max_message_bytes),
-        deadline_s=_parse_deadline(headers.get(b"turn-deadline-ms")),
+        deadline_s=parse_deadline(headers.get(b"turn-deadline-ms")),
+        priority=parse_priority(headers.get(b"priority", b"")),
+        strategy=parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
+    )
+    preferences = parse_prefer(pairs)
+    return Asking(
+        turn,
+        on_disconnect=preferences.on_disconnect or settings.strategy.on_disconnect,
+        key=parse_key(headers.get(b"idempotency-key")),
+        respond_async=preferences.respond_async,
+        wait_s=preferences.wait_s,
+        stream=wants_events(headers.get(b"accept", b"")),
+        applied=preferences.applied,
     )
 
 
@@ -117,12 +143,3 @@ def _parse_message(fields: Mapping[str, object], max_bytes: int) -> str:
         detail = f"The message has {size} bytes; {max_bytes} are allowed."
         raise RequestError(TOO_LARGE, detail, pointer="/message")
     return message
-
-
-def _parse_deadline(value: bytes | None) -> float | None:
-    if value is None:
-        return None
-    if not value.isdigit() or len(value) > 12:
-        detail = "Turn-Deadline-Ms is a whole number of milliseconds, such as 30000."
-        raise RequestError(MALFORMED_REQUEST, detail)
-    return int(value) / 1000

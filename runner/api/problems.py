@@ -42,8 +42,11 @@ class Cause:
 
 MALFORMED_JSON = Cause(400, "malformed-json", "The body is not valid JSON in UTF-8")
 MALFORMED_REQUEST = Cause(400, "malformed-request", "The request is not valid HTTP for this server")
+KEY_REUSED = Cause(422, "idempotency-key-reused", "The key was used for another message")
 UNAUTHORIZED = Cause(401, "unauthorized", "A valid token is needed")
 NOT_FOUND = Cause(404, "not-found", "There is nothing here")
+NO_TURN = Cause(404, "no-such-turn", "There is no such turn")
+NO_CONVERSATION = Cause(404, "no-such-conversation", "There is no such conversation")
 METHOD_NOT_ALLOWED = Cause(405, "method-not-allowed", "This method is not for this path")
 BODY_TIMEOUT = Cause(408, "body-timeout", "The body did not arrive in time")
 TOO_LARGE = Cause(413, "too-large", "The body or the message is too large")
@@ -68,6 +71,8 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
 }
 
 RETRY_STATUSES = frozenset({409, 429, 503})
+NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})
+"""Somebody wanted these to end as they did."""
 
 
 class RequestError(Exception):
@@ -101,9 +106,12 @@ class Answer:
     body: bytes
 
 
-def json_answer(status: int, content: dict[str, Any]) -> Answer:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return Answer(status, (("content-type", "application/json"),), body)
+def json_answer(status: int, content: dict[str, Any], headers: Headers = ()) -> Answer:
+    return Answer(status, (("content-type", "application/json"), *headers), to_json(content))
+
+
+def to_json(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def problem(
@@ -125,12 +133,11 @@ def problem(
     }
     content.update({name: value for name, value in members.items() if value is not None})
     head = [("content-type", MEDIA_TYPE), ("turn-outcome", outcome), *headers]
-    if cause.status in RETRY_STATUSES:
+    if cause.status in RETRY_STATUSES and cause.name not in NOT_TO_BE_RETRIED:
         # Before the first measurement there is no figure; 1 s is the least a client can be told.
         content["retry_after_s"] = round(max(retry_after_s or 0.0, 1.0), 3)
         head.append(("retry-after", str(ceil(retry_after_s or 1) or 1)))
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return Answer(cause.status, tuple(head), body)
+    return Answer(cause.status, tuple(head), to_json(content))
 
 
 def request_problem(error: RequestError) -> Answer:
@@ -143,12 +150,14 @@ def turn_problem(
     members: Mapping[str, object] = MappingProxyType({}),
     *,
     expose_agent_errors: bool = False,
+    headers: Headers = (),
 ) -> Answer:
     """The problem document for a turn that ended without a reply.
 
     The agent's own words are for the log; `expose_agent_errors` adds them.
     """
-    cause = next(TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
+    causes = (TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
+    cause = next(causes, INTERNAL)  # A strategy of one's own may have an error of its own.
     if expose_agent_errors and isinstance(error, AgentFailed) and error.__cause__ is not None:
         members = {**members, "agent_error": _encodable(in_a_line(error.__cause__))}
     return problem(
@@ -156,6 +165,7 @@ def turn_problem(
         str(error),
         outcome=error.outcome,
         retry_after_s=error.retry_after_s,
+        headers=headers,
         members=members,
     )
 

@@ -9,19 +9,16 @@ from runner.api.parsing import parse_conversation
 from runner.api.problems import (
     TURN_CAUSES,
     WRONG_FIELD,
-    Answer,
     RequestError,
     json_answer,
     problem,
     turn_problem,
 )
+from runner.api.responses import caller, to_response
+from runner.callers import scoped
 from runner.service import Service
 from runner.store.base import StoreUnavailable
 from strategies import Draining
-
-
-def to_response(answer: Answer) -> Response:
-    return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
 def make_blueprint(service: Service) -> Blueprint:
@@ -36,7 +33,8 @@ def make_blueprint(service: Service) -> Blueprint:
         check_conversation(service, conversation)
         count = _parse_count(request.args.get("count", "1"))
         try:
-            messages = await service.desk.store.history(conversation, count)
+            own = scoped(caller(), conversation)
+            messages = await service.desk.store.history(own, count)
         except StoreUnavailable as error:
             error.outcome = "not_started"
             return to_response(turn_problem(error))

@@ -119,7 +119,7 @@ def _parse(text: str, field: FieldInfo | None) -> object:
         text = text.lower()
         if text in words:
             return words[text]
-    if get_origin(kind) is tuple and not text.startswith("["):
+    if get_origin(kind) is tuple and not text.startswith(("[", "{")):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
         return json.loads(text)

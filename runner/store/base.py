@@ -96,6 +96,11 @@ class Store(Protocol):
     store is durable).
     """
 
+    @property
+    def durable(self) -> bool:
+        """Whether what it keeps survives the process."""
+        ...
+
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
         ...

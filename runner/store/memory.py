@@ -16,6 +16,8 @@ class MemoryStore:
     No method awaits anything: each is one step, and nobody sees half of one.
     """
 
+    durable = False
+
     def __init__(self) -> None:
         self._histories: dict[str, list[Message]] = {}
         self._committed: dict[str, AcceptedTurn] = {}
