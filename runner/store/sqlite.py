@@ -9,47 +9,27 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runner.agents.base import Message
-from runner.store.base import Record, StoreInUse, StoreUnavailable
+from runner.store import schema
+from runner.store.base import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
 from runner.store.worker import Worker
+from strategies import State
 
 T = TypeVar("T")
 
-VERSION = 1
 BUSY_S = 0.5
 """How long a commit waits for another program that holds the file, such as a backup."""
-
-SCHEMA = """
-CREATE TABLE turns (
-    conversation TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    id TEXT NOT NULL UNIQUE,
-    message TEXT NOT NULL,
-    reply TEXT NOT NULL,
-    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-    PRIMARY KEY (conversation, number)
-) WITHOUT ROWID;
-"""
-
-COMMIT = """
-INSERT INTO turns (conversation, number, id, message, reply)
-SELECT :conversation, coalesce(max(number), 0) + 1, :turn_id, :message, :reply
-FROM turns WHERE conversation = :conversation
-RETURNING number
-"""
-
-LAST = """
-SELECT message, reply FROM turns WHERE conversation = ? ORDER BY number DESC LIMIT ?
-"""
 
 
 class SqliteStore:
     """The file at `path`, and beside it a lock file that keeps a second process out."""
+
+    durable = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -75,6 +55,51 @@ class SqliteStore:
 
     async def commit(self, record: Record) -> int:
         return await self._call(lambda: self._commit(record))
+
+    async def conversations(self, prefix: str) -> Mapping[str, int]:
+        rows = await self._call(lambda: self._rows(schema.CONVERSATIONS, {"prefix": prefix}))
+        return dict(rows)
+
+    async def forget(self, conversation: str) -> None:
+        await self._call(lambda: self._write(lambda c: _forget(c, conversation)))
+
+    async def accept(self, turn: AcceptedTurn) -> None:
+        values = (
+            turn.id, turn.conversation, turn.message, turn.accepted_at, turn.deadline_at,
+            turn.priority, turn.strategy, turn.key, turn.digest,
+        )  # fmt: skip
+        await self._call(lambda: self._write(lambda c: c.execute(schema.ACCEPT, values)))
+
+    async def begin(self, turn_ids: Sequence[str]) -> None:
+        await self._call(lambda: self._write(lambda c: _begin(c, turn_ids)))
+
+    async def end(self, turn_id: str, ending: Ending) -> None:
+        values = {
+            "id": turn_id,
+            "state": ending.state,
+            "cause": ending.cause,
+            "detail": ending.detail,
+            "outcome": ending.outcome,
+            "retry_after_s": ending.retry_after_s,
+            "waited_s": ending.waited_s,
+            "ran_s": ending.ran_s,
+        }
+        await self._call(lambda: self._write(lambda c: c.execute(schema.END, values)))
+
+    async def find(self, turn_id: str) -> AcceptedTurn | None:
+        return await self._call(lambda: self._find(turn_id))
+
+    async def unfinished(self) -> list[AcceptedTurn]:
+        rows = await self._call(lambda: self._rows(schema.UNFINISHED, ()))
+        return [_accepted(row) for row in rows]
+
+    async def keyed(self) -> list[AcceptedTurn]:
+        rows = await self._call(lambda: self._rows(schema.KEYED, ()))
+        return [_accepted(row) for row in rows]
+
+    async def prune(self, before: float, most: int) -> None:
+        values = {"before": before, "most": most}
+        await self._call(lambda: self._write(lambda c: c.execute(schema.PRUNE, values)))
 
     async def _call(self, step: Callable[[], T]) -> T:
         try:
@@ -102,11 +127,12 @@ class SqliteStore:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, VERSION):
+        if version > schema.VERSION:
             raise sqlite3.DatabaseError(f"{self._path} has schema {version}, of a newer version")
-        if version == 0:  # New; a table `turns` of another program's makes this fail, rightly.
+        # In a new file; a table `turns` of another program's makes the first fail, rightly.
+        for number, migration in enumerate(schema.MIGRATIONS[version:], version + 1):
             connection.executescript(
-                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {number}; COMMIT;"
             )
 
     def _close(self) -> None:
@@ -135,7 +161,7 @@ class SqliteStore:
 
     def _history(self, conversation: str, count: int) -> list[Message]:
         turns = -1 if count == 0 else (count + 1) // 2
-        rows = self._opened().execute(LAST, (conversation, turns)).fetchall()
+        rows = self._rows(schema.LAST, (conversation, turns))
         messages: list[Message] = []
         for message, reply in reversed(rows):
             messages.append({"role": "user", "content": message})
@@ -148,12 +174,74 @@ class SqliteStore:
             "turn_id": record.turn_id,
             "message": record.message,
             "reply": record.reply,
+            "state": record.state,
         }
+
+        def write(connection: sqlite3.Connection) -> int:
+            with closing(connection.execute(schema.COMMIT, values)) as cursor:
+                ((number,),) = cursor.fetchall()
+            for turn_id in record.answers or (record.turn_id,):
+                answer = {"id": turn_id, "state": record.state, "number": number}
+                connection.execute(schema.ANSWER, answer)
+            return int(number)
+
+        return self._write(write)
+
+    def _write(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it in one transaction, or not at all."""
         self._check_file()
-        # One statement is one transaction; it is committed when its rows have been fetched.
-        with closing(self._opened().execute(COMMIT, values)) as cursor:
-            ((number,),) = cursor.fetchall()
-        return int(number)
+        connection = self._opened()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = step(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _rows(self, statement: str, values: Any) -> list[Any]:
+        return self._opened().execute(statement, values).fetchall()
+
+    def _find(self, turn_id: str) -> AcceptedTurn | None:
+        for row in self._rows(schema.FIND, (turn_id,)):
+            return _accepted(row)
+        for conversation, at, state, reply, number in self._rows(schema.FIND_COMMITTED, (turn_id,)):
+            ending = Ending(State(state), reply, number)
+            return AcceptedTurn(turn_id, conversation, "", at, ending=ending)
+        return None
+
+
+def _forget(connection: sqlite3.Connection, conversation: str) -> None:
+    for statement in schema.FORGET:
+        connection.execute(statement, (conversation,))
+
+
+def _begin(connection: sqlite3.Connection, turn_ids: Sequence[str]) -> None:
+    for turn_id in turn_ids:
+        if connection.execute(schema.BEGIN, (turn_id,)).rowcount != 1:
+            raise sqlite3.IntegrityError(f"turn {turn_id} is not written down")
+
+
+def _accepted(row: Sequence[Any]) -> AcceptedTurn:
+    """The columns of the statements are in the order of the fields, the ending's last."""
+    turn, (state, reply, number, cause, detail, outcome, *times) = row[:10], row[10:]
+    if state is None:
+        return AcceptedTurn(*turn)
+    retry_after_s, waited_s, ran_s = times
+    ending = Ending(
+        State(state),
+        reply,
+        number or 0,
+        cause,
+        detail or "",
+        outcome or "unknown",
+        retry_after_s,
+        waited_s or 0.0,
+        ran_s or 0.0,
+    )
+    return AcceptedTurn(*turn, ending)
 
 
 def _lock(path: Path) -> int:

@@ -16,6 +16,7 @@ from runner.agents.loader import AgentNotFound, load_agent
 from runner.agents.threads import Threads
 from runner.desk import Desk
 from runner.store import Store, make_store
+from runner.turns.book import Book
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
 
@@ -44,7 +45,7 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
         task.cancel()
         return "done"
 
-    strategy = Queue(Desk(agent(cancels_itself), store).answer, Limits())
+    strategy = Queue(Desk(agent(cancels_itself), store, Book(60.0)).answer, Limits())
     with pytest.raises(AgentFailed):
         await strategy.submit(Turn("1", "c", "m")).reply()
     assert await store.history("c") == []
