@@ -136,6 +136,7 @@ class ServerSettings(Table):
     max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
+    stream_comment_s: Seconds = knob(15.0, "a silent event stream says so often that it lives")
     resume_s: Seconds = knob(300.0, "an ended turn's events can be asked for so long")
     body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
     header_timeout_s: Seconds = knob(5.0, "headers must arrive within so long")

@@ -10,7 +10,7 @@ some departures on Python 3.11; `receive` says it in one way everywhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from runner.api import documents
@@ -45,7 +45,7 @@ async def answer_chat(service: Service, asking: Asking, receive: Receive, send: 
 
 
 @contextmanager
-def _waiting(service: Service, asking: Asking, live: LiveTurn) -> Iterator[None]:
+def _waiting(service: Service, asking: Asking, live: LiveTurn) -> Generator[None]:
     """While a client waits. The server under us may end the request too: that is a departure."""
     live.waiters += 1
     try:

@@ -76,6 +76,7 @@ def _health(service: Service) -> dict[str, object]:
         "strategy": service.settings.strategy.name,
         "oldest_wait_s": round(load.oldest_wait_s, 3),
         "fenced": load.fenced,
+        "requests_in_flight": service.requests_in_flight,
         "service_s": None if load.service_s is None else round(load.service_s, 6),
         "loop_lag_s": round(service.lag.worst_s, 6),
         "turns": {

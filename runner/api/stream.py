@@ -13,9 +13,6 @@ from runner.service import Service
 from runner.turns.events import Cursor, Event
 from runner.turns.live import LiveTurn
 
-KEEP_AWAKE_S = 15.0
-"""Proxies close a connection on which nothing is said for long."""
-
 PATIENCE_S = 30.0
 """A reader that takes nothing for so long is let go; it may resume."""
 
@@ -46,6 +43,7 @@ async def send_events(
 ) -> None:
     """Send the events after this id until the turn's end. Raises ClientLeft."""
     cursor = Cursor(last_event_id)
+    comment_s = service.settings.server.stream_comment_s
     departure = asyncio.get_running_loop().create_task(until_left(receive))
     service.book.watch(live)
     try:
@@ -54,7 +52,7 @@ async def send_events(
             event = cursor.next(live)
             if event is not None:
                 await _send(send, _body(_encode(service, live, event)))
-            elif not await _something_new(live, departure):
+            elif not await _something_new(live, departure, comment_s):
                 await _send(send, _body(b":\n\n"))
             if departure.done():
                 raise ClientLeft
@@ -64,10 +62,10 @@ async def send_events(
         departure.cancel()
 
 
-async def _something_new(live: LiveTurn, departure: asyncio.Task[None]) -> bool:
-    """Wait for news of the turn or of its client; False where there was none for a while."""
+async def _something_new(live: LiveTurn, departure: asyncio.Task[None], limit_s: float) -> bool:
+    """Wait for news of the turn or of its client; False where there was none for so long."""
     news = (live.pulse.next(), departure)
-    done, _ = await asyncio.wait(news, timeout=KEEP_AWAKE_S, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(news, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
     return bool(done)
 
 
@@ -90,19 +88,20 @@ def _body(body: bytes) -> dict[str, object]:
 
 
 def _encode(service: Service, live: LiveTurn, event: Event) -> bytes:
-    kind: str = event.kind
-    match event.kind:
-        case "queued" | "position":
-            content = documents.queued(live)
-        case "started":
-            content = {"turn_id": live.turn.id, "attempt": live.attempts}
-        case "delta":
-            content = {"text": event.text}
-            if event.pieces > 1:
-                content["pieces"] = event.pieces
-        case "end":
-            answer = documents.ended(service, live)
-            kind = "done" if answer.status == 200 else "error"
-            content = json.loads(answer.body)
+    kind, content = _describe(service, live, event)
     # JSON has no line break of its own, so one data line is enough.
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (event.id.encode(), kind.encode(), to_json(content))
+
+
+def _describe(service: Service, live: LiveTurn, event: Event) -> tuple[str, documents.Document]:
+    match event.kind:
+        case "queued" | "position":
+            return event.kind, documents.queued(live)
+        case "started":
+            return event.kind, {"turn_id": live.turn.id, "attempt": live.attempts}
+        case "delta":
+            joined = {"pieces": event.pieces} if event.pieces > 1 else {}
+            return event.kind, {"text": event.text, **joined}
+        case "end":
+            answer = documents.ended(service, live)
+            return "done" if answer.status == 200 else "error", json.loads(answer.body)

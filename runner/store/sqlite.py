@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -241,7 +242,7 @@ def _accepted(row: Sequence[Any]) -> AcceptedTurn:
         waited_s or 0.0,
         ran_s or 0.0,
     )
-    return AcceptedTurn(*turn, ending)
+    return replace(AcceptedTurn(*turn), ending=ending)
 
 
 def _lock(path: Path) -> int:

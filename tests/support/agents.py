@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from runner.agents import current_turn
 from strategies.testing.stubborn import ignore_cancellation
 
 CALLS = os.environ.get("TURNLINE_TEST_CALLS")
@@ -130,3 +131,25 @@ def make_counter() -> Counter:
 def many_words(message: str) -> Iterator[str]:
     """A sync generator of text pieces."""
     yield from message.split()
+
+
+async def teller(message: str, history: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Tells `COUNT` pieces, one each `PAUSE` seconds, then does what the rest says."""
+    note("began", message)
+    try:
+        count, pause, *rest = message.split(" ", 2)
+        for number in range(int(count)):
+            await asyncio.sleep(float(pause))
+            yield f"piece {number}, "
+        await obey("".join(rest))
+    finally:
+        note("ended", message)
+
+
+async def counting_attempts(message: str, history: list[dict[str, str]]) -> str:
+    """Says which attempt it is, and does what the message says."""
+    turn = current_turn()
+    note("began", f"{message} {turn.id} {turn.attempt}")
+    await obey(message)
+    note("ended", f"{message} {turn.id} {turn.attempt}")
+    return json.dumps({"echo": message, "attempt": turn.attempt, "before": len(history)})

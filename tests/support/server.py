@@ -43,7 +43,8 @@ class Server:
         self._readers: list[threading.Thread] = []
 
     def start(self) -> Self:
-        """Start and wait until it says where it serves."""
+        """Start, or start again, and wait until it says where it serves."""
+        self.kill()
         command = [sys.executable, "-m", "runner", "serve", self.target]
         command += ["--port", str(self.port), "--log", "json", *self.arguments]
         for name, value in self.knobs.items():
@@ -128,6 +129,24 @@ class Server:
         content = {"message": message, "conversation_id": conversation}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("POST", "/chat", content, named)
+
+    def ask(self, message: str, conversation: str = "default", **headers: str) -> str:
+        """The id of a turn that was accepted to run in the background."""
+        answer = self.chat(message, conversation, **{"prefer": "respond-async", **headers})
+        assert answer.status == 202, answer
+        return str(answer.json["turn_id"])
+
+    def turn(self, turn_id: str) -> dict[str, Any]:
+        answer = self.request("GET", f"/turns/{turn_id}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    def until_ended(self, turn_id: str) -> dict[str, Any]:
+        until(lambda: self.turn(turn_id)["state"] not in ("waiting", "running"), "the turn ends")
+        return self.turn(turn_id)
+
+    def cancel(self, turn_id: str) -> Answer:
+        return self.request("DELETE", f"/turns/{turn_id}")
 
     def health(self) -> dict[str, Any]:
         return self.request("GET", "/health").json
