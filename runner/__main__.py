@@ -197,10 +197,11 @@ def _limits(settings: Settings) -> Limits:
 def chat_command(context: click.Context, url: str, conversation: str, token: str | None) -> None:
     """Talk to a running server, from a terminal or a pipe.
 
-    One message a line. Ctrl-C abandons the message that waits for its reply,
+    One message a line; the reply is shown as it comes. Ctrl-C cancels the turn,
     /quit or Ctrl-D leaves.
     """
-    from runner.cli.chat import Server, chat, is_http_url
+    from runner.cli.chat import chat
+    from runner.cli.client import Server, is_http_url
 
     if not is_http_url(url):
         raise UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")

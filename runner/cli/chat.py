@@ -1,50 +1,16 @@
-"""`runner chat`: talk to a running server from a terminal or a pipe. Standard library only."""
+"""`runner chat`: talk to a running server from a terminal or a pipe."""
 
 from __future__ import annotations
 
-import json
-import select
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from contextlib import suppress
+from http.client import HTTPException
 from importlib import import_module
-from typing import Any, cast
-from urllib.parse import urlsplit
 
-CONNECT_S = 10.0
-POLL_S = 0.5
+from runner.cli.client import Content, Event, Exchange, Server
+
 QUIT = "/quit"
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where the server is, and how to be let in."""
-
-    url: str
-    token: str | None = None
-
-    def connect(self) -> HTTPConnection:
-        parts = urlsplit(self.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        return kind(parts.hostname or "", parts.port, timeout=CONNECT_S)
-
-    def ask(self, connection: HTTPConnection, method: str, path: str, body: str = "") -> None:
-        headers = {"Content-Type": "application/json"} if body else {}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        base = urlsplit(self.url).path.rstrip("/")
-        connection.request(method, base + path, body.encode(), headers)
-
-
-def is_http_url(url: str) -> bool:
-    """Whether a server can be looked for there."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def chat(server: Server, conversation: str) -> int:
@@ -52,25 +18,20 @@ def chat(server: Server, conversation: str) -> int:
     if sys.stdin.isatty():
         print(f"Talking to {server.url}, conversation {conversation}. {QUIT} or Ctrl-D leaves.")
     for message in _messages():
+        exchange, screen = Exchange(server, conversation, message), _Screen()
         try:
-            reply, refusal = _exchange(server, conversation, message)
+            for event in exchange.events():
+                screen.show(event)
         except ConnectionRefusedError:
-            _complain(f"nothing answers at {server.url}; start a server with: runner serve")
+            screen.complain(f"nothing answers at {server.url}; start a server with: runner serve")
             return 1
         except (OSError, HTTPException) as error:
-            _complain(f"{server.url} did not answer: {error or type(error).__name__}")
+            screen.complain(f"{server.url} did not answer: {error or type(error).__name__}")
             return 1
         except KeyboardInterrupt:
-            _show_status("")
-            _complain("abandoned")
+            screen.complain(_cancel(exchange))
             if not sys.stdin.isatty():
                 return 130
-        else:
-            # Not in the try: a reader of ours that has left is not the server's failure.
-            if refusal:
-                _complain(refusal)
-            else:
-                print(_printable(reply), flush=True)
     return 0
 
 
@@ -98,62 +59,89 @@ def _messages() -> Iterator[str]:
             yield line
 
 
-def _exchange(server: Server, conversation: str, message: str) -> tuple[str, str]:
-    """The agent's reply, or else why there is none."""
-    body = json.dumps({"message": message, "conversation_id": conversation})
-    # Leaving this block closes the connection, by which the server knows that we left.
-    with closing(server.connect()) as connection:
-        server.ask(connection, "POST", "/chat", body)
-        if sys.stdout.isatty():
-            _show_waiting(server, connection)
-        connection.sock.settimeout(None)
-        response = connection.getresponse()
-        content = _content(response)
-    if response.status == 200:
-        return str(content.get("response", "")), ""
-    return "", _refusal(response, content)
-
-
-def _show_waiting(server: Server, connection: HTTPConnection) -> None:
-    """Say how long the line is, until the answer begins to arrive."""
-    while not select.select([connection.sock], [], [], POLL_S)[0]:
-        with suppress(OSError, HTTPException):
-            with closing(server.connect()) as other:
-                server.ask(other, "GET", "/health")
-                waiting = _content(other.getresponse()).get("queue_depth", 0)
-            turns = "1 turn" if waiting == 1 else f"{waiting} turns"
-            _show_status(f"waiting, {turns} in line" if waiting else "the agent is at work")
-    _show_status("")
-
-
-def _show_status(text: str) -> None:
-    """Replace the last line of the terminal."""
-    if sys.stdout.isatty():
-        print(f"\r\x1b[K{text}", end="", flush=True)
-
-
-def _content(response: HTTPResponse) -> dict[str, Any]:
+def _cancel(exchange: Exchange) -> str:
+    """Cancel the turn, and say in a word what came of it."""
     try:
-        content: object = json.loads(response.read())
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+        turn = exchange.cancel()
+    except (OSError, HTTPException, KeyboardInterrupt):
+        return "abandoned; the server could not be told"
+    if turn.get("fenced"):
+        return "cancelled; the agent has not stopped yet, and the conversation waits for it"
+    return str(turn.get("state", "abandoned"))
 
 
-def _refusal(response: HTTPResponse, content: dict[str, Any]) -> str:
-    title = content.get("title") or response.reason
-    text = f"{response.status} {title}. {content.get('detail', '')}".rstrip()
-    again = response.headers.get("Retry-After")
-    text = f"{text} Try again in {again} s." if again else text
-    if response.status == 401:
-        text += " Here: runner chat --token TOKEN, or RUNNER_TOKEN."
-    return _printable(text)
+class _Screen:
+    """Shows one reply as it comes, and before it where its turn stands."""
+
+    def __init__(self) -> None:
+        self._attempt = 0
+        self._said = False
+        self._status = False
+
+    def show(self, event: Event) -> None:
+        match event.kind:
+            case "queued" | "position":
+                self._show_status(_place(event.content))
+            case "started":
+                self._start(int(event.content.get("attempt", 1)))
+            case "delta":
+                self._say(str(event.content.get("text", "")))
+            case "done":
+                if not self._said:
+                    self._say(str(event.content.get("response", "")))
+                print(flush=True)
+            case "error":
+                self.complain(_refusal(event))
+            case "lost":
+                self._show_status("the connection was lost; trying again")
+            case _:
+                pass
+
+    def complain(self, text: str) -> None:
+        self._show_status("")
+        if self._said:
+            print(flush=True)
+        print(_printable(text), file=sys.stderr, flush=True)
+
+    def _start(self, attempt: int) -> None:
+        self._show_status("the agent is at work")
+        if self._said and attempt > self._attempt:
+            self.complain(f"the server was started again, and the turn too (attempt {attempt})")
+            self._said = False
+        self._attempt = attempt
+
+    def _say(self, text: str) -> None:
+        self._show_status("")
+        self._said = True
+        print(_printable(text), end="", flush=True)
+
+    def _show_status(self, text: str) -> None:
+        """Replace the last line of the terminal, unless words of the reply stand there."""
+        if sys.stdout.isatty() and not self._said and (text or self._status):
+            print(f"\r\x1b[K{text}", end="", flush=True)
+            self._status = bool(text)
+
+
+def _place(content: Content) -> str:
+    """Such as: 2nd in line, about 3 s."""
+    position, eta_s = content.get("position"), content.get("eta_s")
+    if not isinstance(position, int) or position < 1:
+        return "waiting" if position is None else "the agent is at work"
+    about = f", about {eta_s:.0f} s" if isinstance(eta_s, int | float) else ""
+    return f"{_ordinal(position)} in line{about}"
+
+
+def _ordinal(number: int) -> str:
+    teens = 10 < number % 100 < 14
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def _refusal(event: Event) -> str:
+    content = event.content
+    text = f"{content.get('status')} {content.get('title')}. {content.get('detail', '')}".rstrip()
+    return f"{text} {event.hint}".rstrip()
 
 
 def _printable(text: str) -> str:
     """What an agent says must not move the cursor or rename the window."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
-
-
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

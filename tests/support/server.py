@@ -141,6 +141,11 @@ class Server:
         assert answer.status == 200, answer
         return answer.json
 
+    def turn_of(self, conversation: str) -> dict[str, Any]:
+        """The turn that runs in the conversation."""
+        shown = self.request("GET", f"/conversations/{conversation}").json
+        return self.turn(shown["running"]["turn_id"])
+
     def until_ended(self, turn_id: str) -> dict[str, Any]:
         until(lambda: self.turn(turn_id)["state"] not in ("waiting", "running"), "the turn ends")
         return self.turn(turn_id)
