@@ -8,7 +8,7 @@ import structlog
 from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
-from runner.api import status, turns
+from runner.api import description, status, turns
 from runner.api.asgi import App
 from runner.api.edge import Edge
 from runner.api.problems import (
@@ -33,6 +33,7 @@ def make_app(service: Service) -> Quart:
     app = Quart("runner", static_folder=None)
     app.register_blueprint(status.make_blueprint(service))
     app.register_blueprint(turns.make_blueprint(service))
+    app.register_blueprint(description.make_blueprint(service.settings))
     app.register_error_handler(RequestError, _request_error)
     app.register_error_handler(TurnError, _turn_error)
     app.register_error_handler(HTTPException, _http_error)

@@ -37,8 +37,8 @@ from strategies import TurnError
 
 EVENTS = re.compile(r"/turns/([^/]+)/events")
 
-OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
-"""Probes come without a token."""
+OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/openapi.json", "/docs"})
+"""Probes come without a token, and so do those who read how to ask."""
 
 log = structlog.get_logger(__name__)
 

@@ -70,9 +70,24 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
     TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
 }
 
+BUSY = TURN_CAUSES[ConversationBusy]
+
+ALL_CAUSES = tuple(
+    dict.fromkeys((
+        MALFORMED_JSON, MALFORMED_REQUEST, KEY_REUSED, UNAUTHORIZED, NOT_FOUND, NO_TURN,
+        NO_CONVERSATION, METHOD_NOT_ALLOWED, BODY_TIMEOUT, TOO_LARGE, NOT_JSON, WRONG_FIELD,
+        INTERNAL, *TURN_CAUSES.values(),
+    ))
+)  # fmt: skip
+
 RETRY_STATUSES = frozenset({409, 429, 503})
 NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})
 """Somebody wanted these to end as they did."""
+
+
+def type_of(cause: Cause) -> str:
+    """The `type` member of a problem document."""
+    return f"urn:turnline:problem:{cause.name}"
 
 
 class RequestError(Exception):
@@ -125,7 +140,7 @@ def problem(
 ) -> Answer:
     """The problem document for a cause, with its outcome in the body and in `Turn-Outcome`."""
     content: dict[str, object] = {
-        "type": f"urn:turnline:problem:{cause.name}",
+        "type": type_of(cause),
         "title": cause.title,
         "status": cause.status,
         "detail": detail,
