@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import Any
 
@@ -86,7 +87,7 @@ def _answer(status: str, answer: Document) -> str:
 
 
 def _about(thing: Document) -> str:
-    return escape(thing.get("description", ""))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(thing.get("description", "")))
 
 
 def _links(answer: Document) -> str:
