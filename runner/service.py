@@ -83,7 +83,7 @@ class Service:
             try:
                 self._start(live)
             except TurnError as error:
-                await self.desk.store.end(kept.id, endings.with_error(error))
+                await self._ledger.end(live, endings.with_error(_corrected(error, live)))
         if left:
             log.info("turns taken up again", turns=len(left))
 
@@ -218,9 +218,7 @@ class Service:
             error = TurnCancelled("The client left.", outcome=error.outcome)
         elif left:
             error = Draining(LEFT, outcome="unknown")
-        if error.outcome == "rolled_back" and not live.called:
-            error.outcome = "not_started"
-        live.error = error
+        live.error = _corrected(error, live)
         ending = endings.with_error(error, live.ticket.waited_s, live.ticket.ran_s)
         if not left:
             await self._ledger.end(live, ending)
@@ -244,3 +242,16 @@ class Service:
             attempts=live.attempts if live else 0,
             log_messages=self.settings.observability.log_messages,
         )
+
+
+def _corrected(error: TurnError, live: LiveTurn) -> TurnError:
+    """The error, with the outcome that is true of all attempts.
+
+    The strategy knows of those in this process alone, and takes the reading of the
+    history, which comes before the agent's call, for a part of it.
+    """
+    if live.attempts and error.outcome == "not_started":
+        error.outcome = "rolled_back"
+    elif not live.attempts and error.outcome == "rolled_back":
+        error.outcome = "not_started"
+    return error

@@ -1,0 +1,95 @@
+"""Thousands of seeded lives in virtual time: kills, restarts, keys, cancelling, deadlines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from runner.service import Service
+from runner.store.base import Ending
+from runner.turns import ledger
+from runner.turns.keys import Keys
+from runner.turns.ledger import Ledger
+from runner.turns.live import LiveTurn
+from strategies import Strategy
+from strategies.registry import BUILT_IN
+from tests.turns.world import World
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+def explore(seeds: range, strategy: type[Strategy]) -> None:
+    for seed in seeds:
+        faults = World(seed, strategy).run()
+        assert not faults, f"seed {seed} of {strategy.__name__}: {faults}"
+
+
+@pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
+def test_every_promised_turn_has_one_outcome_through_all_lives(strategy: type[Strategy]) -> None:
+    """I-8, I-18, I-19, I-26"""
+    explore(range(400), strategy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
+def test_every_promised_turn_has_one_outcome_through_very_many_lives(
+    strategy: type[Strategy],
+) -> None:
+    explore(range(400, 8_000), strategy)
+
+
+# Faults on purpose: each must be found, or the test above proves little.
+
+
+async def tells_before_it_keeps(self: Service, live: LiveTurn, error: Any) -> Ending:
+    from runner.turns import ending as endings
+
+    return endings.with_error(error)
+
+
+async def does_not_note_the_attempt(self: Any, lives: list[LiveTurn]) -> None:
+    for live in lives:
+        if live.written is not None:
+            await live.written
+
+
+async def takes_no_turn_up(self: Ledger) -> list[Any]:
+    return []
+
+
+def forgets_keys(self: Keys, conversation: str, key: str, now: float) -> None:
+    return None
+
+
+def frees_every_key(ending: Ending) -> bool:
+    return ending.reply is None
+
+
+BROKEN: dict[str, tuple[Any, str, Callable[..., Any]]] = {
+    "an ending is not kept": (Service, "_failed", tells_before_it_keeps),
+    "an attempt is not written down": (
+        __import__("runner.desk", fromlist=["Desk"]).Desk,
+        "_begin",
+        does_not_note_the_attempt,
+    ),
+    "what was left is not taken up": (Ledger, "open", takes_no_turn_up),
+    "keys are not looked up": (Keys, "find", forgets_keys),
+    "a failure frees its key": (ledger, "_is_free", frees_every_key),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_lives_find_the_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, attribute, broken = BROKEN[name]
+    monkeypatch.setattr(owner, attribute, broken)
+    with pytest.raises(AssertionError, match="seed"):
+        explore(range(400), BUILT_IN["queue"])

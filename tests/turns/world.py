@@ -1,0 +1,307 @@
+"""Seeded lives of a server in virtual time: clients come, it is killed, it comes back.
+
+All of it is real (service, ledger, desk, strategy) but the clock, the agent and the
+disk. The disk takes its time, in order, and a kill falls before a write, after it, or
+between it and its acknowledgement. What is judged: every turn that was promised has
+one outcome, nobody is told two, and the agent is never called twice unmarked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar
+
+from runner.agents import current_turn
+from runner.agents.base import About, Emit, Message, unheard
+from runner.desk import Desk
+from runner.service import Service
+from runner.settings import Settings, StoreSettings
+from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
+from runner.store.memory import MemoryStore
+from runner.turns.asking import Asking
+from runner.turns.book import Book
+from runner.turns.live import LiveTurn
+from strategies import AgentFailed, Limits, Strategy, Turn, TurnError
+from strategies.testing import VirtualLoop
+from strategies.testing.clock import close
+
+T = TypeVar("T")
+
+PAUSES_S = (0.0, 0.0, 0.5, 1.0)
+
+
+class Disk:
+    """A store that survives its process. Calls are done one by one, and take their time."""
+
+    durable = True
+
+    def __init__(self, kept: MemoryStore, rng: Random) -> None:
+        self._kept = kept
+        self._rng = rng
+        self.is_dead = False
+        self.may_fail = False
+        self.unkept: set[str] = set()
+        self._turn = asyncio.Lock()
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    async def _do(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async def work() -> T:
+            async with self._turn:
+                await asyncio.sleep(self._rng.choice(PAUSES_S))
+                if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
+                    raise StoreUnavailable
+                result = await call()
+                await asyncio.sleep(self._rng.choice(PAUSES_S))
+            return result
+
+        task = asyncio.get_running_loop().create_task(work())
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        return await asyncio.shield(task)
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def history(self, conversation: str, count: int = 0) -> list[Message]:
+        return await self._do(lambda: self._kept.history(conversation, count))
+
+    async def commit(self, record: Record) -> int:
+        return await self._do(lambda: self._kept.commit(record))
+
+    async def conversations(self, prefix: str) -> Mapping[str, int]:
+        return await self._do(lambda: self._kept.conversations(prefix))
+
+    async def forget(self, conversation: str) -> None:
+        await self._do(lambda: self._kept.forget(conversation))
+
+    async def accept(self, turn: AcceptedTurn) -> None:
+        await self._do(lambda: self._kept.accept(turn))
+
+    async def begin(self, turn_ids: Sequence[str]) -> None:
+        await self._do(lambda: self._kept.begin(turn_ids))
+
+    async def end(self, turn_id: str, ending: Ending) -> None:
+        self.unkept.add(turn_id)
+        await self._do(lambda: self._kept.end(turn_id, ending))
+        self.unkept.discard(turn_id)
+
+    async def find(self, turn_id: str) -> AcceptedTurn | None:
+        return await self._do(lambda: self._kept.find(turn_id))
+
+    # At the start, where there is nothing to race with.
+
+    async def unfinished(self) -> list[AcceptedTurn]:
+        return await self._kept.unfinished()
+
+    async def keyed(self) -> list[AcceptedTurn]:
+        return await self._kept.keyed()
+
+    async def prune(self, before: float, most: int) -> None:
+        await self._kept.prune(before, most)
+
+
+@dataclass
+class Wish:
+    """What one client wants, through all lives: its message answered, once."""
+
+    message: str
+    conversation: str
+    key: str | None
+    background: bool
+    deadline_s: float | None
+    cancels: bool
+    turn_id: str = ""
+    promised: set[str] = field(default_factory=set[str])
+    told: Ending | None = None
+
+
+class World:
+    """One seed: some clients, some lives. `faults` has what was seen."""
+
+    def __init__(
+        self, seed: int, strategy: Callable[..., Strategy], make_service: type[Service] = Service
+    ) -> None:
+        self.rng = Random(seed)
+        self.seed = seed
+        self.strategy = strategy
+        self.make_service = make_service
+        self.faults: list[str] = []
+        self.kept = MemoryStore()
+        self.calls: dict[str, list[int]] = defaultdict(list)
+        self.asked_as: dict[str, set[str]] = defaultdict(set)
+        self.began_s = 0.0
+        self.unkept: set[str] = set()
+        self.on_restart = self.rng.choice(("run", "run", "fail"))
+        self.wishes = [self._make_wish(number) for number in range(self.rng.randint(2, 6))]
+
+    def _make_wish(self, number: int) -> Wish:
+        rng = self.rng
+        return Wish(
+            message=f"m{number}",
+            conversation=rng.choice("ab"),
+            key=f"k{number}" if rng.random() < 0.7 else None,
+            background=rng.random() < 0.6,
+            deadline_s=rng.choice((2.0, 5.0)) if rng.random() < 0.15 else None,
+            cancels=rng.random() < 0.15,
+        )
+
+    def fault(self, text: str) -> None:
+        if text not in self.faults:
+            self.faults.append(text)
+
+    def run(self) -> list[str]:
+        """Some lives that are cut off, and one that is not."""
+        for life in range(self.rng.randint(0, 3)):
+            self._live(life, self.rng.choice((0.5, 1.0, 1.5, 2.0, 3.0, 5.0)))
+        self._live(99, None)
+        self._check()
+        return self.faults
+
+    def _live(self, life: int, ends_s: float | None) -> None:
+        loop = VirtualLoop(self.seed * 100 + life)
+        loop.run_until_complete(self._serve(ends_s))
+        self.began_s += loop.time()
+        self.unkept |= self.disk.unkept
+        self.disk.is_dead = True  # What its tasks do while they are put away counts for nothing.
+        close(loop)
+
+    async def _serve(self, ends_s: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        store = StoreSettings(on_restart=self.on_restart, max_attempts=10)
+        self.disk = Disk(self.kept, self.rng)
+        desk = Desk(Scripted(self), self.disk, Book(3600.0))
+        limits = Limits(max_running=self.rng.choice((1, 2)), turn_timeout_s=20.0, max_wait_s=None)
+        service = self.make_service(
+            Settings(store=store),
+            desk,
+            self.strategy(desk.answer, limits),
+            now=lambda: 1_000.0 + self.began_s + loop.time(),
+        )
+        await service.open()
+        self.disk.may_fail = True
+        clients = [loop.create_task(self._client(service, wish)) for wish in self.wishes]
+        await asyncio.wait(clients, timeout=ends_s)
+        if ends_s is None:
+            while service.load().waiting or service.load().running:
+                await asyncio.sleep(1)
+            await asyncio.sleep(30)  # Endings that the disk did not take at first.
+            await service.drain(0)
+        for client in clients:
+            if client.done() and client.exception() is not None:
+                self.fault(f"a client failed: {client.exception()!r}")
+
+    # A client: it asks until it was told an outcome, and remembers what it was told.
+
+    async def _client(self, service: Service, wish: Wish) -> None:
+        await asyncio.sleep(self.rng.choice((0.0, 0.5, 1.0, 2.0)))
+        live = await self._ask(service, wish)
+        if live is None:
+            return
+        if wish.cancels:
+            await asyncio.sleep(self.rng.choice((0.0, 0.5, 2.0)))
+            await service.cancel(live)
+        if wish.background and (live.written is None or not await asyncio.shield(live.written)):
+            await live.ended()
+        elif wish.background:
+            live.detached = True
+            wish.promised.add(live.turn.id)
+        ending = await live.ended()
+        if not self.disk.is_dead:
+            wish.told = ending
+
+    async def _ask(self, service: Service, wish: Wish) -> LiveTurn | None:
+        if wish.told is not None:
+            return None
+        for _ in range(50):
+            try:
+                if wish.turn_id and not wish.key:
+                    return await service.find(wish.turn_id)
+                turn = Turn(
+                    f"{wish.message}-{self.rng.getrandbits(40)}",
+                    wish.conversation,
+                    wish.message,
+                    wish.deadline_s,
+                )
+                asking = Asking(turn, "continue", wish.key, respond_async=wish.background)
+                live, _ = await service.submit(asking)
+            except TurnError:
+                await asyncio.sleep(1)
+            else:
+                wish.turn_id = live.turn.id
+                return live
+        return None
+
+    def called(self, message: str) -> None:
+        if self.disk.is_dead:
+            return
+        turn = current_turn()
+        self.asked_as[message].add(turn.id)
+        seen = self.calls[turn.id]
+        if seen and turn.attempt <= seen[-1]:
+            self.fault(f"{turn.id} ran again as attempt {turn.attempt} after {seen}")
+        seen.append(turn.attempt)
+
+    # When all is over.
+
+    def _check(self) -> None:
+        kept = vars(self.kept)
+        ends: dict[str, Ending | None] = {t.id: t.ending for t in kept["_accepted"].values()}
+        messages = [said["content"] for one in kept["_histories"].values() for said in one[::2]]
+        for message in set(messages):
+            if messages.count(message) > 1:
+                self.fault(f"{message} is in the history {messages.count(message)} times")
+        for turn_id, ending in ends.items():
+            if ending is None:
+                self.fault(f"{turn_id} was accepted and has no outcome")
+            elif (ending.reply is not None) != (turn_id in kept["_committed"]):
+                self.fault(f"{turn_id} is {ending.state}, and the history says otherwise")
+            elif ending.outcome == "not_started" and self.calls.get(turn_id) and not ending.reply:
+                self.fault(f"{turn_id} was called for, and is said not to have started")
+        for wish in self.wishes:
+            self._check_wish(wish, ends)
+
+    def _check_wish(self, wish: Wish, ends: Mapping[str, Ending | None]) -> None:
+        if wish.key and len(self.asked_as[wish.message]) > 1:
+            self.fault(f"{wish.message} ran as {self.asked_as[wish.message]}")
+        if wish.promised - set(ends):
+            self.fault(f"{wish.promised - set(ends)} was promised and is not written down")
+        if wish.turn_id in self.unkept:
+            return  # The disk refused its ending, and the kill came before it was asked again.
+        told, kept = wish.told, ends.get(wish.turn_id)
+        if told and kept and told.outcome != "unknown" and told.state is not kept.state:
+            self.fault(f"{wish.turn_id} was told as {told} and kept as {kept}")
+        if told and kept and told.reply != kept.reply and told.reply is not None:
+            self.fault(f"{wish.turn_id} was told {told.reply!r} and kept as {kept.reply!r}")
+
+
+class Scripted:
+    """An agent that takes its time, fails now and then, and says what it was asked."""
+
+    about = About("scripted", "for the test", wants_history=True, single_conversation=False)
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def answer(
+        self,
+        conversation: str,
+        message: str,
+        history: Sequence[Message],
+        emit: Emit = unheard,
+    ) -> str:
+        self._world.called(message)
+        rng = self._world.rng
+        await asyncio.sleep(rng.choice((0.0, 0.5, 1.0, 3.0)))
+        if rng.random() < 0.1:
+            raise AgentFailed
+        return message.upper()
+
+    def forget(self, conversation: str) -> None:
+        pass
