@@ -15,9 +15,11 @@ started, and measured.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from itertools import takewhile
 
 from .base import Answer, Limits, Load, Ticket, Turn
-from .errors import ConversationQueueFull, ServerFull, WaitExpired
+from .errors import ConversationQueueFull, ServerFull, State, WaitExpired
 from .ticket import LocalTicket
 from .turns import Turns
 
@@ -29,7 +31,15 @@ class Queue:
     the same however many wait; `position` is counted when asked for.
     """
 
-    def __init__(self, answer: Answer, limits: Limits) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        limits: Limits,
+        *,
+        merges: Callable[[Turn], bool] = lambda turn: False,
+        joined_by: str = "\n\n",
+    ) -> None:
+        """`merges` says which turns may be merged with their neighbours in the line."""
         if limits.max_running < 1:
             raise ValueError("max_running must be at least 1, or no turn would ever run")
         self._limits = limits
@@ -40,25 +50,44 @@ class Queue:
             freed=self._freed,
             position=self._position,
             eta_s=lambda ticket: self._eta_s(ticket.turn.conversation, self._position(ticket)),
+            joined_by=joined_by,
         )
+        self._merges = merges
         # OrderedDict: taking the first of a dict walks over the places of those that left.
         self._lines: dict[str, OrderedDict[LocalTicket, None]] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
 
     def submit(self, turn: Turn) -> Ticket:
+        return self.enter(turn)
+
+    def enter(self, turn: Turn, *, leaving: int = 0, frees: bool = False) -> LocalTicket:
+        """As `submit`, for a strategy that is made of this one and acts when it returns.
+
+        leaving  how many turns of its line are about to leave for it.
+        frees    whether its conversation is about to be freed for it.
+        """
         self._turns.admit(turn)
         conversation = turn.conversation
         if self._can_start(conversation):
             ticket = self._turns.accept(turn)
             self._turns.start(ticket)
             return ticket
-        self._check_bounds(turn)
-        self._check_time(turn)
+        self._check_bounds(turn, leaving)
+        if not frees:
+            self._check_time(turn)
         ticket = self._turns.accept(turn, self._limits.max_wait_s)
         self._lines.setdefault(conversation, OrderedDict())[ticket] = None
         if self._turns.holder(conversation) is None:
             self._ready[conversation] = None
         return ticket
+
+    @property
+    def turns(self) -> Turns:
+        return self._turns
+
+    def line(self, conversation: str) -> list[LocalTicket]:
+        """Those that wait in it, the next one first."""
+        return list(self._lines.get(conversation, ()))
 
     def load(self) -> Load:
         return self._turns.load()
@@ -75,12 +104,12 @@ class Queue:
     def _free_slots(self) -> int:
         return self._limits.max_running - self._turns.slots_taken
 
-    def _check_bounds(self, turn: Turn) -> None:
+    def _check_bounds(self, turn: Turn, leaving: int) -> None:
         line = self._lines.get(turn.conversation, ())
-        if len(line) >= self._limits.max_waiting_per_conversation:
+        if len(line) - leaving >= self._limits.max_waiting_per_conversation:
             retry_after_s = self._eta_s(turn.conversation, max(len(line), 1))
             raise self._turns.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
-        if self._turns.waiting >= self._limits.max_waiting:
+        if self._turns.waiting - leaving >= self._limits.max_waiting:
             retry_after_s = self._eta_s(turn.conversation, len(line) + 1)
             raise self._turns.refuse(ServerFull(retry_after_s=retry_after_s))
 
@@ -101,8 +130,14 @@ class Queue:
     # Where does it stand?
 
     def _position(self, ticket: LocalTicket) -> int:
-        line = self._lines[ticket.turn.conversation]
-        return next(place for place, other in enumerate(line, 1) if other is ticket)
+        """The place among the runs to come: those that are to be merged share one."""
+        place, merging = 0, False
+        for other in self._lines[ticket.turn.conversation]:
+            place += not (merging and self._merges(other.turn))
+            merging = self._merges(other.turn)
+            if other is ticket:
+                break
+        return place
 
     def _eta_s(self, conversation: str, position: int) -> float | None:
         """Expected seconds until the turn at `position` of the conversation starts.
@@ -129,22 +164,38 @@ class Queue:
     def _start_ready(self) -> None:
         while self._ready and self._free_slots() > 0:
             conversation, _ = self._ready.popitem(last=False)
-            ticket = self._first_in_time(conversation)
-            if ticket is not None:
-                self._leave_line(ticket)
-                self._turns.start(ticket)
+            first = self._first_in_time(conversation)
+            if first is not None:
+                together = self._merged_with(first)
+                for ticket in together:
+                    self._leave_line(ticket)
+                self._turns.start(*together)
 
     def _first_in_time(self, conversation: str) -> LocalTicket | None:
         """The first of the line that can still end in time; those before it expire."""
-        service_time = self._turns.service_time
-        needed_s = (service_time.mean_s or 0.0) + service_time.slack_s
         while line := self._lines.get(conversation):
             ticket = next(iter(line))
-            remaining_s = self._turns.remaining_s(ticket)
-            if remaining_s is None or remaining_s >= needed_s:
+            if self._is_in_time(ticket):
                 return ticket
             self._turns.expire(ticket)
         return None
+
+    def _is_in_time(self, ticket: LocalTicket) -> bool:
+        service_time = self._turns.service_time
+        needed_s = (service_time.mean_s or 0.0) + service_time.slack_s
+        remaining_s = self._turns.remaining_s(ticket)
+        return remaining_s is None or remaining_s >= needed_s
+
+    def _merged_with(self, first: LocalTicket) -> list[LocalTicket]:
+        """The first of a line, and those behind it with which it is merged."""
+        if not self._merges(first.turn):
+            return [first]
+        line = self._lines[first.turn.conversation]
+        together = list(takewhile(lambda ticket: self._merges(ticket.turn), line))
+        for ticket in together:
+            if not self._is_in_time(ticket):
+                self._turns.expire(ticket)
+        return [ticket for ticket in together if ticket.state is State.WAITING]
 
     def _left(self, ticket: LocalTicket) -> None:
         conversation = ticket.turn.conversation

@@ -9,14 +9,22 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from .base import Strategy
+from .interrupt import Interrupt
 from .lock import Lock
+from .merge import Merge
 from .queue import Queue
 from .reject import Reject
 
 GROUP = "runner.strategies"
 """The entry point group in which a package may offer strategies of its own, each by a name."""
 
-BUILT_IN: dict[str, type[Strategy]] = {"queue": Queue, "lock": Lock, "reject": Reject}
+BUILT_IN: dict[str, type[Strategy]] = {
+    "queue": Queue,
+    "lock": Lock,
+    "reject": Reject,
+    "interrupt": Interrupt,
+    "merge": Merge,
+}
 
 Factory = Callable[..., Strategy]
 """Called as `factory(answer, limits, **options)`."""

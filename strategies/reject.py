@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Answer, Limits, Load, Ticket, Turn
-from .errors import ConversationBusy
+from .errors import ConversationBusy, TurnError
 from .turns import Turns
 
 
@@ -18,11 +18,8 @@ class Reject:
 
     def submit(self, turn: Turn) -> Ticket:
         self._turns.admit(turn)
-        running = self._turns.holder(turn.conversation)
-        if running is not None:
-            measured = self._turns.service_time.mean_s is not None
-            left_s = self._turns.expected_left_s(running) if measured else None
-            raise self._turns.refuse(ConversationBusy(retry_after_s=left_s))
+        if self._turns.holder(turn.conversation) is not None:
+            raise busy(self._turns, turn)
         ticket = self._turns.accept(turn)
         self._turns.start(ticket)
         return ticket
@@ -32,3 +29,11 @@ class Reject:
 
     async def drain(self, timeout_s: float) -> None:
         await self._turns.drain(timeout_s)
+
+
+def busy(turns: Turns, turn: Turn) -> TurnError:
+    """The refusal of a turn whose conversation is busy, counted, with the time that it is so."""
+    running = turns.holder(turn.conversation)
+    measured = running is not None and turns.service_time.mean_s is not None
+    left_s = turns.expected_left_s(running) if running is not None and measured else None
+    return turns.refuse(ConversationBusy(retry_after_s=left_s))

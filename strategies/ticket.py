@@ -1,4 +1,4 @@
-"""The ticket of a turn that runs in this process."""
+"""The ticket of a turn that runs in this process: its caller's side."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from .base import Reply, Turn
 from .errors import Outcome, State, TurnCancelled, TurnError
 
 if TYPE_CHECKING:
+    from .run import Run
     from .turns import Turns
 
 
 class LocalTicket:
-    """A turn accepted in this process: the caller's `Ticket` and the agent's `Attempt` in one."""
+    """A turn accepted in this process."""
 
     __slots__ = (
         "_turns",
         "accepted_at",
-        "called",
         "context",
         "ended_at",
         "error",
-        "interrupted",
         "kept_reply",
-        "sealed",
+        "run",
         "settled",
         "started_at",
         "state",
-        "task",
         "timer",
         "turn",
     )
@@ -42,12 +40,9 @@ class LocalTicket:
         self.ended_at: float | None = None
         self.kept_reply: Reply | None = None
         self.error: TurnError | None = None
-        self.called = False
-        self.sealed = False
-        self.interrupted = False
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.context = copy_context()
-        self.task: asyncio.Task[None] | None = None
+        self.run: Run | None = None
         self.timer: asyncio.TimerHandle | None = None
         self._turns = turns
 
@@ -77,11 +72,6 @@ class LocalTicket:
     def _first(self, *instants: float | None) -> float:
         known = (instant for instant in instants if instant is not None)
         return next(known, self._turns.now())
-
-    def seal(self) -> None:
-        if self.state is not State.RUNNING:
-            raise asyncio.CancelledError
-        self.sealed = True
 
     def cancel(self) -> bool:
         outcome: Outcome = "not_started" if self.state is State.WAITING else "rolled_back"

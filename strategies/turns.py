@@ -21,7 +21,17 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from .base import Answer, Load, Reply, Turn
-from .errors import AgentFailed, Draining, State, TurnError, TurnTimeout, WaitExpired
+from .errors import (
+    AgentFailed,
+    Draining,
+    Outcome,
+    State,
+    TurnError,
+    TurnInterrupted,
+    TurnTimeout,
+    WaitExpired,
+)
+from .run import Run, merged
 from .service_time import ServiceTime
 from .ticket import LocalTicket
 
@@ -52,6 +62,7 @@ class Turns:
         freed: Callable[[str], None] = lambda conversation: None,
         position: Callable[[LocalTicket], int | None] = lambda ticket: None,
         eta_s: Callable[[LocalTicket], float | None] = lambda ticket: None,
+        joined_by: str = "\n\n",
     ) -> None:
         self._answer = answer
         self._turn_timeout_s = turn_timeout_s
@@ -59,14 +70,16 @@ class Turns:
         self._freed = freed
         self.position = position
         self.eta_s = eta_s
+        self._joined_by = joined_by
         self.service_time = ServiceTime()
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
-        self._holders: dict[str, LocalTicket] = {}
-        self._written_off: set[LocalTicket] = set()
+        self._holders: dict[str, Run] = {}
+        self._written_off: set[Run] = set()
         self._ended: Counter[State] = Counter()
         self._accepted = 0
         self._refused = 0
         self._running = 0
+        self._fenced = 0
         self._draining = False
 
     # What the strategy asks.
@@ -74,8 +87,8 @@ class Turns:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def holder(self, conversation: str) -> LocalTicket | None:
-        """The turn whose agent holds the conversation, running or fenced."""
+    def holder(self, conversation: str) -> Run | None:
+        """The run whose agent holds the conversation, running or fenced."""
         return self._holders.get(conversation)
 
     @property
@@ -87,9 +100,8 @@ class Turns:
         """Agents at work, less those that ignore being told to stop."""
         return len(self._holders) - len(self._written_off)
 
-    def expected_left_s(self, holder: LocalTicket) -> float:
+    def expected_left_s(self, holder: Run) -> float:
         """Seconds until the holder's agent is likely to stop, told to or not."""
-        assert holder.started_at is not None
         return max((self.service_time.mean_s or 0.0) - (self.now() - holder.started_at), 0.0)
 
     def load(self) -> Load:
@@ -97,7 +109,7 @@ class Turns:
         return Load(
             waiting=len(self._waiting),
             running=self._running,
-            fenced=len(self._holders) - self._running,
+            fenced=self._fenced,
             accepted=self._accepted,
             refused=self._refused,
             ended=dict(self._ended),
@@ -127,20 +139,26 @@ class Turns:
         self._set_timer(ticket, self.expire, max_wait_s, turn.deadline_s)
         return ticket
 
-    def start(self, ticket: LocalTicket) -> asyncio.Task[None]:
-        """Call the agent for a waiting turn whose conversation is free; gives the agent's task."""
-        turn = ticket.turn
-        assert ticket.state is State.WAITING
-        assert turn.conversation not in self._holders
-        del self._waiting[ticket]
-        ticket.state = State.RUNNING
-        ticket.started_at = self.now()
-        self._holders[turn.conversation] = ticket
-        self._running += 1
-        self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))
+    def start(self, *tickets: LocalTicket) -> asyncio.Task[None]:
+        """Call the agent for waiting turns of one conversation that is free; its task.
+
+        Several are merged into one turn, and all get its reply.
+        """
+        now = self.now()
+        run = Run(tickets, merged(tickets, self._joined_by), now)
+        assert run.turn.conversation not in self._holders
+        self._holders[run.turn.conversation] = run
+        self._running += len(tickets)
+        for ticket in tickets:
+            assert ticket.state is State.WAITING
+            del self._waiting[ticket]
+            ticket.state = State.RUNNING
+            ticket.started_at = now
+            ticket.run = run
+            self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))
         loop = asyncio.get_running_loop()
-        ticket.task = loop.create_task(self._run(ticket), context=ticket.context)
-        return ticket.task
+        run.task = loop.create_task(self._run(run), context=tickets[0].context)
+        return run.task
 
     def remaining_s(self, ticket: LocalTicket) -> float | None:
         """Seconds to the turn's deadline, or None where it has none."""
@@ -157,83 +175,115 @@ class Turns:
             self._settle(ticket, error=error)
             self._left(ticket)
             return True
-        if ticket.state is not State.RUNNING or ticket.sealed:
+        run = ticket.run
+        if run is None or run.sealed or ticket.state is not State.RUNNING:
             return False
-        if not ticket.called:
+        if run.left > 1:
+            error.outcome = "unknown"  # Its message is with those of others, and they go on.
+        elif not run.called:
             error.outcome = "not_started"
         self._settle(ticket, error=error)
-        assert ticket.task is not None
-        ticket.task.cancel()
-        # The task may be cancelled before its first step: then nobody else frees the conversation.
-        ticket.task.add_done_callback(lambda task: self._stopped(ticket))
-        self._set_timer(ticket, self._write_off, GIVE_UP_SLOT_S)
+        if not run.left:
+            self._stop(run)
         return True
+
+    def interrupt(self, run: Run) -> None:
+        """Tell the agent to end now with the words it has. See `Attempt.interrupted`."""
+        if run.sealed or run.interrupted or not run.left:
+            return
+        run.interrupted = True
+        assert run.task is not None
+        run.task.cancel()
+        # It may be cancelled before its first step: then nobody else settles its tickets.
+        run.task.add_done_callback(lambda task: self._stopped(run, error=TurnInterrupted()))
+        self._set_run_timer(run, self._give_up)
 
     async def drain(self, timeout_s: float) -> None:
         """As `Strategy.drain`."""
         self._draining = True
         for ticket in list(self._waiting):
             self.withdraw(ticket, Draining())
-        running = [ticket for ticket in self._holders.values() if ticket.state is State.RUNNING]
+        runs = [run for run in self._holders.values() if run.left]
+        running = [ticket for run in runs for ticket in run.running]
         if not running:
             return
         # The turns and not their tasks: an agent that ignores its end is not waited for.
         await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)
         for ticket in running:
             self.withdraw(ticket, Draining(outcome="rolled_back"))
-        tasks = [ticket.task for ticket in running if ticket.task is not None]
+        tasks = [run.task for run in runs if run.task is not None]
         await asyncio.wait(tasks, timeout=COMMIT_GRACE_S)
         for ticket in running:
             if ticket.state is State.RUNNING:
                 self._lose(ticket, Draining(outcome="unknown"))
 
-    # A turn's end.
+    # A run's end.
 
-    async def _run(self, ticket: LocalTicket) -> None:
-        ticket.called = True
+    async def _run(self, run: Run) -> None:
+        run.called = True
         try:
-            reply = await self._answer(ticket.turn, ticket)
+            reply = await self._answer(run.turn, run)
             if not isinstance(reply, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"an answer must return a Reply, and not {type(reply).__name__}")
         except TurnError as known:
-            self._stopped(ticket, error=known)
+            self._stopped(run, error=known)
         except BaseException as cause:
             # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
             # task they would end the event loop, and a CancelledError is the
             # agent's own unless the turn was withdrawn, and then it is settled.
-            error = AgentFailed(BROKE_OFF, outcome="unknown") if ticket.sealed else AgentFailed()
+            error = AgentFailed(BROKE_OFF, outcome="unknown") if run.sealed else AgentFailed()
             error.__cause__ = cause
-            self._stopped(ticket, error=error)
+            self._stopped(run, error=error)
         else:
-            self._stopped(ticket, reply=reply)
+            self._stopped(run, reply=reply)
+
+    def _stop(self, run: Run) -> None:
+        """Tell the agent of a run that is over; its conversation is fenced until it heeds."""
+        assert run.task is not None
+        run.task.cancel()
+        # The task may be cancelled before its first step: then nobody else frees the conversation.
+        run.task.add_done_callback(lambda task: self._stopped(run))
+        self._set_run_timer(run, self._write_off)
 
     def _stopped(
-        self, ticket: LocalTicket, reply: Reply | None = None, error: TurnError | None = None
+        self, run: Run, reply: Reply | None = None, error: TurnError | None = None
     ) -> None:
-        """The agent has really stopped. Called again by the done callback of a withdrawn turn."""
-        conversation = ticket.turn.conversation
-        if self._holders.get(conversation) is not ticket:
+        """The agent has really stopped. Called again by the done callback of a stopped run."""
+        conversation = run.turn.conversation
+        if self._holders.get(conversation) is not run:
             return
         del self._holders[conversation]
-        self._written_off.discard(ticket)
-        if ticket.state is State.RUNNING:
-            self._settle(ticket, reply=reply, error=error)
-            self.service_time.observe(ticket.ran_s)
-        elif ticket.timer is not None:
-            ticket.timer.cancel()
+        self._written_off.discard(run)
+        if run.timer is not None:
+            run.timer.cancel()
+        if run.left:
+            self._end(run, reply, error)
+        self._fenced -= 1
         self._freed(conversation)
+
+    def _end(self, run: Run, reply: Reply | None, error: TurnError | None) -> None:
+        """Settle what is left of a run that ended by itself, or because it was interrupted."""
+        if error is not None and run.interrupted and not run.sealed:
+            outcome: Outcome = "rolled_back" if run.called else "not_started"
+            error = TurnInterrupted(outcome=outcome)
+        if not run.interrupted:
+            self.service_time.observe(self.now() - run.started_at)
+        for ticket in run.running:
+            self._settle(ticket, reply, error)
 
     def _settle(
         self, ticket: LocalTicket, reply: Reply | None = None, error: TurnError | None = None
     ) -> None:
-        if ticket.state is State.WAITING:
+        if ticket.run is None:
             del self._waiting[ticket]
         else:
             self._running -= 1
+            ticket.run.left -= 1
+            self._fenced += not ticket.run.left  # Until its agent has stopped, be it at once.
         if ticket.timer is not None:
             ticket.timer.cancel()
         ticket.kept_reply, ticket.error = reply, error
-        ticket.state = State.ANSWERED if error is None else error.state
+        ticket.state = _state_of(reply, error)
         ticket.ended_at = self.now()
         self._ended[ticket.state] += 1
         ticket.settled.set_result(None)
@@ -262,8 +312,25 @@ class Turns:
     def _lose(self, ticket: LocalTicket, error: TurnError) -> None:
         """The store has not said whether it kept the reply, and the caller has waited enough."""
         self._settle(ticket, error=error)
-        self._set_timer(ticket, self._write_off, GIVE_UP_SLOT_S)
+        if ticket.run is not None and not ticket.run.left:
+            self._set_run_timer(ticket.run, self._write_off)
 
-    def _write_off(self, ticket: LocalTicket) -> None:
-        self._written_off.add(ticket)
-        self._freed(ticket.turn.conversation)
+    def _set_run_timer(self, run: Run, action: Callable[[Run], None]) -> None:
+        if run.timer is not None:
+            run.timer.cancel()
+        run.timer = asyncio.get_running_loop().call_later(GIVE_UP_SLOT_S, action, run)
+
+    def _give_up(self, run: Run) -> None:
+        """The agent was told to end with what it has, and goes on."""
+        for ticket in run.running:
+            self.withdraw(ticket, TurnInterrupted())
+
+    def _write_off(self, run: Run) -> None:
+        self._written_off.add(run)
+        self._freed(run.turn.conversation)
+
+
+def _state_of(reply: Reply | None, error: TurnError | None) -> State:
+    if error is not None:
+        return error.state
+    return State.INTERRUPTED if reply is not None and reply.interrupted else State.ANSWERED

@@ -2,7 +2,7 @@
 
 Each takes a strategy's class, plays one situation in virtual time, and raises
 AssertionError where the promise is broken. A strategy may refuse what another
-would let wait; the promises are about what it accepts.
+would let wait, or interrupt it; the promises are about what it accepts and goes on with.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..errors import (
     State,
     TurnCancelled,
     TurnError,
+    TurnInterrupted,
     TurnTimeout,
 )
 from .residue import residue
@@ -45,7 +46,8 @@ class House:
     `work S` takes S seconds and is kept; `hang` waits for ever; `stubborn S`
     ignores its cancellation for S seconds; `raise NAME` raises; `keep S` seals
     and then takes S seconds to keep its reply; `unsealed S` never seals; `break S`
-    fails S seconds after it has kept its reply; `nothing` ends without a reply.
+    fails S seconds after it has kept its reply; `nothing` ends without a reply. Of
+    merged turns the first one says what to do; all of them are kept, in order.
     """
 
     def __init__(self, factory: Factory, limits: Limits = LIMITS) -> None:
@@ -71,19 +73,27 @@ class House:
         except TurnError:
             return None
 
+    async def occupy(self, seconds: float, conversation: str = "c") -> Ticket:
+        """A turn that runs and cannot be interrupted, for its reply is being kept."""
+        ticket = self.submit(f"keep {seconds}", conversation)
+        while ticket.turn.id not in self.calls:
+            await asyncio.sleep(0)
+        return ticket
+
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
-        self.calls.append(turn.id)
+        parts = turn.merged or (turn,)
+        self.calls += [part.id for part in parts]
         self.marks.append(MARK.get())
         inside = self.inside[turn.conversation] = self.inside.get(turn.conversation, 0) + 1
         if inside > 1:
             self.overlaps.append(turn.id)
         try:
-            return await self._act(turn, attempt)
+            return await self._act(parts, attempt)
         finally:
             self.inside[turn.conversation] -= 1
 
-    async def _act(self, turn: Turn, attempt: Attempt) -> Reply:
-        verb, _, argument = turn.message.partition(" ")
+    async def _act(self, parts: tuple[Turn, ...], attempt: Attempt) -> Reply:
+        verb, _, argument = parts[0].message.partition(" ")
         match verb:
             case "hang":
                 await asyncio.Event().wait()
@@ -104,9 +114,9 @@ class House:
                 await asyncio.sleep(float(argument or 1))
         if verb not in {"keep", "unsealed"}:
             attempt.seal()
-        kept = self.kept.setdefault(turn.conversation, [])
-        kept.append(turn.id)
-        return Reply(turn.id, len(kept))
+        kept = self.kept.setdefault(parts[0].conversation, [])
+        kept += [part.id for part in parts]
+        return Reply("+".join(part.id for part in parts), len(kept))
 
     async def _keep_slowly(self, seconds: float) -> None:
         try:
@@ -133,15 +143,19 @@ async def _ending(ticket: Ticket) -> TurnError | None:
 async def one_turn_of_a_conversation_runs_at_once(factory: Factory) -> None:
     house = House(factory)
     tickets = [house.try_submit("work 1") for _ in range(5)]
-    await asyncio.gather(*(ticket.reply() for ticket in tickets if ticket))
+    await asyncio.gather(*(_ending(ticket) for ticket in tickets if ticket))
+    assert house.calls
     assert not house.overlaps, f"these turns ran beside another: {house.overlaps}"
 
 
 async def turns_that_wait_start_in_the_order_of_submission(factory: Factory) -> None:
     house = House(factory)
-    tickets = [ticket for ticket in (house.try_submit("work 1") for _ in range(5)) if ticket]
-    await asyncio.gather(*(ticket.reply() for ticket in tickets))
-    assert house.calls == [ticket.turn.id for ticket in tickets], f"order was {house.calls}"
+    tickets = [await house.occupy(1)]
+    tickets += [ticket for ticket in (house.try_submit("work 1") for _ in range(4)) if ticket]
+    endings = [await _ending(ticket) for ticket in tickets]
+    assert all(ending is None or isinstance(ending, TurnInterrupted) for ending in endings)
+    answered = [t.turn.id for t, ending in zip(tickets, endings, strict=True) if ending is None]
+    assert house.calls == answered, f"order was {house.calls}"
 
 
 async def conversations_do_not_wait_for_each_other(factory: Factory) -> None:
@@ -214,7 +228,7 @@ async def a_turn_ends_at_its_own_deadline_while_it_runs(factory: Factory) -> Non
 
 async def a_turn_whose_deadline_passes_while_it_waits_is_never_started(factory: Factory) -> None:
     house = House(factory)
-    house.submit("work 5")
+    await house.occupy(5)
     try:
         late = house.submit("work 1", deadline_s=2.0)
     except TurnError as refusal:
@@ -247,7 +261,7 @@ async def an_agent_that_ignores_its_end_keeps_its_conversation_and_no_other(
 
 async def a_waiting_turn_that_is_cancelled_never_reaches_the_agent(factory: Factory) -> None:
     house = House(factory)
-    running = house.submit("work 1")
+    running = await house.occupy(1)
     waiting = house.try_submit("work 1")
     if waiting is None:
         return
@@ -377,7 +391,7 @@ async def the_figures_agree_with_each_other_and_with_what_happened(factory: Fact
 
 async def a_ticket_says_where_its_turn_stands(factory: Factory) -> None:
     house = House(factory)
-    running = house.submit("work 2")
+    running = await house.occupy(2)
     waiting = house.try_submit("work 1")
     await asyncio.sleep(1)
     assert (running.state, running.position, running.eta_s) == (State.RUNNING, 0, 0.0)
@@ -396,7 +410,7 @@ async def draining_refuses_what_comes_and_what_waits_and_lets_what_runs_end(
     factory: Factory,
 ) -> None:
     house = House(factory)
-    running, waiting = house.submit("work 3"), house.try_submit("work 1")
+    running, waiting = await house.occupy(3), house.try_submit("work 1")
     await asyncio.sleep(1)
     drain = asyncio.create_task(house.strategy.drain(TIMEOUT_S))
     await asyncio.sleep(0)

@@ -29,7 +29,10 @@ DEEDS: tuple[Deed, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """One turn of one client. Times in seconds; `yields` are extra trips through the loop."""
+    """One turn of one client. Times in seconds; `yields` are extra trips through the loop.
+
+    `keeps_said`: interrupted, its agent ends with the words that it has.
+    """
 
     id: str
     conversation: str
@@ -42,6 +45,8 @@ class TurnPlan:
     takes_s: float
     stays_s: float
     keeping_s: float
+    keeps_said: bool
+    strategy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Plan:
 def make_plan(seed: int) -> Plan:
     """The schedule of this seed, the same for ever."""
     rng = Random(seed)
+    later = Random(f"{seed} again")  # For what was added: the seeds of old faults stay theirs.
     limits = Limits(
         max_running=rng.choice((1, 1, 2, 3)),
         max_waiting=rng.choice((2, 4, 100)),
@@ -66,7 +72,8 @@ def make_plan(seed: int) -> Plan:
     )
     conversations = "abc"[: rng.randint(1, 3)]
     turns = tuple(
-        _make_turn(rng, number, rng.choice(conversations)) for number in range(rng.randint(2, 8))
+        _make_turn(rng, later, number, rng.choice(conversations))
+        for number in range(rng.randint(2, 8))
     )
     drains = rng.random() < 0.3
     return Plan(
@@ -77,7 +84,7 @@ def make_plan(seed: int) -> Plan:
     )
 
 
-def _make_turn(rng: Random, number: int, conversation: str) -> TurnPlan:
+def _make_turn(rng: Random, later: Random, number: int, conversation: str) -> TurnPlan:
     return TurnPlan(
         id=f"t{number}",
         conversation=conversation,
@@ -90,6 +97,8 @@ def _make_turn(rng: Random, number: int, conversation: str) -> TurnPlan:
         takes_s=_ticks(rng, 3),
         stays_s=_ticks(rng, 6),
         keeping_s=rng.choice((0.0, 0.0, TICK_S, 4 * TICK_S)),
+        keeps_said=later.random() < 0.5,
+        strategy=later.choice((None, "queue", "reject", "interrupt", "rollback", "merge")),
     )
 
 

@@ -30,25 +30,35 @@ class Schedule:
     # The agent.
 
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
-        plan = self.plans[turn.id]
-        self.watch.check_call(turn)
-        self.watch.called[turn.id] = self.watch.now()
-        self.watch.active[turn.id] = turn.conversation
+        parts = tuple(part.id for part in turn.merged or (turn,))
+        plan = self.plans[parts[0]]
+        self.watch.check_call(turn, parts)
         try:
-            await self._act(plan)
+            interrupted = await self._speak(plan, attempt)
             if plan.deed != "reply unsealed":
                 attempt.seal()
-                await self._keep(plan)
+                await self._keep(plan, parts)
                 if plan.deed == "fail to keep":
                     raise ConnectionError("nobody knows when")
                 if plan.deed == "return nothing":
                     return None  # type: ignore[return-value]  # A mistake that is easily made.
-            elif self.watch.tickets[turn.id].state is State.RUNNING:
-                self.watch.kept.setdefault(turn.conversation, []).append(turn.id)
-            return Reply(turn.id, len(self.watch.kept.get(turn.conversation, ())))
+            elif any(self.watch.tickets[part].state is State.RUNNING for part in parts):
+                self.watch.keep(turn.conversation, parts)
+            number = len(self.watch.kept.get(turn.conversation, ()))
+            return Reply("+".join(parts), number, interrupted)
         finally:
-            del self.watch.active[turn.id]
+            self.watch.active.pop(turn.conversation, None)
             self.watch.note_ready(turn.conversation)
+
+    async def _speak(self, plan: TurnPlan, attempt: Attempt) -> bool:
+        """Do the deed; True where it was interrupted, and what was said is to be kept."""
+        try:
+            await self._act(plan)
+        except asyncio.CancelledError:
+            if not (attempt.interrupted and plan.keeps_said and plan.deed == "reply"):
+                raise
+            return True
+        return False
 
     async def _act(self, plan: TurnPlan) -> None:
         match plan.deed:
@@ -72,7 +82,7 @@ class Schedule:
                 "raise GeneratorExit": GeneratorExit,
             }[plan.deed]
 
-    async def _keep(self, plan: TurnPlan) -> None:
+    async def _keep(self, plan: TurnPlan, parts: tuple[str, ...]) -> None:
         """Keep the reply, as a store does: it takes a while, and then it is there for ever."""
         if plan.keeping_s:
             try:
@@ -80,7 +90,7 @@ class Schedule:
             except asyncio.CancelledError:
                 self.watch.fault(f"seal: {plan.id} was told to stop after it was sealed")
                 raise
-        self.watch.kept.setdefault(plan.conversation, []).append(plan.id)
+        self.watch.keep(plan.conversation, parts)
 
     # The clients.
 
@@ -94,7 +104,9 @@ class Schedule:
             if self.watch.active:
                 await asyncio.sleep(1)
         if self.watch.active:
-            self.watch.fault(f"cancel: never told to stop: the agents of {[*self.watch.active]}")
+            self.watch.fault(
+                f"cancel: never told to stop: the agents of {[*self.watch.active.values()]}"
+            )
         await self.strategy.drain(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -103,7 +115,7 @@ class Schedule:
         await asyncio.sleep(plan.arrives_s)
         for _ in range(plan.yields):
             await asyncio.sleep(0)
-        turn = Turn(plan.id, plan.conversation, "hello", plan.deadline_s)
+        turn = Turn(plan.id, plan.conversation, plan.id, plan.deadline_s, strategy=plan.strategy)
         before = self.strategy.load().accepted
         try:
             ticket = self.strategy.submit(turn)
@@ -150,8 +162,7 @@ class Schedule:
         if withdrawn:
             self.watch.withdrawn_at[plan.id] = self.watch.now()
         if state is State.RUNNING and plan.id not in self.watch.called:
-            # Its conversation had its turn in the round, though no agent saw it.
-            self.watch.ready_since.pop(plan.conversation, None)
+            self.watch.had_its_turn(plan.conversation)
 
     async def _await_reply(self, plan: TurnPlan, ticket: Ticket) -> None:
         try:
@@ -159,11 +170,7 @@ class Schedule:
         except TurnError as error:
             self.watch.check_error(plan, ticket, error)
         else:
-            kept = self.watch.kept.get(plan.conversation, [])
-            if reply.text != plan.id or kept[reply.number - 1 : reply.number] != [plan.id]:
-                self.watch.fault(f"2: the reply to {plan.id} is not the one in the history")
-            if ticket.state is not State.ANSWERED:
-                self.watch.fault(f"3: {plan.id} was answered and is {ticket.state}")
+            self.watch.check_reply(plan, ticket, reply)
         self.watch.check_time(plan, ticket)
 
     # Shutdown.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
-from ..base import Limits, Strategy, Ticket, Turn
-from ..errors import State, TurnError
+from ..base import Limits, Reply, Strategy, Ticket, Turn
+from ..errors import AgentFailed, State, TurnError
 from .clock import VirtualLoop
 from .plan import Plan, TurnPlan
 from .residue import residue
@@ -20,7 +21,9 @@ FINAL = frozenset(State) - {State.WAITING, State.RUNNING}
 class Watch:
     """Notes the tickets and the agent's calls, and writes down what breaks a promise.
 
-    A fault begins with the number of the promise, or with the word that it is about.
+    Several turns may be merged into one call; `active` and `kept` have their ids together,
+    and what the first of them plans happens to all. A fault begins with the number of the
+    promise, or with the word that it is about.
     """
 
     strategy: Strategy
@@ -33,8 +36,9 @@ class Watch:
         self.accepted_at: dict[str, float] = {}
         self.withdrawn_at: dict[str, float] = {}
         self.called: dict[str, float] = {}
-        self.active: dict[str, str] = {}
-        self.kept: dict[str, list[str]] = {}
+        self.leads: dict[str, TurnPlan] = {}
+        self.active: dict[str, tuple[str, ...]] = {}
+        self.kept: dict[str, list[tuple[str, ...]]] = {}
         self.refusals = 0
         self.events = 0
         self.ready_since: dict[str, int] = {}
@@ -48,6 +52,10 @@ class Watch:
         return asyncio.get_running_loop().time()
 
     def accepted(self, plan: TurnPlan, ticket: Ticket) -> None:
+        for other in self.tickets.values():
+            stopped = other.state is State.INTERRUPTED and other.turn.id not in self.called
+            if stopped and other.turn.conversation == plan.conversation:
+                self.had_its_turn(plan.conversation)
         self.tickets[plan.id] = ticket
         self.accepted_at[plan.id] = self.now()
         if self.waiting_in(plan.conversation) == [plan.id]:
@@ -56,20 +64,36 @@ class Watch:
 
     # When the agent is called.
 
-    def check_call(self, turn: Turn) -> None:
-        ticket = self.tickets.get(turn.id)
-        if turn.id in self.called:
-            self.fault(f"the agent was called twice for {turn.id}")
-        if ticket is None or ticket.state is not State.RUNNING:
-            self.fault(f"2: the agent was called for {turn.id}, which is not running")
-        if turn.conversation in self.active.values():
-            self.fault(f"1: two turns of {turn.conversation} ran at once")
+    def check_call(self, turn: Turn, parts: tuple[str, ...]) -> None:
+        conversation = turn.conversation
+        in_order = [turn_id for turn_id in self.tickets if turn_id in parts]
+        if in_order != [*parts] or re.findall(r"t\d+", turn.message) != in_order:
+            self.fault(f"merge: {turn.message!r} stands for {parts}, which came as {in_order}")
+        if conversation in self.active:
+            self.fault(f"1: two turns of {conversation} ran at once")
+        for part in parts:
+            self._check_part(conversation, part)
+            self.called[part] = self.now()
+            self.leads[part] = next(turn for turn in self.plan.turns if turn.id == parts[0])
+        if all(self._is_final(part) for part in parts):
+            self.fault(f"2: the agent was called for {parts}, of which none is running")
+        self.active[conversation] = parts
+        self._check_round(conversation)
+
+    def _check_part(self, conversation: str, part: str) -> None:
+        ticket = self.tickets.get(part)
+        if part in self.called:
+            self.fault(f"the agent was called twice for {part}")
+        if ticket is None or ticket.turn.conversation != conversation:
+            self.fault(f"2: the agent was called for {part}, which is not of {conversation}")
         for other, waiting in self.tickets.items():
-            if other == turn.id:
+            if other == part:
                 break
-            if waiting.state is State.WAITING and waiting.turn.conversation == turn.conversation:
-                self.fault(f"5: {turn.id} started before {other}, which had waited longer")
-        self._check_round(turn.conversation)
+            if waiting.state is State.WAITING and waiting.turn.conversation == conversation:
+                self.fault(f"5: {part} started before {other}, which had waited longer")
+
+    def keep(self, conversation: str, parts: tuple[str, ...]) -> None:
+        self.kept.setdefault(conversation, []).append(parts)
 
     def _check_round(self, conversation: str) -> None:
         previous = self.last_start.get(conversation)
@@ -81,6 +105,10 @@ class Watch:
         for other, since in self.ready_since.items():
             if since < previous and self.waiting_in(other) and not self.held(other):
                 self.fault(f"fairness: {conversation} ran twice while {other} could have")
+
+    def had_its_turn(self, conversation: str) -> None:
+        """In the round, though it was withdrawn before any agent saw it."""
+        self.ready_since.pop(conversation, None)
 
     def note_ready(self, conversation: str) -> None:
         self.events += 1
@@ -97,7 +125,7 @@ class Watch:
         ]
 
     def held(self, conversation: str) -> bool:
-        return conversation in self.active.values() or any(
+        return conversation in self.active or any(
             ticket.state is State.RUNNING and ticket.turn.conversation == conversation
             for ticket in self.tickets.values()
         )
@@ -119,10 +147,21 @@ class Watch:
             self.fault(f"outcome: {plan.id} started, and its error says that it did not")
         if error.outcome == "rolled_back" and plan.id not in self.called:
             self.fault(f"outcome: {plan.id} never started, and its error says that it did")
+        deed = self.leads.get(plan.id, plan).deed
+        if isinstance(error, AgentFailed) and deed in ("reply", "reply unsealed", "hang"):
+            self.fault(f"2: {plan.id} failed, and its agent did not")
         self.withdrawn_at.setdefault(plan.id, self.now())
 
+    def check_reply(self, plan: TurnPlan, ticket: Ticket, reply: Reply) -> None:
+        kept = self.kept.get(plan.conversation, [])[reply.number - 1 : reply.number]
+        if not kept or plan.id not in kept[0] or reply.text != "+".join(kept[0]):
+            self.fault(f"2: the reply to {plan.id} is not the one in the history")
+        if ticket.state is not (State.INTERRUPTED if reply.interrupted else State.ANSWERED):
+            self.fault(f"3: {plan.id} got a reply and is {ticket.state}")
+
     def check_time(self, plan: TurnPlan, ticket: Ticket) -> None:
-        slack_s = GRACE_S if plan.keeping_s else 0.0
+        keeping_s = self.leads.get(plan.id, plan).keeping_s
+        slack_s = GRACE_S if keeping_s else 0.0
         limits = self.plan.limits
         took_s = self.now() - self.accepted_at[plan.id]
         if plan.deadline_s is not None and took_s > plan.deadline_s + slack_s + 1e-6:
@@ -133,7 +172,7 @@ class Watch:
         ):
             self.fault(f"3: {plan.id} ran for {ticket.ran_s} s, longer than it may")
         late = plan.deadline_s is not None and took_s > plan.deadline_s + 1e-6
-        sealed_late = ticket.state is State.ANSWERED and late and not plan.keeping_s
+        sealed_late = ticket.state is State.ANSWERED and late and not keeping_s
         if sealed_late:
             self.fault(f"3: {plan.id} was answered after its deadline")
 
@@ -164,21 +203,30 @@ class Watch:
             self._check_bounds(self.plan.limits)
 
     def _check_running(self) -> None:
+        at_work = {part for parts in self.active.values() for part in parts}
         for turn_id, ticket in self.tickets.items():
-            if ticket.state is State.RUNNING and turn_id not in self.active:
+            if ticket.state is State.RUNNING and turn_id not in at_work:
                 self.fault(f"5: {turn_id} is running and its agent is not at work")
-        fenced = sum(self.tickets[turn_id].state in FINAL for turn_id in self.active)
+        fenced = sum(map(self._is_over, self.active.values()))
         if self.strategy.load().fenced != fenced:
             self.fault(f"6: load() says {self.strategy.load().fenced} fenced; seen: {fenced}")
 
     def _at_work(self) -> int:
         """Agents at work, less those that were told to stop a grace ago and have not."""
         now = self.now()
-        return sum(
-            self.tickets[turn_id].state not in FINAL
-            or now - self.withdrawn_at.get(turn_id, now) < GRACE_S - 1e-6
-            for turn_id in self.active
+        told_at = (
+            max(self.withdrawn_at.get(part, now) for part in parts)
+            for parts in self.active.values()
+            if self._is_over(parts)
         )
+        given_up = sum(now - told >= GRACE_S - 1e-6 for told in told_at)
+        return len(self.active) - given_up
+
+    def _is_over(self, parts: tuple[str, ...]) -> bool:
+        return all(self._is_final(part) for part in parts)
+
+    def _is_final(self, part: str) -> bool:
+        return part in self.tickets and self.tickets[part].state in FINAL
 
     def _check_idle(self, limits: Limits) -> None:
         if self._at_work() >= limits.max_running:
@@ -202,10 +250,10 @@ class Watch:
     def check_rest(self, loop: VirtualLoop) -> None:
         """When all is over, nothing is left but the history."""
         for turn_id, ticket in self.tickets.items():
-            kept = sum(turns.count(turn_id) for turns in self.kept.values())
+            kept = sum(parts.count(turn_id) for turns in self.kept.values() for parts in turns)
             error = _error_of(ticket)
             unknown = error is not None and error.outcome == "unknown"
-            if kept > 1 or (not unknown and kept != (ticket.state is State.ANSWERED)):
+            if kept > 1 or (not unknown and kept != (error is None)):
                 self.fault(
                     f"outcome: {turn_id} is {ticket.state} and stands {kept} times in history"
                 )

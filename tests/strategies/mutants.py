@@ -24,13 +24,13 @@ MUTANTS = (
     Mutant(
         "the conversation is given away at the withdrawal, not when the agent has stopped",
         "turns.py",
-        "        self._set_timer(ticket, self._write_off, GIVE_UP_SLOT_S)\n        return True",
-        "        self._stopped(ticket)\n        return True",
+        "        self._set_run_timer(run, self._write_off)\n\n    def _stopped(",
+        "        self._stopped(run)\n\n    def _stopped(",
     ),
     Mutant(
         "a task that is cancelled before its first step frees nothing",
         "turns.py",
-        "        ticket.task.add_done_callback(lambda task: self._stopped(ticket))\n",
+        "        run.task.add_done_callback(lambda task: self._stopped(run))\n",
         "",
     ),
     Mutant(
@@ -48,21 +48,21 @@ MUTANTS = (
     ),
     Mutant(
         "seal never refuses",
-        "ticket.py",
-        "        if self.state is not State.RUNNING:\n            raise asyncio.CancelledError\n",
+        "run.py",
+        "        if not self.left:\n            raise asyncio.CancelledError\n",
         "",
     ),
     Mutant(
         "seal does not note that it was called",
-        "ticket.py",
+        "run.py",
         "        self.sealed = True",
         "        self.sealed = False",
     ),
     Mutant(
         "a sealed turn is withdrawn all the same",
         "turns.py",
-        "if ticket.state is not State.RUNNING or ticket.sealed:",
-        "if ticket.state is not State.RUNNING:",
+        "if run is None or run.sealed or ticket.state is not State.RUNNING:",
+        "if run is None or ticket.state is not State.RUNNING:",
     ),
     Mutant(
         "a sealed turn whose reply is never kept hangs for ever",
@@ -80,13 +80,13 @@ MUTANTS = (
     Mutant(
         "a withdrawn agent is not told to stop",
         "turns.py",
-        "        ticket.task.cancel()\n",
-        "",
+        "        run.task.cancel()\n        # The task may",
+        "        # The task may",
     ),
     Mutant(
         "a turn withdrawn before its agent was called is said to be rolled back",
         "turns.py",
-        '        if not ticket.called:\n            error.outcome = "not_started"\n',
+        '        elif not run.called:\n            error.outcome = "not_started"\n',
         "",
     ),
     Mutant(
@@ -135,7 +135,7 @@ MUTANTS = (
     Mutant(
         "a stuck agent keeps its slot for ever",
         "turns.py",
-        "        self._written_off.add(ticket)\n        self._freed(ticket.turn.conversation)",
+        "        self._written_off.add(run)\n        self._freed(run.turn.conversation)",
         "        pass",
     ),
     Mutant(
@@ -147,7 +147,7 @@ MUTANTS = (
     Mutant(
         "a slot that was written off is taken twice when its agent ends",
         "turns.py",
-        "        self._written_off.discard(ticket)\n",
+        "        self._written_off.discard(run)\n",
         "",
     ),
     Mutant(
@@ -185,12 +185,12 @@ MUTANTS = (
         "draining waits for agents whose turns have ended",
         "turns.py",
         "await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)",
-        "await asyncio.wait([t.task for t in running if t.task], timeout=timeout_s)",
+        "await asyncio.wait([r.task for r in runs if r.task], timeout=timeout_s)",
     ),
     Mutant(
         "a turn that failed after its seal is said to be rolled back",
         "turns.py",
-        'AgentFailed(BROKE_OFF, outcome="unknown") if ticket.sealed else AgentFailed()',
+        'AgentFailed(BROKE_OFF, outcome="unknown") if run.sealed else AgentFailed()',
         "AgentFailed()",
     ),
     Mutant(
@@ -220,14 +220,14 @@ MUTANTS = (
     Mutant(
         "one turn more than allowed may wait in a conversation",
         "queue.py",
-        "if len(line) >= self._limits.max_waiting_per_conversation:",
-        "if len(line) > self._limits.max_waiting_per_conversation:",
+        "if len(line) - leaving >= self._limits.max_waiting_per_conversation:",
+        "if len(line) - leaving > self._limits.max_waiting_per_conversation:",
     ),
     Mutant(
         "one turn more than allowed may wait in all",
         "queue.py",
-        "if self._turns.waiting >= self._limits.max_waiting:",
-        "if self._turns.waiting > self._limits.max_waiting:",
+        "if self._turns.waiting - leaving >= self._limits.max_waiting:",
+        "if self._turns.waiting - leaving > self._limits.max_waiting:",
     ),
     Mutant(
         "one turn more than allowed may run",
@@ -283,8 +283,8 @@ MUTANTS = (
     Mutant(
         "reject looks at turns that run, and not at agents that have not stopped",
         "reject.py",
-        "        if running is not None:",
-        '        if running is not None and running.state == "running":',
+        "if self._turns.holder(turn.conversation) is not None:",
+        "if (run := self._turns.holder(turn.conversation)) is not None and run.left:",
         "reject",
     ),
     Mutant(
@@ -293,5 +293,76 @@ MUTANTS = (
         "        self._turns.admit(turn)\n",
         "",
         "reject",
+    ),
+    Mutant(
+        "merged messages are joined in the wrong order",
+        "run.py",
+        "turns = tuple(ticket.turn for ticket in tickets)",
+        "turns = tuple(ticket.turn for ticket in tickets[:1] + tickets[:0:-1])",
+        "merge",
+    ),
+    Mutant(
+        "only the first of the merged senders gets the reply",
+        "turns.py",
+        "        for ticket in run.running:\n            self._settle(ticket, reply, error)\n",
+        "        for ticket in run.running[:1]:\n            self._settle(ticket, reply, error)\n",
+        "merge",
+    ),
+    Mutant(
+        "a merged sender that leaves stops the run of the others",
+        "turns.py",
+        "        if not run.left:\n            self._stop(run)\n        return True",
+        "        self._stop(run)\n        return True",
+        "merge",
+    ),
+    Mutant(
+        "a merged sender that leaves is told that nothing was kept",
+        "turns.py",
+        'error.outcome = "unknown"  # Its message',
+        "pass  # Its message",
+        "merge",
+    ),
+    Mutant(
+        "a run can be sealed only while all its senders wait for it",
+        "run.py",
+        "        if not self.left:",
+        "        if self.left < len(self.tickets):",
+        "merge",
+    ),
+    Mutant(
+        "a reply that is being kept is interrupted",
+        "turns.py",
+        "        if run.sealed or run.interrupted or not run.left:",
+        "        if run.interrupted or not run.left:",
+        "interrupt",
+    ),
+    Mutant(
+        "what waits in between is said to have been stopped while it ran",
+        "interrupt.py",
+        'TurnInterrupted(outcome="not_started")',
+        "TurnInterrupted()",
+        "interrupt",
+    ),
+    Mutant(
+        "an interrupted turn whose agent was never called hangs",
+        "turns.py",
+        "        run.task.add_done_callback("
+        "lambda task: self._stopped(run, error=TurnInterrupted()))\n",
+        "",
+        "interrupt",
+    ),
+    Mutant(
+        "a turn that was told to end is told so with its words, and is said to be answered",
+        "turns.py",
+        "return State.INTERRUPTED if reply is not None and reply.interrupted else State.ANSWERED",
+        "return State.ANSWERED",
+        "interrupt",
+    ),
+    Mutant(
+        "a fenced conversation is counted once for each of its senders",
+        "turns.py",
+        "self._fenced += not ticket.run.left",
+        "self._fenced += 1",
+        "merge",
     ),
 )

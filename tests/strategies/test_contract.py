@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
 
 from strategies import Answer, Limits, Load, Reply, State, Strategy, Ticket, Turn
-from strategies.registry import BUILT_IN
 from strategies.testing import PROMISES, Promise, run
+from tests.strategies.variants import STRATEGIES
 
 each_promise = pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 
 
-@pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES.keys())
 @each_promise
-def test_the_strategy_keeps_the_promise(promise: Promise, strategy: type[Strategy]) -> None:
+def test_the_strategy_keeps_the_promise(
+    promise: Promise, strategy: Callable[..., Strategy]
+) -> None:
     run(promise(strategy))
 
 
