@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runner.service import Service
     from runner.settings import Settings
     from strategies import Limits
+    from strategies.registry import Factory
 
 
 def main() -> None:
@@ -171,10 +172,26 @@ def compose(settings: Settings) -> Service:
         )
     desk = Desk(agent, store, Book(settings.server.resume_s))
     try:
+        if settings.strategy.per_turn:
+            strategy_class = _by_choice(settings, strategy_class)
         strategy = strategy_class(desk.answer, _limits(settings), **settings.strategy.options)
     except (TypeError, ValueError) as error:
         raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
     return Service(settings, desk, strategy)
+
+
+def _by_choice(settings: Settings, strategy_class: Factory) -> Factory:
+    """The strategy by which each turn may choose, with the one in the settings for the others."""
+    from strategies.choice import NAMES, Choice
+
+    name, options = settings.strategy.name, settings.strategy.options
+    default = "rollback" if options.get("said") == "rollback" else name
+    if name not in NAMES or options not in ({}, {"said": options.get("said")}):
+        raise ValueError(
+            "strategy.per_turn is for queue, reject, interrupt or merge, without other options "
+            "than interrupt's `said`: the conversations of another strategy are its own"
+        )
+    return lambda answer, limits, **_: Choice(answer, limits, default=default)
 
 
 def _limits(settings: Settings) -> Limits:
