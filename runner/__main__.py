@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runner.service import Service
     from runner.settings import Settings
-    from strategies import Limits
+    from strategies import Answer, Limits, Strategy
     from strategies.registry import Factory
 
 
@@ -191,7 +191,11 @@ def _by_choice(settings: Settings, strategy_class: Factory) -> Factory:
             "strategy.per_turn is for queue, reject, interrupt or merge, without other options "
             "than interrupt's `said`: the conversations of another strategy are its own"
         )
-    return lambda answer, limits, **_: Choice(answer, limits, default=default)
+
+    def make(answer: Answer, limits: Limits, **options: object) -> Strategy:
+        return Choice(answer, limits, default=default)
+
+    return make
 
 
 def _limits(settings: Settings) -> Limits:

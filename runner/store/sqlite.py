@@ -10,16 +10,14 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from runner.agents.base import Message
-from runner.store import schema
+from runner.store import schema, statements
 from runner.store.base import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
-from runner.store.worker import Worker
-from strategies import State
+from runner.store.worker import Failed, Worker
 
 T = TypeVar("T")
 
@@ -34,7 +32,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._worker = Worker("sqlite")
+        self._worker = Worker("sqlite", self._together)
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
         self._file = (0, 0)
@@ -52,59 +50,47 @@ class SqliteStore:
         self._worker.stop()
 
     async def history(self, conversation: str, count: int = 0) -> list[Message]:
-        return await self._call(lambda: self._history(conversation, count))
+        return await self._read(lambda c: statements.history(c, conversation, count))
 
     async def commit(self, record: Record) -> int:
-        return await self._call(lambda: self._commit(record))
+        return await self._write(lambda c: statements.commit(c, record))
 
     async def conversations(self, prefix: str) -> Mapping[str, int]:
-        rows = await self._call(lambda: self._rows(schema.CONVERSATIONS, {"prefix": prefix}))
-        return dict(rows)
+        return await self._read(lambda c: statements.conversations(c, prefix))
 
     async def forget(self, conversation: str) -> None:
-        await self._call(lambda: self._write(lambda c: _forget(c, conversation)))
+        await self._write(lambda c: statements.forget(c, conversation))
 
     async def accept(self, turn: AcceptedTurn) -> None:
-        values = (
-            turn.id, turn.conversation, turn.message, turn.accepted_at, turn.deadline_at,
-            turn.priority, turn.strategy, turn.key, turn.digest,
-        )  # fmt: skip
-        await self._call(lambda: self._write(lambda c: c.execute(schema.ACCEPT, values)))
+        await self._write(lambda c: statements.accept(c, turn))
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
-        await self._call(lambda: self._write(lambda c: _begin(c, turn_ids)))
+        await self._write(lambda c: statements.begin(c, turn_ids))
 
     async def end(self, turn_id: str, ending: Ending) -> None:
-        values = {
-            "id": turn_id,
-            "state": ending.state,
-            "cause": ending.cause,
-            "detail": ending.detail,
-            "outcome": ending.outcome,
-            "retry_after_s": ending.retry_after_s,
-            "waited_s": ending.waited_s,
-            "ran_s": ending.ran_s,
-        }
-        await self._call(lambda: self._write(lambda c: c.execute(schema.END, values)))
+        await self._write(lambda c: statements.end(c, turn_id, ending))
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
-        return await self._call(lambda: self._find(turn_id))
+        return await self._read(lambda c: statements.find(c, turn_id))
 
     async def unfinished(self) -> list[AcceptedTurn]:
-        rows = await self._call(lambda: self._rows(schema.UNFINISHED, ()))
-        return [_accepted(row) for row in rows]
+        return await self._read(statements.unfinished)
 
     async def keyed(self) -> list[AcceptedTurn]:
-        rows = await self._call(lambda: self._rows(schema.KEYED, ()))
-        return [_accepted(row) for row in rows]
+        return await self._read(statements.keyed)
 
     async def prune(self, before: float, most: int) -> None:
-        values = {"before": before, "most": most}
-        await self._call(lambda: self._write(lambda c: c.execute(schema.PRUNE, values)))
+        await self._write(lambda c: statements.prune(c, before, most))
 
-    async def _call(self, step: Callable[[], T]) -> T:
+    async def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._call(lambda: step(self._opened()))
+
+    async def _write(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._call(lambda: step(self._opened()), is_write=True)
+
+    async def _call(self, step: Callable[[], T], *, is_write: bool = False) -> T:
         try:
-            return await self._worker.run(step)
+            return await self._worker.run(step, is_write=is_write)
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise StoreUnavailable from error
 
@@ -160,89 +146,32 @@ class SqliteStore:
         if (there.st_dev, there.st_ino) != self._file:
             raise OSError(f"{self._path} is not the file that was opened")
 
-    def _history(self, conversation: str, count: int) -> list[Message]:
-        turns = -1 if count == 0 else (count + 1) // 2
-        rows = self._rows(schema.LAST, (conversation, turns))
-        messages: list[Message] = []
-        for message, reply in reversed(rows):
-            messages.append({"role": "user", "content": message})
-            messages.append({"role": "assistant", "content": reply})
-        return messages[-count:]
-
-    def _commit(self, record: Record) -> int:
-        values = {
-            "conversation": record.conversation,
-            "turn_id": record.turn_id,
-            "message": record.message,
-            "reply": record.reply,
-            "state": record.state,
-        }
-
-        def write(connection: sqlite3.Connection) -> int:
-            with closing(connection.execute(schema.COMMIT, values)) as cursor:
-                ((number,),) = cursor.fetchall()
-            for turn_id in record.answers or (record.turn_id,):
-                answer = {"id": turn_id, "state": record.state, "number": number}
-                connection.execute(schema.ANSWER, answer)
-            return int(number)
-
-        return self._write(write)
-
-    def _write(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it in one transaction, or not at all."""
+    def _together(self, steps: Sequence[Callable[[], Any]]) -> list[Any]:
+        """All in one transaction, with one sync of the disk; one that fails, fails alone."""
         self._check_file()
         connection = self._opened()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            result = step(connection)
+            outcomes = [_alone(connection, step) for step in steps]
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        return result
-
-    def _rows(self, statement: str, values: Any) -> list[Any]:
-        return self._opened().execute(statement, values).fetchall()
-
-    def _find(self, turn_id: str) -> AcceptedTurn | None:
-        for row in self._rows(schema.FIND, (turn_id,)):
-            return _accepted(row)
-        for conversation, at, state, reply, number in self._rows(schema.FIND_COMMITTED, (turn_id,)):
-            ending = Ending(State(state), reply, number)
-            return AcceptedTurn(turn_id, conversation, "", at, ending=ending)
-        return None
+        return outcomes
 
 
-def _forget(connection: sqlite3.Connection, conversation: str) -> None:
-    for statement in schema.FORGET:
-        connection.execute(statement, (conversation,))
-
-
-def _begin(connection: sqlite3.Connection, turn_ids: Sequence[str]) -> None:
-    for turn_id in turn_ids:
-        if connection.execute(schema.BEGIN, (turn_id,)).rowcount != 1:
-            raise sqlite3.IntegrityError(f"turn {turn_id} is not written down")
-
-
-def _accepted(row: Sequence[Any]) -> AcceptedTurn:
-    """The columns of the statements are in the order of the fields, the ending's last."""
-    turn, (state, reply, number, cause, detail, outcome, *times) = row[:10], row[10:]
-    if state is None:
-        return AcceptedTurn(*turn)
-    retry_after_s, waited_s, ran_s = times
-    ending = Ending(
-        State(state),
-        reply,
-        number or 0,
-        cause,
-        detail or "",
-        outcome or "unknown",
-        retry_after_s,
-        waited_s or 0.0,
-        ran_s or 0.0,
-    )
-    return replace(AcceptedTurn(*turn), ending=ending)
+def _alone(connection: sqlite3.Connection, step: Callable[[], Any]) -> Any:
+    connection.execute("SAVEPOINT step")
+    try:
+        outcome = step()
+    except (sqlite3.Error, UnicodeError) as error:
+        if not connection.in_transaction:
+            raise  # SQLite has rolled back all of it, as it does when the disk is full.
+        connection.execute("ROLLBACK TO step")
+        outcome = Failed(error)
+    connection.execute("RELEASE step")
+    return outcome
 
 
 def _lock(path: Path) -> int:
