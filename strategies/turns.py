@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 from .base import Answer, Load, Reply, Turn
 from .errors import AgentFailed, Draining, State, TurnError, TurnTimeout, WaitExpired
-from .service_time import ServiceTime
+from .service_time import ServiceTime, Span
 from .ticket import LocalTicket
 
 GIVE_UP_SLOT_S = 1.0
@@ -52,6 +52,7 @@ class Turns:
         freed: Callable[[str], None] = lambda conversation: None,
         position: Callable[[LocalTicket], int | None] = lambda ticket: None,
         eta_s: Callable[[LocalTicket], float | None] = lambda ticket: None,
+        eta_range_s: Callable[[LocalTicket], tuple[float, float] | None] = lambda ticket: None,
     ) -> None:
         self._answer = answer
         self._turn_timeout_s = turn_timeout_s
@@ -59,6 +60,7 @@ class Turns:
         self._freed = freed
         self.position = position
         self.eta_s = eta_s
+        self.eta_range_s = eta_range_s
         self.service_time = ServiceTime()
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
         self._holders: dict[str, LocalTicket] = {}
@@ -87,10 +89,14 @@ class Turns:
         """Agents at work, less those that ignore being told to stop."""
         return len(self._holders) - len(self._written_off)
 
+    def left(self, holder: LocalTicket) -> Span:
+        """Until the holder's agent is likely to stop, told to or not."""
+        assert holder.started_at is not None
+        return self.service_time.left(self.now() - holder.started_at)
+
     def expected_left_s(self, holder: LocalTicket) -> float:
         """Seconds until the holder's agent is likely to stop, told to or not."""
-        assert holder.started_at is not None
-        return max((self.service_time.mean_s or 0.0) - (self.now() - holder.started_at), 0.0)
+        return self.left(holder).mean_s
 
     def load(self) -> Load:
         oldest = next(iter(self._waiting), None)
