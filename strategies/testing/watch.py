@@ -37,8 +37,10 @@ class Watch:
         self.kept: dict[str, list[str]] = {}
         self.refusals = 0
         self.events = 0
-        self.ready_since: dict[str, int] = {}
+        self.ready_since: dict[str, tuple[int, float]] = {}
+        """For each conversation that could run: since which event, and since which instant."""
         self.last_start: dict[str, int] = {}
+        self.running_when_came: dict[str, set[str]] = {}
 
     def fault(self, text: str) -> None:
         if text not in self.faults:
@@ -48,6 +50,9 @@ class Watch:
         return asyncio.get_running_loop().time()
 
     def accepted(self, plan: TurnPlan, ticket: Ticket) -> None:
+        self.running_when_came[plan.id] = {
+            other for other, before in self.tickets.items() if before.state is State.RUNNING
+        }
         self.tickets[plan.id] = ticket
         self.accepted_at[plan.id] = self.now()
         if self.waiting_in(plan.conversation) == [plan.id]:
@@ -64,28 +69,63 @@ class Watch:
             self.fault(f"2: the agent was called for {turn.id}, which is not running")
         if turn.conversation in self.active.values():
             self.fault(f"1: two turns of {turn.conversation} ran at once")
-        for other, waiting in self.tickets.items():
-            if other == turn.id:
-                break
-            if waiting.state is State.WAITING and waiting.turn.conversation == turn.conversation:
+        for other in self.waiting_in(turn.conversation):
+            if self._should_precede(other, turn.id):
                 self.fault(f"5: {turn.id} started before {other}, which had waited longer")
+        ready = self.ready_since.pop(turn.conversation, None)
+        if self.bounds and self._priorities_count() and ready is not None:
+            self._check_urgency(turn, ready[1])
         self._check_round(turn.conversation)
+
+    @property
+    def ageing_s(self) -> float:
+        """0.0 where the strategy takes turns of all priorities alike."""
+        return getattr(self.strategy, "ageing_s", 0.0)
+
+    def _rank(self, turn_id: str, since: float) -> float:
+        return since + self.tickets[turn_id].turn.priority * self.ageing_s
+
+    def _should_precede(self, other: str, started: str) -> bool:
+        if started in self.running_when_came.get(other, ()):
+            return False  # It came between the start and the agent's first step.
+        priorities = {self.tickets[turn_id].turn.priority for turn_id in (other, started)}
+        if self.ageing_s and len(priorities) > 1:
+            ranks = (self._rank(turn_id, self.accepted_at[turn_id]) for turn_id in (other, started))
+            return next(ranks) < next(ranks) - 1e-6
+        ids = list(self.tickets)
+        return ids.index(other) < ids.index(started)
 
     def _check_round(self, conversation: str) -> None:
         previous = self.last_start.get(conversation)
         self.events += 1
         self.last_start[conversation] = self.events
-        self.ready_since.pop(conversation, None)
-        if not self.bounds or previous is None:
+        if not self.bounds or previous is None or self._priorities_count():
             return
-        for other, since in self.ready_since.items():
+        for other, (since, _) in self.ready_since.items():
             if since < previous and self.waiting_in(other) and not self.held(other):
                 self.fault(f"fairness: {conversation} ran twice while {other} could have")
+
+    def _priorities_count(self) -> bool:
+        return bool(self.ageing_s) and len({turn.priority for turn in self.plan.turns}) > 1
+
+    def _check_urgency(self, started: Turn, ready_at: float) -> None:
+        """No conversation that could have run since an earlier instant has a turn of better rank.
+
+        At the very instant of the start it may have become ready after it.
+        """
+        line = [started.id, *self.waiting_in(started.conversation)]
+        best = min(self._rank(turn_id, ready_at) for turn_id in line)
+        for other, (_, other_ready_at) in self.ready_since.items():
+            for turn_id in self.waiting_in(other):
+                since = max(other_ready_at, self.accepted_at[turn_id])
+                is_better = self._rank(turn_id, since) < best - 1e-6
+                if is_better and since < self.now() - 1e-6 and not self.held(other):
+                    self.fault(f"urgency: {started.id} started before {turn_id} of {other}")
 
     def note_ready(self, conversation: str) -> None:
         self.events += 1
         if self.waiting_in(conversation) and not self.held(conversation):
-            self.ready_since.setdefault(conversation, self.events)
+            self.ready_since.setdefault(conversation, (self.events, self.now()))
         else:
             self.ready_since.pop(conversation, None)
 
@@ -159,7 +199,7 @@ class Watch:
         self._check_idle(self.plan.limits)
         for conversation in {turn.conversation for turn in self.plan.turns}:
             if self.waiting_in(conversation) and not self.held(conversation):
-                self.ready_since.setdefault(conversation, self.events)
+                self.ready_since.setdefault(conversation, (self.events, self.now()))
         if self.bounds:
             self._check_bounds(self.plan.limits)
 
