@@ -184,16 +184,16 @@ def _by_choice(settings: Settings, strategy_class: Factory) -> Factory:
     """The strategy by which each turn may choose, with the one in the settings for the others."""
     from strategies.choice import NAMES, Choice
 
-    name, options = settings.strategy.name, settings.strategy.options
-    default = "rollback" if options.get("said") == "rollback" else name
-    if name not in NAMES or options not in ({}, {"said": options.get("said")}):
+    name, options = settings.strategy.name, dict(settings.strategy.options)
+    default = "rollback" if options.pop("said", None) == "rollback" else name
+    if name not in NAMES or options.keys() - {"ageing_s"}:
         raise ValueError(
             "strategy.per_turn is for queue, reject, interrupt or merge, without other options "
-            "than interrupt's `said`: the conversations of another strategy are its own"
+            "than `said` and `ageing_s`: the conversations of another strategy are its own"
         )
 
-    def make(answer: Answer, limits: Limits, **options: object) -> Strategy:
-        return Choice(answer, limits, default=default)
+    def make(answer: Answer, limits: Limits, **_: object) -> Strategy:
+        return Choice(answer, limits, default=default, **options)
 
     return make
 

@@ -28,7 +28,9 @@ class Desk:
             text, interrupted = await self._ask(turn, attempt, lives)
             attempt.seal()
             state = State.INTERRUPTED if interrupted else State.ANSWERED
-            answers = tuple(live.turn.id for live in lives if live.state is State.RUNNING)
+            # The tickets', for one that has just been withdrawn from a merged turn may be the
+            # last to know: its ending is being kept, and this is not to come before it.
+            answers = tuple(live.turn.id for live in lives if _runs(live))
             record = Record(turn.id, turn.conversation, turn.message, text, answers, state)
             number = await self.store.commit(record)
         except BaseException:
@@ -90,3 +92,7 @@ class Desk:
         except StoreUnavailable as error:
             error.outcome = "not_started"
             raise
+
+
+def _runs(live: LiveTurn) -> bool:
+    return live.ticket is not None and live.ticket.state is State.RUNNING

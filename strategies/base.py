@@ -212,7 +212,9 @@ class Strategy(Protocol):
     4. What one turn does (raise, hang, ignore its cancellation) changes no
        turn of another conversation, nor a later one of its own.
     5. When a conversation is free and a slot is too, the turn that has waited
-       longest in that conversation starts.
+       longest in that conversation starts, or, where the strategy honours
+       priorities, the one of the best rank (see `strategies.ageing`). Such a
+       strategy says so by an attribute `ageing_s`: a float, in seconds.
     6. The figures of `load()` agree with each other and with what happened.
     7. When nothing waits and nothing runs, nothing is left over: no task, no
        timer, no entry for a conversation.

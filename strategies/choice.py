@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Answer, Limits, Load, Ticket, Turn
 from .interrupt import interrupt
-from .queue import Queue
+from .queue import AGEING_S, Queue
 from .reject import busy
 
 NAMES = ("queue", "enqueue", "reject", "interrupt", "rollback", "merge")
@@ -21,11 +21,21 @@ class Choice:
     default  for the turns that name none.
     """
 
-    def __init__(self, answer: Answer, limits: Limits, *, default: str = "queue") -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        limits: Limits,
+        *,
+        default: str = "queue",
+        ageing_s: float = AGEING_S,
+    ) -> None:
         if default not in NAMES:
             raise ValueError(f"default must be one of {', '.join(NAMES)}, and not {default!r}")
         self._default = default
-        self._queue = Queue(answer, limits, merges=lambda turn: self._name(turn) == "merge")
+        self._queue = Queue(
+            answer, limits, ageing_s=ageing_s, merges=lambda turn: self._name(turn) == "merge"
+        )
+        self.ageing_s = ageing_s
 
     def _name(self, turn: Turn) -> str:
         return turn.strategy or self._default

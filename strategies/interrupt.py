@@ -6,7 +6,7 @@ from typing import Literal
 
 from .base import Answer, Limits, Load, Ticket, Turn
 from .errors import TurnInterrupted
-from .queue import Queue
+from .queue import AGEING_S, Queue
 
 Said = Literal["keep", "rollback"]
 Waiting = Literal["drop", "keep"]
@@ -21,7 +21,8 @@ class Interrupt:
              place, before the newest.
 
     A reply that is just being kept is not interrupted, and an agent that does not stop
-    keeps its conversation: then the newest waits. Takes all of the limits.
+    keeps its conversation: then the newest waits. Takes all of the limits, and `ageing_s`,
+    as the queue does.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class Interrupt:
         *,
         said: Said = "keep",
         waiting: Waiting = "drop",
+        ageing_s: float = AGEING_S,
     ) -> None:
         if said not in ("keep", "rollback"):
             raise ValueError(f"said must be keep or rollback, and not {said!r}")
         if waiting not in ("drop", "keep"):
             raise ValueError(f"waiting must be drop or keep, and not {waiting!r}")
-        self._queue = Queue(answer, limits)
+        self._queue = Queue(answer, limits, ageing_s=ageing_s)
+        self.ageing_s = ageing_s
         self._said: Said = said
         self._waiting: Waiting = waiting
 

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import log, log1p, sqrt
+from statistics import NormalDist
+
+NORMAL = NormalDist()
+
+TAIL = NORMAL.inv_cdf(0.9)
+"""80 % lie between the quantiles of 10 % and 90 %, this many deviations from the middle."""
+
+GAIN = 1 / 8
+
+DOUBT = GAIN / (2 - GAIN)
+"""The variance of a mean smoothed with that gain, as a share of the variance of one measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Seconds that are not certain: their mean and variance. Independent ones can be added."""
+
+    mean_s: float
+    variance_s2: float
+
+    def __add__(self, other: Span) -> Span:
+        return Span(self.mean_s + other.mean_s, self.variance_s2 + other.variance_s2)
+
+
+NONE = Span(0.0, 0.0)
+
 
 class ServiceTime:
     """A running estimate of the seconds from a turn's start to its end.
 
     The smoothed mean and mean deviation of RFC 6298 (Jacobson and Karels'
     estimator for round-trip times), with its gains: alpha = 1/8, beta = 1/4.
-    It follows a drifting service and needs two numbers, not a window.
+    It follows a drifting service and needs two numbers, not a window. A third,
+    the variance smoothed like the mean, tells how far a forecast may be out.
     """
 
-    __slots__ = ("_deviation_s", "_mean_s")
+    __slots__ = ("_deviation_s", "_mean_s", "_variance_s2")
 
     def __init__(self) -> None:
         self._mean_s: float | None = None
         self._deviation_s = 0.0
+        self._variance_s2 = 0.0
 
     def observe(self, ran_s: float) -> None:
         """Take in one measured turn."""
         if self._mean_s is None:
             self._mean_s, self._deviation_s = ran_s, ran_s / 2
             return
-        self._deviation_s += (abs(ran_s - self._mean_s) - self._deviation_s) / 4
-        self._mean_s += (ran_s - self._mean_s) / 8
+        error_s = ran_s - self._mean_s
+        self._deviation_s += (abs(error_s) - self._deviation_s) / 4
+        self._variance_s2 += (error_s**2 - self._variance_s2) * GAIN
+        self._mean_s += error_s * GAIN
 
     @property
     def mean_s(self) -> float | None:
@@ -38,3 +70,68 @@ class ServiceTime:
         the same time, one that would end just at its deadline ends just too late.
         """
         return max(self._deviation_s, (self._mean_s or 0.0) / 8)
+
+    # Forecasts, once something was measured.
+
+    def one_by_one(self, turns: int) -> Span:
+        """Until that many turns have run, each after the other."""
+        return Span(turns * (self._mean_s or 0.0), turns * self._spread_s2)
+
+    def slots_freed(self, turns: int, slots: int) -> Span:
+        """Until that many have ended of those that run in all of the slots.
+
+        In the long run their number varies as one turn's time does. In the
+        short run it does less so: the first few ends come at random, as in a
+        Poisson process, for the slots do not run in step; over all slots that
+        is worth a sixth of a turn for each (the variance of an equilibrium
+        renewal process; Cox, Renewal Theory, 1962).
+        """
+        mean_s = self._mean_s or 0.0
+        at_random = min(turns, slots / 6)
+        variance_s2 = (turns - at_random) * self._spread_s2 + at_random * mean_s**2
+        return Span(turns * mean_s / slots, variance_s2 / slots**2)
+
+    def left(self, ran_s: float) -> Span:
+        """Until a turn ends that has run for so long.
+
+        What is left of the mean would be too little: a turn that has run for
+        long is one of the long ones. So this takes the lognormal distribution
+        of the measured mean and variance, and of that what lies past `ran_s`.
+        """
+        mean_s = self._mean_s or 0.0
+        square = log1p(self._variance_s2 / mean_s**2) if mean_s > 0.0 else 0.0
+        if square == 0.0 or ran_s <= 0.0:
+            return Span(max(mean_s - ran_s, 0.0), self._spread_s2)
+        sigma = sqrt(square)
+        # Of the normal distribution of the logarithm, in deviations below its middle.
+        place = (log(mean_s / ran_s) - square / 2) / sigma
+        alive = NORMAL.cdf(place)
+        if alive < 1e-6:  # Too few to divide by: the tail's first term.
+            left_s = -ran_s * sigma / place
+            return Span(left_s, left_s**2)
+        ends_s = mean_s * NORMAL.cdf(place + sigma) / alive
+        square_s2 = (mean_s**2 + self._variance_s2) * NORMAL.cdf(place + 2 * sigma) / alive
+        return Span(max(ends_s - ran_s, 0.0), max(square_s2 - ends_s**2, 0.0))
+
+    def range_s(self, wait: Span) -> tuple[float, float]:
+        """Between these the wait ends with a chance of 80 %.
+
+        The quantiles of a gamma distribution of that mean and variance, in the
+        closed form of Wilson and Hilferty (Proc. Natl. Acad. Sci. 17, 1931).
+        What waits for one of several slots, or for a turn that runs already,
+        may well end at once; a gamma distribution has that, a lognormal has not.
+        """
+        mean_s, unit_s = wait.mean_s, self._mean_s or 0.0
+        if mean_s <= 0.0 or unit_s <= 0.0:
+            return max(mean_s, 0.0), max(mean_s, 0.0)
+        doubt = self._spread_s2 / unit_s**2 * DOUBT  # The mean itself is an estimate.
+        ninth = (wait.variance_s2 / mean_s**2 + doubt) / 9
+        low, high = (
+            mean_s * max(1 - ninth + tail * sqrt(ninth), 0.0) ** 3 for tail in (-TAIL, TAIL)
+        )
+        return min(low, mean_s), max(high, mean_s)
+
+    @property
+    def _spread_s2(self) -> float:
+        """The variance; after few measurements at least what RFC 6298 presumes."""
+        return max(self._variance_s2, self._deviation_s**2)

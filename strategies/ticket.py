@@ -59,7 +59,7 @@ class LocalTicket:
 
     @property
     def eta_range_s(self) -> tuple[float, float] | None:
-        return None if self.state is State.WAITING else (0.0, 0.0)
+        return self._turns.eta_range_s(self) if self.state is State.WAITING else (0.0, 0.0)
 
     @property
     def waited_s(self) -> float:

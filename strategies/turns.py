@@ -32,7 +32,7 @@ from .errors import (
     WaitExpired,
 )
 from .run import Run, merged
-from .service_time import ServiceTime
+from .service_time import ServiceTime, Span
 from .ticket import LocalTicket
 
 GIVE_UP_SLOT_S = 1.0
@@ -62,6 +62,7 @@ class Turns:
         freed: Callable[[str], None] = lambda conversation: None,
         position: Callable[[LocalTicket], int | None] = lambda ticket: None,
         eta_s: Callable[[LocalTicket], float | None] = lambda ticket: None,
+        eta_range_s: Callable[[LocalTicket], tuple[float, float] | None] = lambda ticket: None,
         joined_by: str = "\n\n",
     ) -> None:
         self._answer = answer
@@ -71,6 +72,7 @@ class Turns:
         self.position = position
         self.eta_s = eta_s
         self._joined_by = joined_by
+        self.eta_range_s = eta_range_s
         self.service_time = ServiceTime()
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
         self._holders: dict[str, Run] = {}
@@ -100,9 +102,13 @@ class Turns:
         """Agents at work, less those that ignore being told to stop."""
         return len(self._holders) - len(self._written_off)
 
+    def left(self, holder: Run) -> Span:
+        """Until the holder's agent is likely to stop, told to or not."""
+        return self.service_time.left(self.now() - holder.started_at)
+
     def expected_left_s(self, holder: Run) -> float:
-        """Seconds until the holder's agent is likely to stop, told to or not."""
-        return max((self.service_time.mean_s or 0.0) - (self.now() - holder.started_at), 0.0)
+        """The mean of `left`, in seconds."""
+        return self.left(holder).mean_s
 
     def load(self) -> Load:
         oldest = next(iter(self._waiting), None)

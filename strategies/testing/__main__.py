@@ -109,6 +109,9 @@ def _describe(turn: TurnPlan) -> str:
     took_s = turn.stays_s if turn.deed == "ignore cancellation" else turn.takes_s
     endless = turn.deed in {"hang", "cancel itself"}
     parts.append(turn.deed if endless else f"{turn.deed}, {took_s} s")
+    parts.append(f"| priority {turn.priority}")
+    if turn.strategy is not None:
+        parts.append(f"| asks for {turn.strategy}")
     details = {
         "deadline": turn.deadline_s,
         "cancelled after": turn.cancels_after_s,

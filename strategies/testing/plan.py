@@ -2,6 +2,7 @@
 
 Everything follows from the seed. Delays are few, coarse and equal, so that
 many things fall on the same instant: equal delays make ties, and ties make races.
+Some schedules are slow, so that a turn waits long enough to gain urgency by it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 from ..base import Limits
 
 TICK_S = 0.5
+SLOW_TICK_S = 12.0
 
 Deed = Literal[
     "reply", "reply unsealed", "raise", "raise CancelledError", "raise SystemExit",
@@ -25,6 +27,8 @@ DEEDS: tuple[Deed, ...] = (
     "hang", "ignore cancellation", "ignore cancellation", "fail to keep",
     "return nothing",
 )  # fmt: skip
+PRIORITIES = ((3,), (3, 3, 3, 2, 4, 1, 5))
+"""Half of the schedules have turns that are all alike, as fairness can only be judged there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class TurnPlan:
     deadline_s: float | None
     cancels_after_s: float | None
     leaves_after_s: float | None
+    priority: int
     deed: Deed
     takes_s: float
     stays_s: float
@@ -63,44 +68,48 @@ def make_plan(seed: int) -> Plan:
     """The schedule of this seed, the same for ever."""
     rng = Random(seed)
     later = Random(f"{seed} again")  # For what was added: the seeds of old faults stay theirs.
+    tick_s = rng.choice((TICK_S, TICK_S, SLOW_TICK_S))
     limits = Limits(
         max_running=rng.choice((1, 1, 2, 3)),
         max_waiting=rng.choice((2, 4, 100)),
         max_waiting_per_conversation=rng.choice((1, 2, 100)),
-        max_wait_s=rng.choice((None, None, 2 * TICK_S, 6 * TICK_S)),
-        turn_timeout_s=rng.choice((3 * TICK_S, 6 * TICK_S)),
+        max_wait_s=rng.choice((None, None, 2 * tick_s, 6 * tick_s)),
+        turn_timeout_s=rng.choice((3 * tick_s, 6 * tick_s)),
     )
     conversations = "abc"[: rng.randint(1, 3)]
+    priorities = rng.choice(PRIORITIES)
     turns = tuple(
-        _make_turn(rng, later, number, rng.choice(conversations))
+        _make_turn(rng, later, tick_s, number, rng.choice(conversations), rng.choice(priorities))
         for number in range(rng.randint(2, 8))
     )
     drains = rng.random() < 0.3
     return Plan(
         limits=limits,
         turns=turns,
-        drains_at_s=_ticks(rng, 6) if drains else None,
-        drain_timeout_s=_ticks(rng, 4),
+        drains_at_s=tick_s * rng.randint(0, 6) if drains else None,
+        drain_timeout_s=tick_s * rng.randint(0, 4),
     )
 
 
-def _make_turn(rng: Random, later: Random, number: int, conversation: str) -> TurnPlan:
+def _make_turn(
+    rng: Random, later: Random, tick_s: float, number: int, conversation: str, priority: int
+) -> TurnPlan:
+    def ticks(most: int) -> float:
+        return rng.randint(0, most) * tick_s
+
     return TurnPlan(
         id=f"t{number}",
         conversation=conversation,
-        arrives_s=_ticks(rng, 3),
+        arrives_s=ticks(3),
         yields=rng.choice((0, 0, 1, 2)),
-        deadline_s=_ticks(rng, 6) if rng.random() < 0.25 else None,
-        cancels_after_s=_ticks(rng, 4) if rng.random() < 0.3 else None,
-        leaves_after_s=_ticks(rng, 4) if rng.random() < 0.2 else None,
+        deadline_s=ticks(6) if rng.random() < 0.25 else None,
+        cancels_after_s=ticks(4) if rng.random() < 0.3 else None,
+        leaves_after_s=ticks(4) if rng.random() < 0.2 else None,
+        priority=priority,
         deed=rng.choice(DEEDS),
-        takes_s=_ticks(rng, 3),
-        stays_s=_ticks(rng, 6),
-        keeping_s=rng.choice((0.0, 0.0, TICK_S, 4 * TICK_S)),
+        takes_s=ticks(3),
+        stays_s=ticks(6),
+        keeping_s=rng.choice((0.0, 0.0, tick_s, 4 * tick_s)),
         keeps_said=later.random() < 0.5,
         strategy=later.choice((None, "queue", "reject", "interrupt", "rollback", "merge")),
     )
-
-
-def _ticks(rng: Random, most: int) -> float:
-    return rng.randint(0, most) * TICK_S

@@ -13,7 +13,7 @@ from .watch import FINAL, GRACE_S, Watch
 
 Factory = Callable[..., Strategy]
 
-LAST_AGENT_S = 30
+LAST_AGENT_S = 90
 """When all clients have gone all agents have been told to stop; no plan lets one stay as long."""
 
 
@@ -115,7 +115,9 @@ class Schedule:
         await asyncio.sleep(plan.arrives_s)
         for _ in range(plan.yields):
             await asyncio.sleep(0)
-        turn = Turn(plan.id, plan.conversation, plan.id, plan.deadline_s, strategy=plan.strategy)
+        turn = Turn(
+            plan.id, plan.conversation, plan.id, plan.deadline_s, plan.priority, plan.strategy
+        )
         before = self.strategy.load().accepted
         try:
             ticket = self.strategy.submit(turn)

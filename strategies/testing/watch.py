@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import pairwise
 from typing import Any
 
 from ..base import Limits, Reply, Strategy, Ticket, Turn
@@ -41,8 +42,10 @@ class Watch:
         self.kept: dict[str, list[tuple[str, ...]]] = {}
         self.refusals = 0
         self.events = 0
-        self.ready_since: dict[str, int] = {}
+        self.ready_since: dict[str, tuple[int, float]] = {}
+        """For each conversation that could run: since which event, and since which instant."""
         self.last_start: dict[str, int] = {}
+        self.running_when_came: dict[str, set[str]] = {}
 
     def fault(self, text: str) -> None:
         if text not in self.faults:
@@ -56,6 +59,9 @@ class Watch:
             stopped = other.state is State.INTERRUPTED and other.turn.id not in self.called
             if stopped and other.turn.conversation == plan.conversation:
                 self.had_its_turn(plan.conversation)
+        self.running_when_came[plan.id] = {
+            other for other, before in self.tickets.items() if before.state is State.RUNNING
+        }
         self.tickets[plan.id] = ticket
         self.accepted_at[plan.id] = self.now()
         if self.waiting_in(plan.conversation) == [plan.id]:
@@ -66,11 +72,9 @@ class Watch:
 
     def check_call(self, turn: Turn, parts: tuple[str, ...]) -> None:
         conversation = turn.conversation
-        in_order = [turn_id for turn_id in self.tickets if turn_id in parts]
-        if in_order != [*parts] or re.findall(r"t\d+", turn.message) != in_order:
-            self.fault(f"merge: {turn.message!r} stands for {parts}, which came as {in_order}")
         if conversation in self.active:
             self.fault(f"1: two turns of {conversation} ran at once")
+        self._check_order(turn, parts)
         for part in parts:
             self._check_part(conversation, part)
             self.called[part] = self.now()
@@ -78,7 +82,16 @@ class Watch:
         if all(self._is_final(part) for part in parts):
             self.fault(f"2: the agent was called for {parts}, of which none is running")
         self.active[conversation] = parts
+        ready = self.ready_since.pop(conversation, None)
+        if self.bounds and self._priorities_count() and ready is not None:
+            self._check_urgency(turn, ready[1])
         self._check_round(conversation)
+
+    def _check_order(self, turn: Turn, parts: tuple[str, ...]) -> None:
+        asked = tuple(re.findall(r"t\d+", turn.message))
+        disordered = any(self._should_precede(b, a) for a, b in pairwise(parts))
+        if asked != parts or disordered:
+            self.fault(f"merge: {turn.message!r} stands for {parts}")
 
     def _check_part(self, conversation: str, part: str) -> None:
         ticket = self.tickets.get(part)
@@ -86,23 +99,40 @@ class Watch:
             self.fault(f"the agent was called twice for {part}")
         if ticket is None or ticket.turn.conversation != conversation:
             self.fault(f"2: the agent was called for {part}, which is not of {conversation}")
-        for other, waiting in self.tickets.items():
-            if other == part:
-                break
-            if waiting.state is State.WAITING and waiting.turn.conversation == conversation:
+        if self._is_final(part):
+            return  # It left between the start and the agent's first step.
+        for other in self.waiting_in(conversation):
+            if self._should_precede(other, part):
                 self.fault(f"5: {part} started before {other}, which had waited longer")
 
     def keep(self, conversation: str, parts: tuple[str, ...]) -> None:
         self.kept.setdefault(conversation, []).append(parts)
 
+    @property
+    def ageing_s(self) -> float:
+        """0.0 where the strategy takes turns of all priorities alike."""
+        return getattr(self.strategy, "ageing_s", 0.0)
+
+    def _rank(self, turn_id: str, since: float) -> float:
+        return since + self.tickets[turn_id].turn.priority * self.ageing_s
+
+    def _should_precede(self, other: str, started: str) -> bool:
+        if started in self.running_when_came.get(other, ()):
+            return False  # It came between the start and the agent's first step.
+        priorities = {self.tickets[turn_id].turn.priority for turn_id in (other, started)}
+        if self.ageing_s and len(priorities) > 1:
+            ranks = (self._rank(turn_id, self.accepted_at[turn_id]) for turn_id in (other, started))
+            return next(ranks) < next(ranks) - 1e-6
+        ids = list(self.tickets)
+        return ids.index(other) < ids.index(started)
+
     def _check_round(self, conversation: str) -> None:
         previous = self.last_start.get(conversation)
         self.events += 1
         self.last_start[conversation] = self.events
-        self.ready_since.pop(conversation, None)
-        if not self.bounds or previous is None:
+        if not self.bounds or previous is None or self._priorities_count():
             return
-        for other, since in self.ready_since.items():
+        for other, (since, _) in self.ready_since.items():
             if since < previous and self.waiting_in(other) and not self.held(other):
                 self.fault(f"fairness: {conversation} ran twice while {other} could have")
 
@@ -110,10 +140,27 @@ class Watch:
         """In the round, though it was withdrawn before any agent saw it."""
         self.ready_since.pop(conversation, None)
 
+    def _priorities_count(self) -> bool:
+        return bool(self.ageing_s) and len({turn.priority for turn in self.plan.turns}) > 1
+
+    def _check_urgency(self, started: Turn, ready_at: float) -> None:
+        """No conversation that could have run since an earlier instant has a turn of better rank.
+
+        At the very instant of the start it may have become ready after it.
+        """
+        line = [started.id, *self.waiting_in(started.conversation)]
+        best = min(self._rank(turn_id, ready_at) for turn_id in line)
+        for other, (_, other_ready_at) in self.ready_since.items():
+            for turn_id in self.waiting_in(other):
+                since = max(other_ready_at, self.accepted_at[turn_id])
+                is_better = self._rank(turn_id, since) < best - 1e-6
+                if is_better and since < self.now() - 1e-6 and not self.held(other):
+                    self.fault(f"urgency: {started.id} started before {turn_id} of {other}")
+
     def note_ready(self, conversation: str) -> None:
         self.events += 1
         if self.waiting_in(conversation) and not self.held(conversation):
-            self.ready_since.setdefault(conversation, self.events)
+            self.ready_since.setdefault(conversation, (self.events, self.now()))
         else:
             self.ready_since.pop(conversation, None)
 
@@ -198,7 +245,7 @@ class Watch:
         self._check_idle(self.plan.limits)
         for conversation in {turn.conversation for turn in self.plan.turns}:
             if self.waiting_in(conversation) and not self.held(conversation):
-                self.ready_since.setdefault(conversation, self.events)
+                self.ready_since.setdefault(conversation, (self.events, self.now()))
         if self.bounds:
             self._check_bounds(self.plan.limits)
 

@@ -208,20 +208,20 @@ MUTANTS = (
     Mutant(
         "the line is served last in, first out",
         "queue.py",
-        "            ticket = next(iter(line))",
-        "            ticket = next(reversed(line))",
+        "            first = self._lines[conversation].first()",
+        "            first = list(self._lines[conversation])[-1]",
     ),
     Mutant(
         "the ring is served last in, first out, so one conversation starves the others",
         "queue.py",
-        "self._ready.popitem(last=False)",
-        "self._ready.popitem(last=True)",
+        "conversation = self._ready.first()",
+        "conversation = list(self._ready)[-1]",
     ),
     Mutant(
         "one turn more than allowed may wait in a conversation",
         "queue.py",
-        "if len(line) - leaving >= self._limits.max_waiting_per_conversation:",
-        "if len(line) - leaving > self._limits.max_waiting_per_conversation:",
+        "if len(self._line(turn)) - leaving >= self._limits.max_waiting_per_conversation:",
+        "if len(self._line(turn)) - leaving > self._limits.max_waiting_per_conversation:",
     ),
     Mutant(
         "one turn more than allowed may wait in all",
@@ -250,14 +250,72 @@ MUTANTS = (
     Mutant(
         "a freed conversation whose line is not empty is forgotten",
         "queue.py",
-        "            self._ready[conversation] = None\n        self._start_ready()",
-        "            pass\n        self._start_ready()",
+        "                self._ready.add(conversation, urgency, self._turns.now())\n"
+        "        self._start_ready()",
+        "                pass\n        self._start_ready()",
     ),
     Mutant(
         "a freed slot wakes nobody",
         "queue.py",
-        "            self._ready[conversation] = None\n        self._start_ready()",
-        "            self._ready[conversation] = None",
+        "                self._ready.add(conversation, urgency, self._turns.now())\n"
+        "        self._start_ready()",
+        "                self._ready.add(conversation, urgency, self._turns.now())",
+    ),
+    Mutant(
+        "priorities are not looked at",
+        "ageing.py",
+        "        return since + urgency * self._ageing_s",
+        "        return since",
+    ),
+    Mutant(
+        "the least urgent is first",
+        "ageing.py",
+        "        return since + urgency * self._ageing_s",
+        "        return since - urgency * self._ageing_s",
+    ),
+    Mutant(
+        "nobody gains urgency by waiting, so the least urgent starve",
+        "ageing.py",
+        "        return since + urgency * self._ageing_s",
+        "        return urgency",
+    ),
+    Mutant(
+        "urgency is gained twice as fast as it should be",
+        "ageing.py",
+        "        return since + urgency * self._ageing_s",
+        "        return since + urgency * self._ageing_s / 2",
+    ),
+    Mutant(
+        "a more urgent turn does not move its conversation forward in the ring",
+        "queue.py",
+        "self._ready.add(conversation, turn.priority, ticket.accepted_at)",
+        "conversation in self._ready or self._ready.add("
+        "conversation, turn.priority, ticket.accepted_at)",
+    ),
+    Mutant(
+        "the conversation keeps the place of an urgent turn that has left",
+        "queue.py",
+        "        if turn.priority not in self._line(turn).urgencies:",
+        "        if turn.conversation not in self._lines:",
+    ),
+    Mutant(
+        "a conversation that has had its turn keeps a place in the ring",
+        "queue.py",
+        "        for urgency in self._lines[conversation].urgencies:\n"
+        "            self._ready.remove(conversation, urgency)",
+        "        self._ready.remove(conversation, max(self._lines[conversation].urgencies))",
+    ),
+    Mutant(
+        "a conversation comes back into the ring as if all its turns were alike",
+        "queue.py",
+        "self._ready.add(conversation, urgency, self._turns.now())",
+        "self._ready.add(conversation, 3, self._turns.now())",
+    ),
+    Mutant(
+        "a turn joins the ring at the urgency of all, and its line at its own",
+        "queue.py",
+        "self._ready.add(conversation, turn.priority, ticket.accepted_at)",
+        "self._ready.add(conversation, 3, ticket.accepted_at)",
     ),
     Mutant(
         "the lock is let go of when its turn is settled, not when the agent has stopped",

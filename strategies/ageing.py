@@ -1,0 +1,108 @@
+"""Who is first when some are more urgent than others, and nobody may starve?
+
+Whoever waits gains one level of urgency in every `ageing_s` seconds: linear
+ageing, Kleinrock's time-dependent priorities ("A delay dependent queue
+discipline", Naval Research Logistics Quarterly 11, 1964) with equal slopes.
+All gain at the same pace, so two never change places while they wait, and the
+order is that of a fixed rank, `since + urgency * ageing_s`: no timer, nothing
+to renew. One is overtaken only by those that come less than
+`(its urgency - theirs) * ageing_s` after it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from heapq import merge
+from math import floor
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+Place = tuple[int, float]
+"""Where something stands: its urgency, and the instant from which on it waits."""
+
+
+class Ageing(Generic[T]):
+    """Things in the order of their ranks, the best first; of equal ranks, the one that came first.
+
+    One line for each urgency, at most eight; each is in order by itself, so the
+    best of all is one of their heads. Adding, removing and looking at the first
+    cost the same however many wait.
+    """
+
+    __slots__ = ("_ageing_s", "_levels")
+
+    def __init__(self, ageing_s: float) -> None:
+        self._ageing_s = ageing_s
+        # OrderedDict: taking the first of a dict walks over the places of those that left.
+        self._levels: dict[int, OrderedDict[T, float]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(level) for level in self._levels.values())
+
+    def __iter__(self) -> Iterator[T]:
+        """In the order of their ranks."""
+        lines = (self._ranked(urgency, level) for urgency, level in self._levels.items())
+        return (item for _, _, item in merge(*lines, key=lambda ranked: ranked[:2]))
+
+    def _ranked(
+        self, urgency: int, level: OrderedDict[T, float]
+    ) -> Iterator[tuple[float, float, T]]:
+        for item, since in level.items():
+            yield self.rank((urgency, since)), since, item
+
+    @property
+    def urgencies(self) -> tuple[int, ...]:
+        """The levels at which something waits."""
+        return tuple(self._levels)
+
+    def first(self) -> T:
+        heads = (next(self._ranked(*line)) for line in self._levels.items())
+        return min(heads, key=lambda ranked: ranked[:2])[2]
+
+    def rank(self, place: Place) -> float:
+        urgency, since = place
+        return since + urgency * self._ageing_s
+
+    def place(self, item: T) -> Place | None:
+        """The best at which it stands."""
+        places = [(u, level[item]) for u, level in self._levels.items() if item in level]
+        return min(places, key=self.rank, default=None)
+
+    def add(self, item: T, urgency: int, since: float) -> None:
+        """Add it at the end of its level: `since` is no earlier than any before; or let it stand.
+
+        A thing may stand at several levels at once, and counts at its best.
+        """
+        self._levels.setdefault(urgency, OrderedDict()).setdefault(item, since)
+
+    def remove(self, item: T, urgency: int) -> None:
+        """Take it from that level, if it is there."""
+        level = self._levels.get(urgency)
+        if level is not None:
+            level.pop(item, None)
+            if not level:
+                del self._levels[urgency]
+
+    def before(self, urgency: int, since: float) -> int:
+        """About how many stand before one that would come to this place.
+
+        Exact for a level that stands before or behind as a whole; one that is
+        divided counts as if its things had come at even intervals, so that
+        this, too, costs the same however many wait.
+        """
+        return sum(
+            _until(since + (urgency - other) * self._ageing_s, level)
+            for other, level in self._levels.items()
+        )
+
+
+def _until(instant: float, level: OrderedDict[T, float]) -> int:
+    """About how many of the level came until the instant."""
+    oldest, newest = next(iter(level.values())), next(reversed(level.values()))
+    if newest <= instant:
+        return len(level)
+    if instant < oldest:
+        return 0
+    return 1 + floor((len(level) - 1) * (instant - oldest) / (newest - oldest))

@@ -1,0 +1,183 @@
+"""Priorities with ageing: who is urgent goes first, and nobody starves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from random import Random
+from typing import Any
+
+import pytest
+
+from strategies import Attempt, Limits, Reply, Ticket, Turn, WaitExpired
+from strategies.ageing import Ageing
+from strategies.queue import Queue
+from strategies.testing import run
+
+
+class House:
+    """A queue whose turns take a second, and the order in which they start."""
+
+    def __init__(self, ageing_s: float = 10.0, **limits: Any) -> None:
+        self.started: list[str] = []
+        self.queue = Queue(self.answer, Limits(**limits), ageing_s=ageing_s)
+
+    async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
+        self.started.append(turn.id)
+        await asyncio.sleep(float(turn.message))
+        return Reply(turn.id)
+
+    def submit(self, name: str, priority: int = 3, conversation: str = "c", **kw: Any) -> Ticket:
+        takes_s = kw.pop("takes_s", 1)
+        return self.queue.submit(Turn(name, conversation, str(takes_s), priority=priority, **kw))
+
+
+async def end(*tickets: Ticket) -> None:
+    await asyncio.gather(*(ticket.reply() for ticket in tickets), return_exceptions=True)
+
+
+def test_in_a_line_the_urgent_start_first_and_equals_in_the_order_of_arrival() -> None:
+    async def scenario() -> None:
+        house = House()
+        tickets = [house.submit(*turn) for turn in
+                   [("running", 3), ("a", 3), ("b", 5), ("c", 1), ("d", 3), ("e", 1)]]  # fmt: skip
+        assert [ticket.position for ticket in tickets] == [0, 3, 5, 1, 4, 2]
+        await end(*tickets)
+        assert house.started == ["running", "c", "e", "a", "d", "b"]
+
+    run(scenario())
+
+
+def test_a_turn_is_overtaken_only_by_those_that_come_within_the_time_of_their_difference() -> None:
+    async def scenario() -> None:
+        house = House()
+        tickets = [house.submit("running", takes_s=30), house.submit("patient", 3)]
+        for seconds in (19, 1, 1):
+            await asyncio.sleep(seconds)
+            tickets.append(house.submit(f"came after {house.queue._turns.now():g}", 1))
+        await end(*tickets)
+        assert house.started[1:] == ["came after 19", "patient", "came after 20", "came after 21"]
+
+    run(scenario())
+
+
+def test_a_flood_of_urgent_turns_starves_nobody() -> None:
+    async def scenario() -> None:
+        house = House(max_running=1, max_waiting_per_conversation=1_000, max_wait_s=None)
+        house.submit("first")
+        least = house.submit("least urgent", 7, "other")
+        for number in range(200):
+            house.submit(f"urgent {number}", 0)
+            await asyncio.sleep(0.5)
+        await least.reply()
+        assert least.waited_s <= 72
+
+    run(scenario())
+
+
+def test_between_conversations_the_urgent_go_first() -> None:
+    async def scenario() -> None:
+        house = House(max_running=1)
+        tickets = [house.submit("running", 3, "r")]
+        tickets += [house.submit(f"{name}{priority}", priority, name) for name, priority in
+                    [("a", 3), ("b", 5), ("c", 1), ("d", 3), ("b", 2)]]  # fmt: skip
+        await end(*tickets)
+        assert house.started == ["running", "c1", "b2", "a3", "d3", "b5"]
+
+    run(scenario())
+
+
+def test_when_its_urgent_turn_leaves_a_conversation_has_the_place_that_it_had_without() -> None:
+    async def scenario() -> None:
+        house = House(max_running=1)
+        tickets = [house.submit("running", 3, "r"), house.submit("a", 3, "a")]
+        urgent = house.submit("urgent", 0, "b")
+        tickets += [house.submit("b", 3, "b"), house.submit("d", 3, "d")]
+        urgent.cancel()
+        await end(*tickets)
+        assert house.started == ["running", "a", "b", "d"]
+
+    run(scenario())
+
+
+def test_an_urgent_turn_is_told_the_time_of_its_own_place_and_not_of_the_lines_end() -> None:
+    async def scenario() -> None:
+        house = House(max_wait_s=7.0)
+        for name in ("x", "y"):
+            await house.submit(name, takes_s=2).reply()
+        tickets = [house.submit(name, takes_s=2) for name in ("running", "a", "b", "c")]
+        with pytest.raises(WaitExpired) as refusal:
+            house.submit("last", takes_s=2)
+        assert refusal.value.retry_after_s == pytest.approx(8.0)
+        urgent = house.submit("urgent", 1, takes_s=2)
+        assert (urgent.position, urgent.eta_s) == (1, pytest.approx(2.0))
+        await end(urgent, *tickets)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("ageing_s", [0.0, -1.0, float("inf"), float("nan")])
+def test_ageing_takes_some_time(ageing_s: float) -> None:
+    with pytest.raises(ValueError, match="ageing_s"):
+        House(ageing_s)
+
+
+def test_the_order_is_that_of_the_ranks_whatever_comes_and_leaves() -> None:
+    rng = Random(1)
+    line: Ageing[int] = Ageing(10.0)
+    there: dict[int, tuple[int, float]] = {}
+    for item in range(2_000):
+        there[item] = (rng.randrange(8), float(item // 3))
+        line.add(item, *there[item])
+        while len(there) > 100 or (there and rng.random() < 0.45):
+            gone = rng.choice([line.first(), rng.choice(list(there))])
+            line.remove(gone, there.pop(gone)[0])
+        in_order = sorted(there, key=lambda item: (line.rank(there[item]), there[item][1], item))
+        assert list(line) == in_order
+        assert len(line) == len(there)
+        assert not there or line.first() == in_order[0]
+
+
+def test_what_stands_before_a_place_is_counted_well_enough() -> None:
+    rng = Random(2)
+    line: Ageing[int] = Ageing(10.0)
+    ranks: list[float] = []
+    for item in range(400):
+        place = (rng.choice((2, 3, 4)), item / 10 + rng.random() / 20)
+        line.add(item, *place)
+        ranks.append(line.rank(place))
+    for urgency in range(8):
+        before = sum(rank <= line.rank((urgency, 40.0)) for rank in ranks)
+        assert abs(line.before(urgency, 40.0) - before) <= 20
+
+
+def seconds_each(waiting: int, priority: int) -> float:
+    """The best of some rounds: submit a turn whose place and time are told, and cancel it."""
+
+    async def answer(turn: Turn, attempt: Attempt) -> Reply:
+        if turn.message != "quick":
+            await asyncio.Event().wait()
+        return Reply("measured")
+
+    async def measure() -> float:
+        room = 2 * waiting
+        limits = Limits(max_waiting=room, max_waiting_per_conversation=room, max_wait_s=None)
+        queue = Queue(answer, limits)
+        await queue.submit(Turn("measured", "c", "quick")).reply()
+        for number in range(waiting):
+            queue.submit(Turn(str(number), f"c{number % (waiting // 10)}", "", None, number % 8))
+        times: list[float] = []
+        for _ in range(15):
+            began = time.perf_counter()
+            for number in range(100):
+                queue.submit(Turn(f"x{number}", f"c{number}", "", None, priority)).cancel()
+            times.append((time.perf_counter() - began) / 100)
+        await queue.drain(0)
+        return min(times)
+
+    return asyncio.run(measure())
+
+
+@pytest.mark.parametrize("priority", [0, 3, 7])
+def test_coming_and_leaving_cost_the_same_however_many_wait(priority: int) -> None:
+    assert seconds_each(20_000, priority) < 3 * seconds_each(1_000, priority)

@@ -1,0 +1,124 @@
+"""How often does a turn start between the times that its ticket told? `pytest -s` shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+from random import Random
+from statistics import fmean, median
+
+import pytest
+
+from strategies import Attempt, Limits, Reply, State, Ticket, Turn
+from strategies.queue import Queue
+from strategies.testing import run
+
+MEAN_S = 2.0
+SLOTS = 4
+LOAD = 0.8
+CONVERSATIONS = 12
+TURNS = 10_000
+SIGMA = 0.8
+
+SERVICES: dict[str, Callable[[Random], float]] = {
+    "lognormal": lambda rng: rng.lognormvariate(log(MEAN_S) - SIGMA**2 / 2, SIGMA),
+    "exponential": lambda rng: rng.expovariate(1 / MEAN_S),
+    "constant": lambda rng: MEAN_S,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a waiting turn's ticket said at submission, and what came of it."""
+
+    waited_s: float
+    eta_s: float
+    low_s: float
+    high_s: float
+
+
+async def listen(service: str, seed: int) -> list[Told]:
+    """Turns come at random; one in seven that wait is cancelled after a while, some are urgent."""
+    rng = Random(seed)
+    told: list[tuple[Ticket, float, tuple[float, float]]] = []
+    loop = asyncio.get_running_loop()
+
+    async def answer(turn: Turn, attempt: Attempt) -> Reply:
+        await asyncio.sleep(float(turn.message))
+        return Reply("done")
+
+    def give_up(ticket: Ticket) -> None:
+        if ticket.state is State.WAITING:
+            ticket.cancel()
+
+    queue = Queue(answer, Limits(max_running=SLOTS, max_wait_s=None, turn_timeout_s=None))
+    for number in range(TURNS):
+        await asyncio.sleep(rng.expovariate(LOAD * SLOTS / MEAN_S))
+        conversation = f"c{rng.randrange(CONVERSATIONS)}"
+        priority = rng.choice((3, 3, 3, 3, 3, 3, 1, 5))
+        message = repr(SERVICES[service](rng))
+        ticket = queue.submit(Turn(str(number), conversation, message, priority=priority))
+        eta_s, range_s = ticket.eta_s, ticket.eta_range_s
+        if ticket.state is State.WAITING and eta_s is not None and range_s is not None:
+            told.append((ticket, eta_s, range_s))
+            if rng.random() < 1 / 7:
+                loop.call_later(rng.expovariate(1 / 4), give_up, ticket)
+    await queue.drain(1_000)
+    return [
+        Told(ticket.waited_s, eta_s, *range_s)
+        for ticket, eta_s, range_s in told
+        if ticket.state is State.ANSWERED
+    ]
+
+
+def show(service: str, told: list[Told]) -> float:
+    """Print one row; the share of the turns that started in the range."""
+    inside = fmean(one.low_s - 1e-9 <= one.waited_s <= one.high_s + 1e-9 for one in told)
+    above = fmean(one.waited_s > one.high_s + 1e-9 for one in told)
+    high = median(one.high_s / one.eta_s for one in told if one.eta_s > 0)
+    waited_s, eta_s = fmean(one.waited_s for one in told), fmean(one.eta_s for one in told)
+    error_s = fmean(abs(one.waited_s - one.eta_s) for one in told)
+    print(
+        f"\n| {service} | {len(told)} | {inside:.2f} | {1 - inside - above:.2f} | {above:.2f} "
+        f"| {high:.1f} | {waited_s:.2f} | {eta_s:.2f} | {error_s:.2f} |",
+        end="",
+    )
+    return inside
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_turn_starts_in_the_range_that_it_was_told_with_a_chance_of_80_percent(
+    service: str,
+) -> None:
+    told = run(listen(service, seed=1))
+    assert all(0.0 <= one.low_s <= one.eta_s <= one.high_s for one in told)
+    assert median(one.high_s / one.eta_s for one in told if one.eta_s > 0) < 3
+    share = show(service, told)
+    # Where all turns take the same time the ranges are too narrow; docs/strategies.md says why.
+    assert (0.70 if service != "constant" else 0.55) <= share <= 0.92
+
+
+def test_the_range_narrows_with_what_is_measured_and_is_nothing_once_started() -> None:
+    async def scenario() -> None:
+        async def answer(turn: Turn, attempt: Attempt) -> Reply:
+            await asyncio.sleep(1)
+            return Reply("done")
+
+        queue = Queue(answer, Limits())
+        running = queue.submit(Turn("0", "c", "hi"))
+        unknown = queue.submit(Turn("1", "c", "hi"))
+        assert (running.eta_range_s, unknown.eta_range_s) == ((0.0, 0.0), None)
+        await running.reply()
+        widths: list[float] = []
+        for number in range(2, 30):
+            waiting = queue.submit(Turn(str(number), "c", "hi"))
+            low_s, high_s = waiting.eta_range_s or (0.0, 0.0)
+            widths.append(high_s - low_s)
+            await unknown.reply()
+            unknown = waiting
+        assert widths[0] > 0.5
+        assert widths[-1] < 0.01
+
+    run(scenario())
