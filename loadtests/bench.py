@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from loadtests.bench_streams import measure_streams
 from loadtests.servers import running
 from strategies import Attempt, Limits, Reply, Ticket, Turn
 from strategies.queue import Queue
@@ -45,6 +46,7 @@ def main() -> None:
     rounds = 3 if quick else 11
     print(f"{'':64}   median   (lowest .. highest of {rounds} rounds)")
     measure_throughput(rounds, requests=400 if quick else 2_000)
+    measure_streams(rounds, 320 if quick else 1_600, show)
     measure_hand_over(rounds, turns=1_000 if quick else 5_000)
     measure_cost(rounds)
     measure_memory()

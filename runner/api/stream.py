@@ -49,9 +49,9 @@ async def send_events(
     try:
         await _send(send, _start(live, headers))
         while not cursor.at_end:
-            event = cursor.next(live)
-            if event is not None:
-                await _send(send, _body(_encode(service, live, event)))
+            news = b"".join(_encode(service, live, event) for event in cursor.all_new(live))
+            if news:
+                await _send(send, _body(news))
             elif not await _something_new(live, departure, comment_s):
                 await _send(send, _body(b":\n\n"))
             if departure.done():

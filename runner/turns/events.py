@@ -9,6 +9,7 @@ a slow reader is sent what has come meanwhile as one piece, and holds nothing up
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +49,11 @@ class Cursor:
             self._position = int(match[2]) if match[2] else None
             self._place = int(match[3]) if match[3] else None
             self.at_end = match[4] is not None
+
+    def all_new(self, live: LiveTurn) -> Iterator[Event]:
+        """What there is now that the client has not seen."""
+        while (event := self.next(live)) is not None:
+            yield event
 
     def next(self, live: LiveTurn) -> Event | None:
         """The next event, or None where there is nothing new."""
