@@ -94,7 +94,10 @@ class Edge:
         events = EVENTS.fullmatch(scope["path"])
         if scope["path"] == "/chat":
             await self._chat(scope, body, receive, send)
-        elif events and scope["method"] == "GET":
+        elif events:
+            if scope["method"] != "GET":
+                detail = "Read the events of a turn with GET."
+                raise RequestError(METHOD_NOT_ALLOWED, detail, headers=(("allow", "GET"),))
             live = await find_turn(self._service, scope[CALLER], events[1])
             last = dict(scope["headers"]).get(b"last-event-id", b"").decode("latin1")
             await resume_events(self._service, live, last, receive, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import socket
 import threading
 import time
@@ -166,6 +167,23 @@ def test_an_id_that_is_none_of_ours_counts_as_nothing_seen(server: Server) -> No
     for after in ("", "x", "1.x", "9" * 50, "1.99999999999999999", "\xe9"):
         with Stream(server.port, turn=turn, after=after) as stream:
             assert kinds(stream.rest())[-1] == "done"
+
+
+def test_a_stream_can_only_be_read(server: Server) -> None:
+    answer = server.request("DELETE", "/turns/x/events")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+
+
+def test_a_shutdown_ends_streams_with_what_became_of_their_turns(folder: Path) -> None:
+    """I-17"""
+    with Server(folder, target=TELLER, server__drain_s=0.3) as server:
+        with Stream(server.port, "1 0 hang") as running, Stream(server.port, "1 0") as waiting:
+            running.until("started")
+            waiting.until("queued")
+            server.signal(signal.SIGTERM)
+            outcomes = [stream.rest()[-1].data["outcome"] for stream in (waiting, running)]
+        assert outcomes == ["not_started", "rolled_back"]
+        assert server.wait() == 0
 
 
 def test_a_stream_of_no_known_turn_is_not_found(server: Server) -> None:
