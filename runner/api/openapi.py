@@ -66,7 +66,10 @@ def _paths(settings: Settings) -> dict[str, Any]:
         },
         "/turns/{turn_id}/events": {"get": _events(turn_id)},
         "/conversations": {
-            "get": _operation("List your conversations", _json(200, "Conversations"), [], STORE)
+            "get": _operation(
+                "List your conversations, those with a turn that lives first",
+                _json(200, "Conversations"), [_count("100")], p.WRONG_FIELD, STORE,
+            )
         },
         "/conversations/{conversation_id}": {
             "get": _operation(
@@ -164,14 +167,18 @@ def _events(turn_id: Schema) -> dict[str, Any]:
 
 
 def _history(settings: Settings) -> dict[str, Any]:
-    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": "1"}
     parameters = [
-        _parameter("query", "count", digits, "How many messages, from the end; 0 means all."),
+        _count("1"),
         _parameter("query", "conversation_id", conversation_id(settings), "The conversation."),
     ]
     return _operation(
         "What was said", _json(200, "Messages"), parameters, p.WRONG_FIELD, STORE
     )  # fmt: skip
+
+
+def _count(default: str) -> Schema:
+    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": default}
+    return _parameter("query", "count", digits, "How many to give; 0 means all.")
 
 
 def _probe(summary: str, more: dict[str, Any]) -> dict[str, Any]:

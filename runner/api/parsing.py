@@ -77,6 +77,14 @@ def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> s
     return value
 
 
+def parse_count(text: str) -> int:
+    """How many of something to give; 0 means all. Raises RequestError."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        detail = "count is how many to give; 0 means all."
+        raise RequestError(WRONG_FIELD, detail, pointer="?count")
+    return int(text)
+
+
 def _check_media_type(value: bytes) -> None:
     media_type = value.partition(b";")[0].strip().lower()
     if media_type != b"application/json" and not media_type.endswith(b"+json"):

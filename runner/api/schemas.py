@@ -218,7 +218,11 @@ def all_schemas(settings: Settings) -> Schema:
         "TurnInLine": PRESENT,
         "Conversation": CONVERSATION_SHOWN,
         "Conversations": an_object(
-            {"status": {"const": "success"}, "conversations": a_list(an_object(SUMMARY_FIELDS))}
+            {
+                "status": {"const": "success"},
+                "conversations": a_list(an_object(SUMMARY_FIELDS)),
+                "total": COUNT,
+            }
         ),
         "Messages": MESSAGES,
         "Health": HEALTH,

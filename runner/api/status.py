@@ -5,11 +5,9 @@ from __future__ import annotations
 from quart import Blueprint, Response, request
 
 from runner.api.edge import check_conversation
-from runner.api.parsing import parse_conversation
+from runner.api.parsing import parse_conversation, parse_count
 from runner.api.problems import (
     TURN_CAUSES,
-    WRONG_FIELD,
-    RequestError,
     json_answer,
     problem,
     turn_problem,
@@ -31,7 +29,7 @@ def make_blueprint(service: Service) -> Blueprint:
         asked = request.args.get("conversation_id")
         conversation = parse_conversation(asked, limits, "?conversation_id")
         check_conversation(service, conversation)
-        count = _parse_count(request.args.get("count", "1"))
+        count = parse_count(request.args.get("count", "1"))
         try:
             own = scoped(caller(), conversation)
             messages = await service.desk.store.history(own, count)
@@ -56,13 +54,6 @@ def make_blueprint(service: Service) -> Blueprint:
         return to_response(problem(TURN_CAUSES[Draining], detail))
 
     return routes
-
-
-def _parse_count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        detail = "count is how many messages to give, from the end; 0 means all."
-        raise RequestError(WRONG_FIELD, detail, pointer="?count")
-    return int(text)
 
 
 def _health(service: Service) -> dict[str, object]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from runner.api import documents
-from runner.api.parsing import parse_conversation
+from runner.api.parsing import parse_conversation, parse_count
 from runner.api.problems import NO_CONVERSATION, NO_TURN, Answer, RequestError, json_answer
 from runner.api.responses import caller, to_response
 from runner.callers import owns, scoped, split
@@ -40,7 +40,8 @@ def make_blueprint(service: Service) -> Blueprint:
 
     @routes.get("/conversations")
     async def conversations() -> Response:  # pyright: ignore[reportUnusedFunction]
-        return to_response(json_answer(200, await _conversations(service, caller())))
+        count = parse_count(request.args.get("count", "100"))
+        return to_response(json_answer(200, await _conversations(service, caller(), count)))
 
     @routes.get("/conversations/<own>")
     async def conversation(own: str) -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -65,11 +66,15 @@ async def _known(service: Service, own: str) -> str:
     return conversation
 
 
-async def _conversations(service: Service, caller: str) -> documents.Document:
+async def _conversations(service: Service, caller: str, count: int) -> documents.Document:
+    """Those with a turn that lives come first, and then by name."""
     kept = await service.desk.store.conversations(f"{caller}/" if caller else "")
-    known = [*kept, *(one for one in service.book.conversations() if one not in kept)]
-    listed = [_summary(service, one, kept.get(one, 0)) for one in known if owns(caller, one)]
-    return {"status": "success", "conversations": listed}
+    living = set(service.book.conversations())
+    known = sorted(kept.keys() | living, key=lambda one: (one not in living, one))
+    mine = [one for one in known if owns(caller, one)]
+    shown = mine[:count] if count else mine
+    listed = [_summary(service, one, kept.get(one, 0)) for one in shown]
+    return {"status": "success", "conversations": listed, "total": len(mine)}
 
 
 async def _conversation(service: Service, conversation: str) -> documents.Document:

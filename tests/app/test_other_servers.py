@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import Answer, chat, connect, receive, request, send, until
+from tests.support.events import Stream, text_of
 from tests.support.server import ROOT
 
 COMMANDS = {
@@ -76,6 +77,15 @@ def _check(port: int) -> None:
         until(lambda: _depth(port) == 0, "a departed client's turn gives up its place")
         assert receive(running).status == 200
     assert ask("three").json["turn"] == 3
+    with Stream(port, "four") as stream:
+        events = stream.rest()
+    assert events[-1].data["turn"] == 4
+    with Stream(port, turn=events[-1].data["turn_id"], after=events[1].id) as again:
+        assert text_of(again.rest()) == events[-1].data["response"]
+    later = request(port, "POST", "/chat", {"message": "five"}, {"prefer": "respond-async"})
+    assert later.status == 202
+    place = later.headers["location"]
+    until(lambda: request(port, "GET", place).json["state"] == "answered", "it is answered")
 
 
 def _depth(port: int) -> int:

@@ -39,6 +39,19 @@ def test_a_conversation_that_is_not_known_is_not_found(server: Server) -> None:
         assert (answer.status, answer.cause) == (404, "no-such-conversation")
 
 
+def test_the_list_is_bounded_and_begins_with_those_that_are_busy(server: Server) -> None:
+    for name in ("v4-a", "v4-b", "v4-c"):
+        server.chat("hello", name)
+    busy = server.ask("sleep 0.5", "v4-z")
+    one = server.request("GET", "/conversations?count=1").json
+    assert [each["conversation_id"] for each in one["conversations"]] == ["v4-z"]
+    assert one["total"] >= 4
+    every = server.request("GET", "/conversations?count=0").json
+    assert len(every["conversations"]) == every["total"]
+    assert server.request("GET", "/conversations?count=x").status == 422
+    server.until_ended(busy)
+
+
 def test_an_id_is_no_pattern(server: Server) -> None:
     server.chat("hello", "v3-x")
     assert server.request("GET", "/conversations/v3").status == 404
