@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -156,7 +156,7 @@ def test_a_deadline_runs_on_while_the_server_is_down(folder: Path) -> None:
         server.ask("sleep 5")
         late = server.ask("late", turn_deadline_ms="6000")
         server.kill()
-        with sqlite3.connect(folder / "x.db") as db:
+        with closing(sqlite3.connect(folder / "x.db", isolation_level=None)) as db:
             db.execute("UPDATE accepted SET deadline_at = deadline_at - 60 WHERE id = ?", (late,))
         server.start()
         turn = server.turn(late)
