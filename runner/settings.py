@@ -120,7 +120,9 @@ class StrategySettings(Table):
     max_waiting: CountOrZero = knob(1_000, "turns that may wait, over all conversations")
     max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
     max_wait_s: SecondsOrNone = knob(60.0, 'a turn may wait so long, or "none"')
-    on_disconnect: OnDisconnect = knob("drop-waiting", "what becomes of a departed client's turn, unless it says")
+    on_disconnect: OnDisconnect = knob(
+        "drop-waiting", "what becomes of a departed client's turn, unless it says"
+    )
     per_turn: tuple[PerTurn, ...] = texts("what a client may say in Turn-Strategy")
     options: Options = free_table("the strategy's own options")
 
@@ -165,7 +167,9 @@ class ServerSettings(Table):
 
 class StoreSettings(Table):
     url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
-    on_restart: OnRestart = knob("run", "what becomes of a turn that ran when the server was killed")
+    on_restart: OnRestart = knob(
+        "run", "what becomes of a turn that ran when the server was killed"
+    )
     max_attempts: int = knob(3, "calls of the agent for one turn, over restarts", ge=1, le=100)
     keep_turns_s: Seconds = knob(86_400.0, "background turns and keys are remembered so long")
     keep_turns: Count = knob(10_000, "and so many of them at most")

@@ -119,6 +119,7 @@ class Schedule:
             plan.id, plan.conversation, plan.id, plan.deadline_s, plan.priority, plan.strategy
         )
         before = self.strategy.load().accepted
+        there = self.watch.states_in(plan.conversation)
         try:
             ticket = self.strategy.submit(turn)
         except TurnError as error:
@@ -128,7 +129,7 @@ class Schedule:
                     f"2: the refusal of {plan.id} is not one of a turn that did not start"
                 )
             return
-        self.watch.accepted(plan, ticket)
+        self.watch.accepted(plan, ticket, there)
         waiters = [asyncio.create_task(self._await_reply(plan, ticket))]
         if plan.leaves_after_s is not None:
             waiters.append(asyncio.create_task(self._leave(plan.leaves_after_s, ticket)))

@@ -54,17 +54,25 @@ class Watch:
     def now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def accepted(self, plan: TurnPlan, ticket: Ticket) -> None:
-        for other in self.tickets.values():
-            stopped = other.state is State.INTERRUPTED and other.turn.id not in self.called
-            if stopped and other.turn.conversation == plan.conversation:
+    def states_in(self, conversation: str) -> dict[str, State]:
+        return {
+            turn_id: ticket.state
+            for turn_id, ticket in self.tickets.items()
+            if ticket.turn.conversation == conversation
+        }
+
+    def accepted(self, plan: TurnPlan, ticket: Ticket, before: dict[str, State]) -> None:
+        """`before`: how the turns of its conversation were when it came; some may leave for it."""
+        for other, state in before.items():
+            stopped = self.tickets[other].state is State.INTERRUPTED and other not in self.called
+            if state is State.RUNNING and stopped:
                 self.had_its_turn(plan.conversation)
         self.running_when_came[plan.id] = {
             other for other, before in self.tickets.items() if before.state is State.RUNNING
         }
         self.tickets[plan.id] = ticket
         self.accepted_at[plan.id] = self.now()
-        if self.waiting_in(plan.conversation) == [plan.id]:
+        if State.WAITING not in before.values():
             self.ready_since.pop(plan.conversation, None)
         self.note_ready(plan.conversation)
 
@@ -84,7 +92,7 @@ class Watch:
         self.active[conversation] = parts
         ready = self.ready_since.pop(conversation, None)
         if self.bounds and self._priorities_count() and ready is not None:
-            self._check_urgency(turn, ready[1])
+            self._check_urgency(turn, parts, ready[1])
         self._check_round(conversation)
 
     def _check_order(self, turn: Turn, parts: tuple[str, ...]) -> None:
@@ -143,12 +151,12 @@ class Watch:
     def _priorities_count(self) -> bool:
         return bool(self.ageing_s) and len({turn.priority for turn in self.plan.turns}) > 1
 
-    def _check_urgency(self, started: Turn, ready_at: float) -> None:
+    def _check_urgency(self, started: Turn, parts: tuple[str, ...], ready_at: float) -> None:
         """No conversation that could have run since an earlier instant has a turn of better rank.
 
         At the very instant of the start it may have become ready after it.
         """
-        line = [started.id, *self.waiting_in(started.conversation)]
+        line = [*parts, *self.waiting_in(started.conversation)]
         best = min(self._rank(turn_id, ready_at) for turn_id in line)
         for other, (_, other_ready_at) in self.ready_since.items():
             for turn_id in self.waiting_in(other):
