@@ -27,7 +27,7 @@ serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
 test: install  ## Run the fast tests (under 3 minutes).
 	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
-test-slow: install  ## Run the slow tests: 200,000 schedules for each strategy, 5,000 waiting clients.
+test-slow: install  ## Run the slow tests: very many schedules, 200 kills, 5,000 waiting clients.
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
 
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.

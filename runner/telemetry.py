@@ -42,7 +42,7 @@ def log_turn(
     attempts: int = 1,
 ) -> None:
     """Log the end of a turn; `ticket` is None where it was refused at once."""
-    state = error.state if error else State.ANSWERED
+    state = error.state if error else ticket.state if ticket else State.ANSWERED
     fields: dict[str, object] = {
         "turn_id": turn.id,
         "conversation_id": turn.conversation,

@@ -49,7 +49,9 @@ class LiveTurn:
     def from_kept(cls, kept: AcceptedTurn) -> LiveTurn:
         """A turn that the store remembers, with its ending."""
         turn = Turn(kept.id, kept.conversation, kept.message, priority=kept.priority)
-        live = cls(turn, max(kept.attempts, kept.ending is not None and kept.ending.number > 0))
+        # One that only the history remembers has a reply, and so was asked once at least.
+        replied = kept.ending is not None and kept.ending.reply is not None
+        live = cls(turn, kept.attempts or int(replied))
         live.key = kept.key
         if kept.ending is not None:
             live.said = Said(kept.ending.reply or "")

@@ -16,10 +16,10 @@ START = """
 import logging, sys, warnings
 from runner.settings import ObservabilitySettings
 from runner.telemetry import configure_logging, log_turn
-from strategies import AgentFailed, ServerFull, Turn
+from strategies import AgentFailed, ServerFull, State, Turn
 
 class Ticket:
-    waited_s, ran_s = 0.25, 1.5
+    waited_s, ran_s, state = 0.25, 1.5, State.ANSWERED
 
 def log(message="hi", error=None, log_messages=False, ticket=Ticket()):
     turn = Turn("t1", "c1", message)

@@ -31,6 +31,8 @@ def test_an_interrupted_turn_is_kept_with_its_words_and_told_so(server: Server) 
     assert (last.data["response"], last.data["turn"]) == ("piece 0, ", 1)
     assert newest.json["turn"] == 2
     assert server.turn(last.data["turn_id"])["state"] == "interrupted"
+    logged = {line.get("turn_id"): line for line in server.logged}
+    assert logged[last.data["turn_id"]]["outcome"] == "interrupted"
     assert server.history("i1")[1]["content"] == "piece 0, "
 
 
