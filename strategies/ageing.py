@@ -38,6 +38,9 @@ class Ageing(Generic[T]):
         # OrderedDict: taking the first of a dict walks over the places of those that left.
         self._levels: dict[int, OrderedDict[T, float]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._levels)
+
     def __len__(self) -> int:
         return sum(len(level) for level in self._levels.values())
 
@@ -58,6 +61,8 @@ class Ageing(Generic[T]):
         return tuple(self._levels)
 
     def first(self) -> T:
+        if len(self._levels) == 1:  # As good as always, and then this is most of the cost.
+            return next(iter(next(iter(self._levels.values()))))
         heads = (next(self._ranked(*line)) for line in self._levels.items())
         return min(heads, key=lambda ranked: ranked[:2])[2]
 

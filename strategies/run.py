@@ -60,8 +60,6 @@ class Run:
 def merged(tickets: tuple[LocalTicket, ...], joined_by: str) -> Turn:
     """The turn that stands for these: their messages in order, the first one's id."""
     turns = tuple(ticket.turn for ticket in tickets)
-    if len(turns) == 1:
-        return turns[0]
     return Turn(
         id=turns[0].id,
         conversation=turns[0].conversation,

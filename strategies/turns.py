@@ -151,7 +151,8 @@ class Turns:
         Several are merged into one turn, and all get its reply.
         """
         now = self.now()
-        run = Run(tickets, merged(tickets, self._joined_by), now)
+        turn = tickets[0].turn if len(tickets) == 1 else merged(tickets, self._joined_by)
+        run = Run(tickets, turn, now)
         assert run.turn.conversation not in self._holders
         self._holders[run.turn.conversation] = run
         self._running += len(tickets)
