@@ -81,15 +81,15 @@ async def ended_or_left(live: LiveTurn, receive: Receive, limit_s: float | None)
     """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
     if live.ending is not None or limit_s == 0:
         return
-    loop = asyncio.get_running_loop()
-    end, departure = loop.create_task(live.ended()), loop.create_task(until_left(receive))
+    departure = asyncio.get_running_loop().create_task(until_left(receive))
     try:
-        await asyncio.wait((end, departure), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-        if departure.done() and not end.done():
+        await asyncio.wait(
+            (live.settled, departure), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if departure.done() and live.ending is None:
             departure.result()  # Raises what `receive` raised, if it did.
             raise ClientLeft
     finally:
-        end.cancel()
         departure.cancel()
 
 

@@ -24,6 +24,7 @@ class LiveTurn:
     said      the words of the current attempt.
     ending    what became of it, once that is so and kept.
     error     the error itself, with its cause; lost with the process.
+    settled   done when the turn has ended; to be waited for with `asyncio.wait`.
     """
 
     def __init__(self, turn: Turn, attempts: int = 0) -> None:
@@ -43,7 +44,7 @@ class LiveTurn:
         self.error: TurnError | None = None
         self.pulse = Pulse()
         self.ended_at = 0.0
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
     def from_kept(cls, kept: AcceptedTurn) -> LiveTurn:
@@ -93,12 +94,12 @@ class LiveTurn:
         self.ending = ending
         self.ended_at = asyncio.get_running_loop().time()
         self.said.join()
-        self._ended.set_result(None)
+        self.settled.set_result(None)
         self.pulse.beat()
 
     async def ended(self) -> Ending:
         """Wait for the end. Any number may, and each may stop waiting."""
-        if self.ending is None:
-            await asyncio.shield(self._ended)
+        # Not awaited itself: a waiter that is cancelled would cancel what others wait for.
+        await asyncio.wait((self.settled,))
         assert self.ending is not None
         return self.ending
