@@ -56,8 +56,3 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     for process in started:
         process.terminate()
         process.communicate(timeout=10)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

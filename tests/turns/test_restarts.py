@@ -36,7 +36,7 @@ def explore(seeds: range, strategy: type[Strategy]) -> None:
 @pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
 def test_every_promised_turn_has_one_outcome_through_all_lives(strategy: type[Strategy]) -> None:
     """I-8, I-18, I-19, I-26"""
-    explore(range(400), strategy)
+    explore(range(300), strategy)
 
 
 @pytest.mark.slow
@@ -44,7 +44,7 @@ def test_every_promised_turn_has_one_outcome_through_all_lives(strategy: type[St
 def test_every_promised_turn_has_one_outcome_through_very_many_lives(
     strategy: type[Strategy],
 ) -> None:
-    explore(range(400, 8_000), strategy)
+    explore(range(300, 8_000), strategy)
 
 
 # Faults on purpose: each must be found, or the test above proves little.

@@ -1,3 +1,5 @@
+"""A real server for tests that need no other than the default, and a folder."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
