@@ -1,0 +1,157 @@
+"""What every store promises of accepted turns: I-3, I-18."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from runner.store import AcceptedTurn, Ending, Record, Store, StoreUnavailable, make_store
+from runner.store.schema import FIRST
+from strategies import State
+
+FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)
+
+
+@pytest.fixture(params=["memory:", "sqlite:///{folder}/kept.db"], ids=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made = make_store(request.param.format(folder=tmp_path))
+    await made.open()
+    yield made
+    await made.close()
+
+
+def turn(
+    name: str, conversation: str = "c", at: float = 1.0, key: str | None = None
+) -> AcceptedTurn:
+    return AcceptedTurn(name, conversation, f"message {name}", at, key=key, digest=key)
+
+
+async def test_unfinished_turns_are_given_in_the_order_of_acceptance(store: Store) -> None:
+    for name in ("b", "a", "c"):
+        await store.accept(turn(name))
+    await store.end("a", FAILED)
+    assert [kept.id for kept in await store.unfinished()] == ["b", "c"]
+    assert (await store.unfinished())[0] == turn("b")
+
+
+async def test_each_begin_is_one_attempt_more(store: Store) -> None:
+    await store.accept(turn("a"))
+    await store.begin(["a"])
+    await store.begin(["a"])
+    found = await store.find("a")
+    assert found is not None
+    assert found.attempts == 2
+
+
+async def test_an_agent_is_not_begun_for_a_turn_that_is_not_written_down(store: Store) -> None:
+    await store.accept(turn("a"))
+    with pytest.raises(StoreUnavailable):
+        await store.begin(["a", "b"])
+    found = await store.find("a")
+    assert found is not None
+    assert found.attempts == 0
+
+
+async def test_a_commit_ends_the_turns_that_it_answers_and_no_other(store: Store) -> None:
+    for name in "abc":
+        await store.accept(turn(name))
+    number = await store.commit(Record("a", "c", "m", "words", ("a", "b"), State.INTERRUPTED))
+    for name in "ab":
+        found = await store.find(name)
+        assert found is not None
+        assert found.ending is not None
+        ending = found.ending
+        assert (ending.state, ending.reply, ending.number) == (State.INTERRUPTED, "words", number)
+    assert [kept.id for kept in await store.unfinished()] == ["c"]
+
+
+async def test_the_first_ending_stays(store: Store) -> None:
+    await store.accept(turn("a"))
+    await store.end("a", FAILED)
+    await store.end("a", Ending(State.CANCELLED))
+    found = await store.find("a")
+    assert found is not None
+    assert found.ending == FAILED
+
+
+async def test_a_turn_that_is_only_in_the_history_is_found_too(store: Store) -> None:
+    await store.commit(Record("plain", "c", "m", "words"))
+    found = await store.find("plain")
+    assert found is not None
+    assert found.ending == Ending(State.ANSWERED, "words", 1)
+    assert await store.find("nobody") is None
+
+
+async def test_old_and_surplus_turns_are_pruned_but_not_the_unfinished(store: Store) -> None:
+    for number in range(6):
+        await store.accept(turn(str(number), at=float(number)))
+        if number != 1:
+            await store.end(str(number), FAILED)
+    await store.prune(2.0, 2)
+    left = [name for name in "012345" if await store.find(name) is not None]
+    assert left == ["1", "4", "5"]
+
+
+async def test_keyed_turns_are_given_with_their_keys(store: Store) -> None:
+    await store.accept(turn("a", key="k"))
+    await store.accept(turn("b"))
+    assert [(kept.id, kept.key, kept.digest) for kept in await store.keyed()] == [("a", "k", "k")]
+
+
+async def test_conversations_are_found_by_the_letters_of_their_prefix(store: Store) -> None:
+    for name in ("a_b/x", "acb/x", "a%b/x"):
+        await store.commit(Record(name, name, "m", "r"))
+    assert await store.conversations("a_b/") == {"a_b/x": 1}
+    assert await store.conversations("a%") == {"a%b/x": 1}
+
+
+async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Store) -> None:
+    await store.accept(turn("a"))
+    await store.commit(Record("a", "c", "m", "r"))
+    await store.accept(turn("b"))
+    await store.forget("c")
+    assert await store.history("c") == []
+    assert await store.find("a") is None
+    assert [kept.id for kept in await store.unfinished()] == ["b"]
+
+
+# SQLite alone.
+
+
+async def test_a_file_of_the_first_version_keeps_its_history(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        old.executescript(f"{FIRST} PRAGMA user_version = 1;")
+        old.execute(
+            "INSERT INTO turns (conversation, number, id, message, reply) VALUES (?, ?, ?, ?, ?)",
+            ("c", 1, "t", "before", "reply"),
+        )
+        old.commit()
+    store = make_store(f"sqlite:///{tmp_path}/old.db")
+    await store.open()
+    assert [said["content"] for said in await store.history("c")] == ["before", "reply"]
+    assert await store.commit(Record("u", "c", "after", "reply")) == 2
+    found = await store.find("t")
+    assert found is not None
+    assert found.ending == Ending(State.ANSWERED, "reply", 1)
+    await store.close()
+
+
+async def test_writes_that_come_together_are_kept_and_one_that_fails_fails_alone(
+    tmp_path: Path,
+) -> None:
+    store = make_store(f"sqlite:///{tmp_path}/x.db")
+    await store.open()
+    records = [Record(f"t{number % 99}", "c", "m", "r") for number in range(100)]
+    results = await asyncio.gather(
+        *(store.commit(record) for record in records), return_exceptions=True
+    )
+    failed = [number for number, one in enumerate(results) if isinstance(one, BaseException)]
+    assert failed == [99]
+    assert results[:99] == list(range(1, 100))
+    assert len(await store.history("c")) == 198
+    await store.close()
