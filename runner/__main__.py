@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
 from runner.cli.flags import UsageError, load_settings, say, with_json, with_settings
+
+ADDED = "runner.commands"
+"""The entry point group for more commands; the load tests are there."""
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -45,7 +49,22 @@ def _strategy_names(
     ]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90})
+class _Commands(click.Group):
+    """The commands below, and those that other packages add as entry points."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(entry_points(group=ADDED).names)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for entry in entry_points(group=ADDED, name=cmd_name):
+            command: click.Command = entry.load()
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90}
+)
 @click.version_option(__version__, prog_name="runner")
 def cli() -> None:
     """Serve one agent to many callers, one turn of a conversation at a time.

@@ -149,9 +149,10 @@ def problem(
     content.update({name: value for name, value in members.items() if value is not None})
     head = [("content-type", MEDIA_TYPE), ("turn-outcome", outcome), *headers]
     if cause.status in RETRY_STATUSES and cause.name not in NOT_TO_BE_RETRIED:
-        # Before the first measurement there is no figure; 1 s is the least a client can be told.
-        content["retry_after_s"] = round(max(retry_after_s or 0.0, 1.0), 3)
-        head.append(("retry-after", str(ceil(retry_after_s or 1) or 1)))
+        # Before the first measurement there is no figure. The header knows whole seconds only.
+        retry_after_s = max(0.001, round(1.0 if retry_after_s is None else retry_after_s, 3))
+        content["retry_after_s"] = retry_after_s
+        head.append(("retry-after", str(ceil(retry_after_s))))
     return Answer(cause.status, tuple(head), to_json(content))
 
 

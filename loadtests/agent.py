@@ -1,0 +1,151 @@
+"""The agent of the comparison: it takes as long as the message says, and answers with a hash.
+
+Its replies are those of the built-in `chain` agent, so histories prove themselves.
+`backends` are the turns that it can work at, at once, like a model with so many
+slots: further calls wait inside it, first in, first out, where no strategy sees them.
+Each call leaves a line in a file, written when the call ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from loadtests.records import Call
+from runner.agents.base import Agent, Message
+from runner.agents.chain import START, make_link
+from runner.agents.loader import load_agent
+
+SAID = re.compile(r"\[(?P<id>\d+\.\d+)\] Wait (?P<service_s>[\d.]+) s, then (?P<end>\w+)\.")
+
+
+class AgentFault(Exception):
+    """The message asked for it."""
+
+
+class Scheduled:
+    """Works at each message for as long as it says. `note` is told of each call at its end."""
+
+    def __init__(
+        self, note: Callable[[Call], None], clock: Callable[[], float], backends: int | None
+    ) -> None:
+        self._note = note
+        self._clock = clock
+        self._slot: AbstractAsyncContextManager[object] = (
+            asyncio.Semaphore(backends) if backends else nullcontext()
+        )
+
+    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
+        # Read before the work and answered after it, as a model does with its context.
+        prior = json.loads(history[-1]["content"])["hash"] if history else START
+        reply = make_link(len(history) // 2 + 1, prior, message)
+        said = SAID.match(message)
+        if said is None:
+            raise AgentFault(f"not a message of the comparison: {message!r}")
+        async with self._slot:
+            with _Noted(self, said["id"], conversation):
+                await asyncio.sleep(float(said["service_s"]))
+                if said["end"] == "fail":
+                    raise AgentFault("as the message says")
+        return reply
+
+    def begin(self) -> float:
+        return self._clock()
+
+    def end(self, message: str, conversation: str, began_s: float, ended: str) -> None:
+        self._note(Call(message, conversation, began_s, self._clock(), ended))
+
+
+class _Noted:
+    """One call, from where the agent began to work to where it ended."""
+
+    def __init__(self, agent: Scheduled, message: str, conversation: str) -> None:
+        self._agent, self._message, self._conversation = agent, message, conversation
+
+    def __enter__(self) -> None:
+        self._began_s = self._agent.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        ended = "answered" if kind is None else "failed" if kind is AgentFault else "stopped"
+        self._agent.end(self._message, self._conversation, self._began_s, ended)
+
+
+class _Log:
+    """Calls as lines of a file; flushed, for the server may be killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", buffering=1)
+
+    def __call__(self, call: Call) -> None:
+        fields = (call.message, call.conversation, call.began_s, call.ended_s, call.ended)
+        self._file.write(json.dumps(fields) + "\n")
+
+
+class _Conversation:
+    """What the factory makes: the agent, bound to a conversation."""
+
+    most_kept = 1_000_000
+
+    def __init__(self, conversation: str, agent: Any) -> None:
+        self._conversation, self._agent = conversation, agent
+
+    async def answer(self, message: str, history: list[Message]) -> str:
+        return str(await self._agent.answer(self._conversation, message, history))
+
+
+_shared: dict[tuple[object, ...], Scheduled | _Recorded] = {}
+
+
+def scheduled(conversation_id: str, log: str = os.devnull, backends: int = 0) -> _Conversation:
+    """The factory that `runner compare` names: one agent, shared by all conversations."""
+    key = ("scheduled", log, backends)
+    if key not in _shared:
+        _shared[key] = Scheduled(_Log(Path(log)), time.monotonic, backends or None)
+    return _Conversation(conversation_id, _shared[key])
+
+
+class _Recorded:
+    """Somebody's own agent, with a line for each call."""
+
+    def __init__(self, agent: Agent, note: Callable[[Call], None]) -> None:
+        self.agent = agent
+        self._note = note
+
+    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
+        said = SAID.match(message)
+        began_s, ended = time.monotonic(), "failed"
+        try:
+            reply = await self.agent.answer(conversation, message, history)
+            ended = "answered"
+            return reply
+        except asyncio.CancelledError:
+            ended = "stopped"
+            raise
+        finally:
+            name = said["id"] if said else message
+            self._note(Call(name, conversation, began_s, time.monotonic(), ended))
+
+
+def recorded(conversation_id: str, log: str = os.devnull, target: str = "eliza") -> _Conversation:
+    """The factory for `runner compare --agent TARGET`."""
+    key = ("recorded", log, target)
+    if key not in _shared:
+        agent = load_agent(target, {}, threads=64, max_reply_bytes=2**20)
+        if agent.about.single_conversation:
+            raise ValueError(
+                f"{target} is one object with one history; name its class or a factory, "
+                "so that each conversation of a workload has its own"
+            )
+        _shared[key] = _Recorded(agent, _Log(Path(log)))
+    kept = _shared[key]
+    assert isinstance(kept, _Recorded)
+    # Asked for when the conversation begins, or when what it remembers is to be forgotten.
+    kept.agent.forget(conversation_id)
+    return _Conversation(conversation_id, kept)

@@ -1,0 +1,149 @@
+"""The commands that the load tests add to `runner`: compare, report, simulate, probe.
+
+They are found through the entry points `runner.commands`, for the product does not
+import its tests. What needs much to be imported is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.flags import UsageError, say
+
+if TYPE_CHECKING:
+    from loadtests.compare import Plan, Step
+
+CONTROLS = ("unprotected", "origin")
+"""What is shown to fail, so its faults are no failure of a comparison."""
+
+
+def _split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
+    return [name.strip() for name in (value or "").split(",") if name.strip()]
+
+
+@click.command("compare")
+@click.option(
+    "--profile",
+    type=click.Choice(["smoke", "standard", "full"]),
+    default="smoke",
+    show_default=True,
+    help="How much: about 2 minutes, about 30, or about ten hours.",
+)
+@click.option("--strategies", callback=_split, metavar="A,B", help="queue, lock, yours:Class ...")
+@click.option("--workloads", callback=_split, metavar="A,B", help="See the list below.")
+@click.option("--seeds", type=click.IntRange(1), help="Runs of each, with different schedules.")
+@click.option("--agent", metavar="TARGET", help="Your own agent: package.module:attribute.")
+@click.option("--service-s", type=float, metavar="S", help="Its mean service time, in seconds.")
+@click.option("--services", type=float, metavar="N", help="Length of a run, in service times.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("comparison"),
+    show_default=True,
+    help="Folder for raw data and report.",
+)
+@click.pass_context
+def compare_command(
+    context: click.Context,
+    profile: str,
+    strategies: list[str],
+    workloads: list[str],
+    seeds: int | None,
+    agent: str | None,
+    service_s: float | None,
+    services: float | None,
+    out: Path,
+) -> None:
+    """Compare strategies on real servers under load, and write the report.
+
+    Each strategy meets the same schedules of users: a server process for each run,
+    driven by Locust, and every history checked for lost, doubled and reordered
+    turns. The control `unprotected` shows what happens without a strategy.
+
+    \b
+    Examples:
+      runner compare
+      runner compare --profile standard --out standard
+      runner compare --strategies queue,my_module:Mine --workloads burst,overload-2
+      runner compare --agent my_module:agent --service-s 2.5 --workloads steady-0.8
+
+    The same command again goes on where it was cut off. Exit status 1 where a
+    strategy lost, doubled or reordered a turn.
+    """
+    from loadtests.compare import PROFILES, Folder, RunFailed, compare
+    from loadtests.environment import describe
+    from loadtests.report import write_report
+
+    if find_spec("locust") is None:
+        raise UsageError("this needs Locust: pip install 'turnline[loadtests]'")
+    given = {
+        "strategies": tuple(strategies),
+        "workloads": tuple(workloads),
+        "seeds": seeds,
+        "agent": agent,
+        "service_s": service_s,
+        "services": services,
+    }
+    plan = replace(PROFILES[profile], **{name: value for name, value in given.items() if value})
+    _check(plan)
+    folder = Folder(out)
+    try:
+        folder.begin(plan, ["runner", *sys.argv[1:]], describe())
+        for step in compare(plan, folder):
+            say(_progress(step))
+    except (ValueError, RunFailed) as error:
+        raise click.ClickException(str(error)) from error
+    faults = write_report(folder)
+    say(f"\nThe report: {out / 'report.html'}")
+    context.exit(_status(faults))
+
+
+def _check(plan: Plan) -> None:
+    """Raises UsageError for a name that nothing goes by."""
+    from loadtests.simulate import find
+    from loadtests.workloads import UnknownWorkload, make
+    from strategies.registry import UnknownStrategy
+
+    try:
+        for strategy in plan.strategies:
+            find(strategy)
+        for name in plan.workloads:
+            make(name, 1)
+    except (UnknownStrategy, UnknownWorkload, ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _progress(step: Step) -> str:
+    left = f"{step.left_s / 60:.0f} min left" if step.left_s > 90 else f"{step.left_s:.0f} s left"
+    found = [f"{name}: {findings}" for name, findings in step.findings.items() if findings]
+    head = f"[{step.done}/{step.of}, {left}] {step.workload}, seed {step.seed}"
+    return "\n".join([head, *(f"    {line}" for line in found)])
+
+
+def _status(faults: dict[str, object]) -> int:
+    """1 where a strategy that is no control has a fault."""
+    return int(any(found for name, found in faults.items() if name not in CONTROLS))
+
+
+@click.command("report")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.pass_context
+def report_command(context: click.Context, folder: Path) -> None:
+    """Write the report of a comparison again, from its raw data alone.
+
+    FOLDER is what `runner compare --out` made. Exit status 1 as there.
+    """
+    from loadtests.compare import Folder
+    from loadtests.report import write_report
+
+    if not (folder / "plan.json").exists():
+        raise UsageError(f"{folder} is not a comparison: it has no plan.json")
+    faults = write_report(Folder(folder))
+    say(f"The report: {folder / 'report.html'}")
+    context.exit(_status(faults))

@@ -1,0 +1,226 @@
+"""From a run's records to its figures. Each figure is of one run; `intervals` compares runs.
+
+Percentiles are of raw samples and of *all* users: one who never had an answer
+counts as infinitely late, for leaving the unserved out makes any overload look good.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, inf, nan
+from statistics import fmean
+
+from loadtests.records import Run, UserTurn
+from loadtests.workloads import Workload
+
+LAG_LIMIT_S = 0.010
+"""A generator that is later than this, at its 99th percentile, measured itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure that reports name. `better` is "more", "less" or "" where it depends."""
+
+    title: str
+    unit: str
+    better: str
+    about: str
+
+
+MEASURES: dict[str, Measure] = {
+    "served": Measure("users served", "share", "more", "had an answer at last, retries included"),
+    "in_time": Measure(
+        "served in time", "share", "more", "had an answer within one timeout of being due"
+    ),
+    "goodput": Measure(
+        "goodput",
+        "share of capacity",
+        "more",
+        "agent work for answers that came in time, while users came",
+    ),
+    "p50": Measure("time to answer, p50", "service times", "less", "all users, from due"),
+    "p95": Measure("time to answer, p95", "service times", "less", "all users, from due"),
+    "p99": Measure("time to answer, p99", "service times", "less", "all users, from due"),
+    "waited": Measure("waited in the server", "service times", "less", "mean, of answered turns"),
+    "ran": Measure("ran", "service times", "", "mean, of answered turns, as the server saw it"),
+    "attempts": Measure(
+        "attempts for an answer", "requests", "less", "all requests to all answered turns"
+    ),
+    "wasted": Measure(
+        "agent work for nobody", "share", "less", "of its seconds, those without an answer sent"
+    ),
+    "inversions": Measure(
+        "order inversions", "share", "less", "pairs of a conversation that swapped their order"
+    ),
+    "fairness": Measure(
+        "fairness", "Jain's index", "more", "over conversations, of their shares of users served"
+    ),
+    "quiet_p95": Measure(
+        "time to answer of quiet conversations, p95", "service times", "less", "workload hot only"
+    ),
+    "depth_mean": Measure("waiting, mean", "turns", "", "sent, not answered and not running"),
+    "depth_max": Measure("waiting, most", "turns", "less", "sent, not answered and not running"),
+    "run_twice": Measure(
+        "run more than once", "share", "less", "users whose message the agent was asked twice"
+    ),
+}
+
+Figures = dict[str, float]
+"""Each measure of one run; nan where the run cannot tell, inf for "never"."""
+
+
+def figures(run: Run, workload: Workload) -> Figures:
+    """All measures of the run, which followed the workload."""
+    unit_s = run.service_s
+    late = sorted(answered_after(turn) / unit_s for turn in run.turns)
+    answered = [turn.answer for turn in run.turns if turn.answer]
+    quiet = sorted(
+        answered_after(turn) / unit_s
+        for turn in run.turns
+        if turn.conversation.startswith("quiet-")
+    )
+    depths = depth(run)
+    return {
+        "served": _share(len(answered), len(run.turns)),
+        "in_time": _share(sum(map(_in_time, run.turns)), len(run.turns)),
+        "goodput": goodput(run, workload),
+        "p50": percentile(late, 0.50),
+        "p95": percentile(late, 0.95),
+        "p99": percentile(late, 0.99),
+        "waited": _mean(tried.waited_s / unit_s for tried in answered),
+        "ran": _mean(tried.ran_s / unit_s for tried in answered),
+        "attempts": _share(sum(len(turn.attempts) for turn in run.turns), len(answered)),
+        "wasted": wasted(run),
+        "inversions": inversions(run),
+        "fairness": _fairness_of(run.turns),
+        "quiet_p95": percentile(quiet, 0.95),
+        "depth_mean": _mean_over_time(depths),
+        "depth_max": float(max((level for _, level in depths), default=0)),
+        "run_twice": _run_twice(run),
+    }
+
+
+def percentile(samples: Iterable[float], share: float) -> float:
+    """The smallest sample that at least this share do not exceed (nearest rank); nan of none."""
+    ordered = sorted(samples)
+    if not ordered:
+        return nan
+    return ordered[max(0, ceil(share * len(ordered) - 1e-9) - 1)]
+
+
+def answered_after(turn: UserTurn) -> float:
+    """Seconds from when it was due to its answer, retries included; inf for never."""
+    return turn.answer.ended_s - turn.due_s if turn.answer else inf
+
+
+def _in_time(turn: UserTurn) -> bool:
+    return answered_after(turn) <= turn.timeout_s
+
+
+def goodput(run: Run, workload: Workload) -> float:
+    """Agent seconds of turns answered in time, by the horizon, as a share of all it could work.
+
+    A turn is in time here if its own attempt was answered within the timeout.
+    """
+    useful_s = sum(
+        workload.arrivals[turn.number].service_s
+        for turn in run.turns
+        if (tried := turn.answer)
+        and tried.ended_s - tried.sent_s <= turn.timeout_s
+        and tried.ended_s <= workload.horizon_s
+    )
+    return useful_s / (workload.horizon_s * workload.capacity)
+
+
+def wasted(run: Run) -> float:
+    """The share of the agent's seconds whose answer reached nobody."""
+    told = {f"{turn.number}.{len(turn.attempts)}" for turn in run.turns if turn.answer}
+    all_s = sum(call.ended_s - call.began_s for call in run.calls)
+    lost_s = sum(call.ended_s - call.began_s for call in run.calls if call.message not in told)
+    return _share(lost_s, all_s)
+
+
+def inversions(run: Run) -> float:
+    """Kendall's distance between the order in which turns were due and that in the histories.
+
+    Pairs of one conversation in the wrong order, as a share of all its pairs; 0 is
+    order of arrival, 0.5 is chance.
+    """
+    swapped = pairs = 0
+    for history in run.histories:
+        first = dict.fromkeys(_number(message) for message in history.messages)
+        seen: list[int] = []
+        for number in first:
+            swapped += len(seen) - bisect(seen, number)
+            insort(seen, number)
+        pairs += len(seen) * (len(seen) - 1) // 2
+    return _share(swapped, pairs)
+
+
+def jain(shares: Sequence[float]) -> float:
+    """Jain's index (Jain, Chiu and Hawe 1984): 1 if all have the same, 1/n if one has all."""
+    squares = sum(share * share for share in shares)
+    return sum(shares) ** 2 / (len(shares) * squares) if squares else nan
+
+
+def _fairness_of(turns: Sequence[UserTurn]) -> float:
+    served: dict[str, list[bool]] = defaultdict(list)
+    for turn in turns:
+        served[turn.conversation].append(turn.answer is not None)
+    return jain([fmean(answers) for answers in served.values()]) if served else nan
+
+
+def depth(run: Run) -> list[tuple[float, int]]:
+    """How many turns waited from each instant on: sent and not ended, less those that ran."""
+    steps: Counter[float] = Counter()
+    for turn in run.turns:
+        for tried in turn.attempts:
+            steps[tried.sent_s] += 1
+            steps[tried.ended_s] -= 1
+    ends = {
+        f"{turn.number}.{index}": tried.ended_s
+        for turn in run.turns
+        for index, tried in enumerate(turn.attempts, 1)
+    }
+    for call in run.calls:
+        steps[call.began_s] -= 1
+        steps[min(call.ended_s, max(call.began_s, ends.get(call.message, call.ended_s)))] += 1
+    level, levels = 0, []
+    for at in sorted(steps):
+        level += steps[at]
+        levels.append((at, max(0, level)))
+    return levels
+
+
+def _mean_over_time(levels: Sequence[tuple[float, int]]) -> float:
+    if len(levels) < 2:
+        return 0.0
+    area = sum(level * (after - at) for (at, level), (after, _) in pairwise(levels))
+    return area / (levels[-1][0] - levels[0][0])
+
+
+def _run_twice(run: Run) -> float:
+    calls = Counter(_number(call.message) for call in run.calls if call.ended == "answered")
+    return _share(sum(count > 1 for count in calls.values()), len(run.turns))
+
+
+def lag_s(run: Run) -> float:
+    """The generator's own lateness, 99th percentile, seconds."""
+    return percentile((turn.lag_s for turn in run.turns), 0.99)
+
+
+def _number(message: str) -> int:
+    return int(message.partition(".")[0])
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else nan
+
+
+def _mean(values: Iterable[float]) -> float:
+    kept = list(values)
+    return fmean(kept) if kept else nan

@@ -1,0 +1,320 @@
+"""What comes in, and when: named, seeded schedules that are the same for every strategy.
+
+A schedule is computed before the run and is open: its instants do not depend on
+how fast anyone answers, so a server that stalls meets the crowd that it made
+(closed loops hide that: "coordinated omission", Tene 2013). Times are in seconds
+from the start of the run. Everything scales with `service_s`, the mean service
+time, which is the unit of the design: a load of 1 is one arrival in each unit.
+
+`make(name, seed)` makes one; `NAMES` says what each is for. A name may have an
+argument after a colon: `overload:2`, `trace:FILE`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from random import Random
+
+from loadtests.clients import Clients
+
+PATIENT = Clients(timeout=60, patience=60, retry="backoff", tells_deadline=False)
+USUAL = Clients(timeout=10, patience=30, retry="backoff")
+"""As in the simulations that this project started from: ten service times, and three tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One user's turn.
+
+    due_s         when the user sends it, seconds from the start.
+    service_s     seconds that the agent takes for it, whichever attempt it is.
+    fails         the agent fails at the first attempt.
+    timeout_s     this user's own patience with an attempt, or None for that of all.
+    """
+
+    due_s: float
+    conversation: str
+    service_s: float
+    fails: bool = False
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A schedule and the kind of clients that follow it.
+
+    service_s  mean service time in seconds, the unit of `clients`.
+    horizon_s  seconds in which users come.
+    backends   turns that the agent can work at, at once; None for any number.
+    """
+
+    name: str
+    seed: int
+    service_s: float
+    horizon_s: float
+    clients: Clients
+    arrivals: tuple[Arrival, ...]
+    backends: int | None = None
+
+    @property
+    def capacity(self) -> int:
+        """Agents' worth of work that could be done at once; 1 where there is one conversation."""
+        conversations = len({arrival.conversation for arrival in self.arrivals})
+        return min(self.backends or conversations, conversations) or 1
+
+    @property
+    def max_running(self) -> int:
+        """The slots that whoever knows the agent would configure."""
+        return self.backends or 8
+
+    @property
+    def offered(self) -> float:
+        """Load: the work that came, as a share of what could be done in the time."""
+        work_s = sum(arrival.service_s for arrival in self.arrivals)
+        return work_s / (self.horizon_s * self.capacity)
+
+
+Draw = Callable[[Random], float]
+"""A service time, in units of its mean."""
+
+
+def constant(rng: Random) -> float:
+    return 1.0
+
+
+def exponential(rng: Random) -> float:
+    return rng.expovariate(1.0)
+
+
+def lognormal(sigma: float) -> Draw:
+    """Of mean 1: what model replies look like, many short ones and a few very long."""
+    return lambda rng: rng.lognormvariate(-(sigma**2) / 2, sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A workload before it has a seed and a scale. Times in units of the mean service time."""
+
+    about: str
+    load: float | Callable[[float], float]
+    clients: Clients = USUAL
+    service: Draw = exponential
+    fails: float = 0.0
+    leaves_after: float = inf
+    horizon: float | None = None
+    quiet: int = 0
+    backends: int | None = None
+
+
+def _spike(at: float) -> float:
+    """A fifth of the time at load 4, between quiet times."""
+    return 4.0 if 0.3 <= at < 0.5 else 0.3
+
+
+def _retrying(policy: str, about: str) -> Shape:
+    return Shape(
+        f"load 1.5; clients that {about}", 1.5, Clients(timeout=10, patience=30, retry=policy)
+    )
+
+
+SHAPES: dict[str, Shape] = {
+    "burst": Shape(
+        "five messages within half a service time, as in the project's first test",
+        inf,
+        PATIENT,
+        constant,
+    ),
+    "patient": Shape("load 0.8; nobody loses patience", 0.8, PATIENT),
+    "steady-0.5": Shape("load 0.5; clients say a deadline, leave, back off", 0.5),
+    "steady-0.8": Shape("load 0.8; clients say a deadline, leave, back off", 0.8),
+    "overload-1.2": Shape("load 1.2; clients say a deadline, leave, back off", 1.2),
+    "overload-2": Shape("load 2; clients say a deadline, leave, back off", 2.0),
+    "overload-4": Shape("load 4; clients say a deadline, leave, back off", 4.0),
+    "silent": Shape(
+        "load 2; clients neither say a deadline nor leave, but a late answer helps nobody",
+        2.0,
+        Clients(timeout=10, patience=30, retry="give-up", tells_deadline=False, leaves=False),
+    ),
+    "tight": Shape(
+        "load 0.8; constant service, and clients leave after 1.3 service times unannounced",
+        0.8,
+        Clients(timeout=1.3, patience=10, retry="backoff", tells_deadline=False),
+        constant,
+    ),
+    "spike": Shape("load 0.3, and for a fifth of the time 4", _spike),
+    "impatient": Shape(
+        "load 1.2; clients leave after 4 service times in the mean, unannounced",
+        1.2,
+        Clients(timeout=10, patience=10, retry="give-up", tells_deadline=False),
+        leaves_after=4.0,
+    ),
+    "retrying-give-up": _retrying("give-up", "try once"),
+    "retrying-fixed": _retrying("fixed", "try again each service time"),
+    "retrying-openai": _retrying("openai", "try again as OpenAI's client does"),
+    "retrying-backoff": _retrying("backoff", "back off exponentially, with jitter"),
+    "hot": Shape(
+        "one flooding conversation beside 20 quiet ones; an agent that works at two turns at once",
+        2.0,
+        USUAL,
+        quiet=20,
+        backends=2,
+    ),
+    "heavy-tail": Shape("load 0.8; lognormal service, sigma 1.5", 0.8, service=lognormal(1.5)),
+    "faulty": Shape("load 0.5; the agent fails at one turn in twenty", 0.5, fails=0.05),
+}
+
+NAMES: dict[str, str] = {
+    **{name: shape.about for name, shape in SHAPES.items()},
+    "trace:FILE": "your own traffic: a log of `runner serve --log json`, or lines of "
+    '{"at": seconds, "conversation": ..., "service_s": ...}',
+}
+
+QUIET_LOAD = 0.8
+"""All quiet conversations of `hot` together, of the two turns that its agent works at."""
+
+
+class UnknownWorkload(ValueError):
+    """No workload goes by this name."""
+
+
+def make(name: str, seed: int, *, service_s: float = 0.1, services: float = 100.0) -> Workload:
+    """The workload of this name; the same arguments give the same schedule, everywhere.
+
+    service_s  mean service time, seconds.
+    services   length of the run in mean service times; a burst is over at once.
+    """
+    if name.startswith("trace:"):
+        return from_trace(Path(name.removeprefix("trace:")), seed)
+    if name not in SHAPES:
+        raise UnknownWorkload(f"there is no workload {name!r}. Known: {', '.join(NAMES)}")
+    shape = SHAPES[name]
+    rng = Random(f"{name} {seed}")
+    arrivals = sorted(_arrivals(shape, rng, services), key=lambda arrival: arrival.due_s)
+    return Workload(
+        name=name,
+        seed=seed,
+        service_s=service_s,
+        horizon_s=(5.0 if shape.load == inf else services) * service_s,
+        clients=shape.clients,
+        arrivals=tuple(_scaled(arrival, service_s) for arrival in arrivals),
+        backends=shape.backends,
+    )
+
+
+def _arrivals(shape: Shape, rng: Random, horizon: float) -> Iterator[Arrival]:
+    if shape.load == inf:
+        instants = [0.0, 0.1, 0.2, 0.3, 0.4]
+    else:
+        load = shape.load if callable(shape.load) else _flat(shape.load)
+        instants = list(poisson(load, horizon, rng))
+    for at in instants:
+        yield _arrival(shape, rng, at, "hot" if shape.quiet else "one")
+    if shape.quiet:
+        for at in poisson(_flat(QUIET_LOAD), horizon, rng):
+            yield _arrival(shape, rng, at, f"quiet-{rng.randrange(shape.quiet):02}")
+
+
+def _arrival(shape: Shape, rng: Random, at: float, conversation: str) -> Arrival:
+    service, fails = shape.service(rng), rng.random() < shape.fails
+    leaves = None if shape.leaves_after == inf else rng.expovariate(1 / shape.leaves_after)
+    return Arrival(at, conversation, service, fails, leaves)
+
+
+def _scaled(arrival: Arrival, unit_s: float) -> Arrival:
+    timeout = arrival.timeout_s
+    return Arrival(
+        round(arrival.due_s * unit_s, 6),
+        arrival.conversation,
+        round(arrival.service_s * unit_s, 6),
+        arrival.fails,
+        None if timeout is None else round(timeout * unit_s, 6),
+    )
+
+
+def _flat(load: float) -> Callable[[float], float]:
+    return lambda at: load
+
+
+def poisson(load: Callable[[float], float], horizon: float, rng: Random) -> Iterator[float]:
+    """Instants of a Poisson process whose rate may change with `at`, a share of the horizon.
+
+    By thinning (Lewis and Shedler 1979): points of the highest rate, each kept
+    with the chance of the rate there.
+    """
+    highest = max(load(step / 1000) for step in range(1000))
+    at = rng.expovariate(highest)
+    while at < horizon:
+        if rng.random() * highest < load(at / horizon):
+            yield at
+        at += rng.expovariate(highest)
+
+
+# One's own traffic.
+
+
+def from_trace(path: Path, seed: int = 0) -> Workload:
+    """The traffic of a log: when each turn came, in which conversation, and how long it ran.
+
+    Reads JSON lines: those of a server's own log (`turn ended`; others are passed
+    over), or objects with `at` (seconds), `conversation` and `service_s`. A turn
+    that never ran counts with the mean of those that did. Raises ValueError where
+    there is none.
+    """
+    lines = path.read_text().splitlines()
+    turns = sorted(filter(None, map(_traced, lines)), key=lambda turn: turn[0])
+    ran = [service_s for _, _, service_s in turns if service_s > 0]
+    if not ran:
+        raise ValueError(f"{path} has no turn that ran: is it a log of `runner serve --log json`?")
+    mean_s, first = sum(ran) / len(ran), turns[0][0]
+    arrivals = tuple(
+        Arrival(round(at - first, 6), conversation, service_s or mean_s)
+        for at, conversation, service_s in turns
+    )
+    return Workload(f"trace:{path}", seed, mean_s, arrivals[-1].due_s or mean_s, USUAL, arrivals)
+
+
+def _traced(line: str) -> tuple[float, str, float] | None:
+    try:
+        fields = json.loads(line)
+        if "at" in fields:
+            return float(fields["at"]), str(fields["conversation"]), float(fields["service_s"])
+        if fields["event"] != "turn ended":
+            return None
+        ended = datetime.fromisoformat(fields["timestamp"]).timestamp()
+        ran_s, waited_s = fields["ran_ms"] / 1000, fields["waited_ms"] / 1000
+        return ended - ran_s - waited_s, str(fields["conversation_id"]), ran_s
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def parse_service(text: str) -> tuple[float, Draw]:
+    """A mean in seconds and a distribution, from `lognormal:4s`, `constant:2s`, `exponential:1s`.
+
+    `lognormal:4s:1.2` has a sigma; 0.8 where none is said. Raises ValueError.
+    """
+    kind, _, rest = text.partition(":")
+    mean, _, sigma = rest.partition(":")
+    draws = {"constant": constant, "exponential": exponential, "lognormal": lognormal(0.8)}
+    if kind not in draws or (sigma and kind != "lognormal"):
+        raise ValueError(f"{text!r} is not constant:2s, exponential:2s or lognormal:2s[:sigma]")
+    return parse_seconds(mean), lognormal(float(sigma)) if sigma else draws[kind]
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds from `250ms`, `4s`, `2m`, `1h`, `3d` or a bare number. Raises ValueError."""
+    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
+        if text.endswith(unit):
+            return _positive(text.removesuffix(unit)) * seconds
+    return _positive(text)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < inf:
+        raise ValueError(f"{text!r} should be more than 0")
+    return value
