@@ -139,17 +139,10 @@ class Folder:
 def compare(plan: Plan, folder: Folder) -> Iterator[Step]:
     """Do all runs of the plan that the folder does not have yet; one step for each batch.
 
-    Runs whose generator was late count as not there, so a second start repeats them.
+    A batch with a run whose generator was late is repeated as a whole, for its runs are
+    to be at the same time.
     """
-    there = {
-        (run.strategy, run.workload, run.seed) for run in folder.runs() if lag_s(run) <= LAG_LIMIT_S
-    }
-    batches = [
-        (name, seed, missing)
-        for seed in range(1, plan.seeds + 1)
-        for name in plan.workloads
-        if (missing := [s for s in plan.strategies if (s, name, seed) not in there])
-    ]
+    batches = list(_missing(plan, folder.runs()))
     took: list[tuple[float, float]] = []
     for done, (name, seed, strategies) in enumerate(batches, 1):
         began = time.monotonic()
@@ -161,6 +154,18 @@ def compare(plan: Plan, folder: Folder) -> Iterator[Step]:
         workload = make(plan, name, seed)
         findings = {run.strategy: check(run, workload) for run in runs}
         yield Step(done, len(batches), rest * pace, name, seed, findings)
+
+
+def _missing(plan: Plan, runs: Sequence[Run]) -> Iterator[tuple[str, int, list[str]]]:
+    """Workload, seed and strategies of each batch that is still to be done."""
+    there = {(run.strategy, run.workload, run.seed) for run in runs}
+    late = {(run.workload, run.seed) for run in runs if lag_s(run) > LAG_LIMIT_S}
+    for seed in range(1, plan.seeds + 1):
+        for name in plan.workloads:
+            again = (name, seed) in late
+            to_do = [s for s in plan.strategies if again or (s, name, seed) not in there]
+            if to_do:
+                yield name, seed, to_do
 
 
 def make(plan: Plan, name: str, seed: int) -> Workload:

@@ -292,19 +292,6 @@ def _traced(line: str) -> tuple[float, str, float] | None:
         return None
 
 
-def parse_service(text: str) -> tuple[float, Draw]:
-    """A mean in seconds and a distribution, from `lognormal:4s`, `constant:2s`, `exponential:1s`.
-
-    `lognormal:4s:1.2` has a sigma; 0.8 where none is said. Raises ValueError.
-    """
-    kind, _, rest = text.partition(":")
-    mean, _, sigma = rest.partition(":")
-    draws = {"constant": constant, "exponential": exponential, "lognormal": lognormal(0.8)}
-    if kind not in draws or (sigma and kind != "lognormal"):
-        raise ValueError(f"{text!r} is not constant:2s, exponential:2s or lognormal:2s[:sigma]")
-    return parse_seconds(mean), lognormal(float(sigma)) if sigma else draws[kind]
-
-
 def parse_seconds(text: str) -> float:
     """Seconds from `250ms`, `4s`, `2m`, `1h`, `3d` or a bare number. Raises ValueError."""
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):

@@ -1,12 +1,21 @@
-"""The report of a comparison, from its raw data alone."""
+"""The report of a comparison, written from its raw data alone."""
 
 from __future__ import annotations
 
-from loadtests.compare import Folder, findings_by_strategy, make
+from loadtests.compare import Folder
 from loadtests.histories import Findings
+from loadtests.report.long_runs import LongRuns, long_runs
+from loadtests.report.page import write_pages
+from loadtests.report.results import Results
 
 
-def write_report(folder: Folder) -> dict[str, Findings]:
-    """Write the report into the folder; the faults of each strategy."""
-    plan = folder.plan()
-    return findings_by_strategy(folder.runs(), lambda run: make(plan, run.workload, run.seed))
+def write_report(folder: Folder, theory: LongRuns | None = None) -> dict[str, Findings]:
+    """Write report.html, report.md and the figures into the folder; the faults of each strategy.
+
+    Raises ValueError where the folder has no runs.
+    """
+    results = Results.of(folder)
+    if not results.runs:
+        raise ValueError(f"{folder.path} has no runs yet")
+    write_pages(results, folder.path, theory or long_runs())
+    return results.findings

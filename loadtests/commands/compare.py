@@ -1,13 +1,9 @@
-"""The commands that the load tests add to `runner`: compare, report, simulate, probe.
-
-They are found through the entry points `runner.commands`, for the product does not
-import its tests. What needs much to be imported is imported when it runs.
-"""
+"""`runner compare` and `runner report`: real runs, and what they came to."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +19,8 @@ CONTROLS = ("unprotected", "origin")
 """What is shown to fail, so its faults are no failure of a comparison."""
 
 
-def _split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
+def split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
+    """The names of an option that takes several, separated by commas."""
     return [name.strip() for name in (value or "").split(",") if name.strip()]
 
 
@@ -35,8 +32,13 @@ def _split(context: click.Context, parameter: click.Parameter, value: str | None
     show_default=True,
     help="How much: about 2 minutes, about 30, or about ten hours.",
 )
-@click.option("--strategies", callback=_split, metavar="A,B", help="queue, lock, yours:Class ...")
-@click.option("--workloads", callback=_split, metavar="A,B", help="See the list below.")
+@click.option("--strategies", callback=split, metavar="A,B", help="queue, lock, yours:Class ...")
+@click.option(
+    "--workloads",
+    callback=split,
+    metavar="A,B",
+    help="burst, hot, trace:FILE ...",
+)
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each, with different schedules.")
 @click.option("--agent", metavar="TARGET", help="Your own agent: package.module:attribute.")
 @click.option("--service-s", type=float, metavar="S", help="Its mean service time, in seconds.")
@@ -73,24 +75,25 @@ def compare_command(
       runner compare --strategies queue,my_module:Mine --workloads burst,overload-2
       runner compare --agent my_module:agent --service-s 2.5 --workloads steady-0.8
 
-    The same command again goes on where it was cut off. Exit status 1 where a
-    strategy lost, doubled or reordered a turn.
+    The same command again goes on where it was cut off, and repeats runs whose
+    generator was late. Exit status 1 where a strategy lost, doubled or reordered
+    a turn. `runner simulate --help` lists the workloads.
     """
-    from loadtests.compare import PROFILES, Folder, RunFailed, compare
+    from loadtests.compare import PROFILES, Folder, Plan, RunFailed, compare
     from loadtests.environment import describe
     from loadtests.report import write_report
 
     if find_spec("locust") is None:
         raise UsageError("this needs Locust: pip install 'turnline[loadtests]'")
-    given = {
-        "strategies": tuple(strategies),
-        "workloads": tuple(workloads),
-        "seeds": seeds,
-        "agent": agent,
-        "service_s": service_s,
-        "services": services,
-    }
-    plan = replace(PROFILES[profile], **{name: value for name, value in given.items() if value})
+    usual = PROFILES[profile]
+    plan = Plan(
+        strategies=tuple(strategies) or usual.strategies,
+        workloads=tuple(workloads) or usual.workloads,
+        seeds=seeds or usual.seeds,
+        service_s=service_s or usual.service_s,
+        services=services or usual.services,
+        agent=agent or usual.agent,
+    )
     _check(plan)
     folder = Folder(out)
     try:
@@ -126,7 +129,7 @@ def _progress(step: Step) -> str:
     return "\n".join([head, *(f"    {line}" for line in found)])
 
 
-def _status(faults: dict[str, object]) -> int:
+def _status(faults: Mapping[str, object]) -> int:
     """1 where a strategy that is no control has a fault."""
     return int(any(found for name, found in faults.items() if name not in CONTROLS))
 

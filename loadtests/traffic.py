@@ -1,0 +1,86 @@
+"""A user's own traffic in a few words, as a workload: so many a second, for so long, like this."""
+
+from __future__ import annotations
+
+from random import Random
+
+from loadtests.clients import POLICIES, Clients
+from loadtests.workloads import (
+    Arrival,
+    Draw,
+    Workload,
+    constant,
+    exponential,
+    lognormal,
+    parse_seconds,
+    poisson,
+)
+
+
+def parse_rate(text: str) -> float:
+    """Turns a second, from `0.2/s`, `30/m`, `500/h` or `2000/d`. Raises ValueError."""
+    count, slash, unit = text.partition("/")
+    if not slash or unit not in ("s", "m", "h", "d"):
+        raise ValueError(f"{text!r} is not a rate such as 0.2/s, 30/m or 500/h")
+    return parse_seconds(count) / parse_seconds(f"1{unit}")
+
+
+def parse_service(text: str) -> tuple[float, Draw]:
+    """A mean in seconds and a distribution, from `lognormal:4s`, `constant:2s`, `exponential:1s`.
+
+    `lognormal:4s:1.2` has a sigma; 0.8 where none is said. Raises ValueError.
+    """
+    kind, _, rest = text.partition(":")
+    mean, _, sigma = rest.partition(":")
+    draws = {"constant": constant, "exponential": exponential, "lognormal": lognormal(0.8)}
+    if kind not in draws or (sigma and kind != "lognormal"):
+        raise ValueError(f"{text!r} is not constant:2s, exponential:2s or lognormal:2s[:sigma]")
+    return parse_seconds(mean), lognormal(float(sigma)) if sigma else draws[kind]
+
+
+def parse_clients(text: str, service_s: float) -> Clients:
+    """How users behave, from words such as `backoff,timeout=60s,patience=3m,silent,stay`.
+
+    A policy (give-up, fixed, openai, backoff); `silent`: no deadline is told; `stay`: the
+    connection is not closed at the timeout. Raises ValueError.
+    """
+    told = {"timeout": 60.0, "patience": 180.0}
+    policy, flags = "backoff", set[str]()
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = word.partition("=")
+        if equals and name in told:
+            told[name] = parse_seconds(value)
+        elif word in POLICIES:
+            policy = word
+        elif word in ("silent", "stay"):
+            flags.add(word)
+        else:
+            known = ", ".join([*POLICIES, "timeout=60s", "patience=3m", "silent", "stay"])
+            raise ValueError(f"{word!r} is nothing that clients do. Known: {known}")
+    return Clients(
+        timeout=told["timeout"] / service_s,
+        patience=told["patience"] / service_s,
+        retry=policy,
+        tells_deadline="silent" not in flags,
+        leaves="stay" not in flags,
+    )
+
+
+def make_traffic(
+    rate: float,
+    service: tuple[float, Draw],
+    clients: Clients,
+    *,
+    duration_s: float,
+    conversations: int,
+    backends: int | None,
+    seed: int,
+) -> Workload:
+    """Poisson arrivals, `rate` a second over all conversations, each as likely as another."""
+    rng = Random(f"traffic {seed}")
+    mean_s, draw = service
+    instants = poisson(lambda at: rate, duration_s, rng)
+    arrivals = tuple(
+        Arrival(at, f"c{rng.randrange(conversations)}", draw(rng) * mean_s) for at in instants
+    )
+    return Workload("traffic", seed, mean_s, duration_s, clients, arrivals, backends)
