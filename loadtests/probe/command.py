@@ -1,0 +1,136 @@
+"""`runner probe`: trials in processes of their own, and what they show."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from loadtests.commands.compare import CONTROLS, split
+from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
+from loadtests.servers import ROOT
+from runner.cli.flags import UsageError, say, with_json
+
+STAGGERS = (0.0, 0.4)
+"""When the turns of a trial come: all at once, and each when the one before is partly done."""
+
+
+@click.command("probe")
+@click.argument("target")
+@click.option("--turns", type=click.IntRange(2, 50), default=3, show_default=True)
+@click.option("--strategies", callback=split, default="unprotected,queue,lock,reject",
+              show_default=True)  # fmt: skip
+@click.option("--timeout-s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
+              help="For each trial; more for a slow model.")  # fmt: skip
+@with_json
+@click.pass_context
+def probe_command(
+    context: click.Context,
+    target: str,
+    turns: int,
+    strategies: list[str],
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Show what overlapping turns do to your agent, unprotected and under each strategy.
+
+    TARGET is package.module:attribute, as for `serve`. Turns of one conversation are
+    sent while others run, and what comes of it is held against the same turns one
+    after the other. Each trial is a process of its own, so a crash is survived.
+
+    \b
+    Examples:
+      runner probe my_module:agent
+      runner probe my_module:Agent --turns 5 --timeout-s 120
+
+    What it can name: a lost turn, stale context, unanswered turns sent, an exception,
+    a crash of the process, a hang. "None seen" is no proof: it is this many tries.
+    Exit status 1 where one is seen under a strategy, or one after the other.
+    """
+    _check(target, strategies)
+    serial = run_trial(target, "", turns, 0.0, timeout_s)
+    alone = judge("one after the other", [serial], serial, repeatable=False, limit_s=timeout_s)
+    if alone.kind != NONE:
+        _tell([alone], target, as_json)
+        context.exit(1)
+    again = run_trial(target, "", turns, 0.0, timeout_s)
+    each_s = float(serial.of("took")[0]["seconds"]) / turns
+    verdicts = []
+    for strategy in strategies:
+        trials = [
+            run_trial(target, strategy, turns, stagger * each_s, timeout_s) for stagger in STAGGERS
+        ]
+        repeatable = serial.replies == again.replies
+        verdicts.append(judge(strategy, trials, serial, repeatable=repeatable, limit_s=timeout_s))
+    _tell(verdicts, target, as_json)
+    bad = [v for v in verdicts if v.kind != NONE and v.strategy not in CONTROLS]
+    context.exit(int(bool(bad)))
+
+
+def _check(target: str, strategies: Sequence[str]) -> None:
+    """Raises UsageError for what nothing goes by."""
+    from loadtests.simulate import find
+    from runner.agents.loader import AgentNotFound, load_agent
+    from strategies.registry import UnknownStrategy
+
+    try:
+        load_agent(target, {}, threads=1, max_reply_bytes=1)
+        for strategy in strategies:
+            find(strategy)
+    except (AgentNotFound, UnknownStrategy) as error:
+        raise UsageError(str(error)) from error
+
+
+def run_trial(target: str, strategy: str, turns: int, stagger_s: float, limit_s: float) -> Trial:
+    """One trial in a process, which is ended after `limit_s` seconds."""
+    words = [target, strategy, str(turns), repr(stagger_s)]
+    folders = (str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH", ""))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadtests.probe.trial", *words],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    status: int | None
+    try:
+        said, errors = process.communicate(timeout=limit_s)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, errors = process.communicate()
+        status = None
+    whole = said[: said.rfind("\n") + 1].splitlines()
+    return Trial(tuple(json.loads(line) for line in whole), status, errors)
+
+
+def _tell(verdicts: Sequence[Verdict], target: str, as_json: bool) -> None:
+    if as_json:
+        found = [{**asdict(verdict), "verdict": verdict.kind} for verdict in verdicts]
+        say(json.dumps({"target": target, "strategies": found}, indent=2))
+        return
+    width = max(len(verdict.strategy) for verdict in verdicts) + 2
+    say(f"{'':{width}}answered  refused  failed  verdict")
+    for v in verdicts:
+        say(f"{v.strategy:{width}}{v.answered:8}  {v.refused:7}  {v.failed:6}  {v.kind}")
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            say(f"\n{verdict.strategy}: {finding.kind}\n  {finding.evidence}")
+    say(f"\n{_advice(verdicts)}")
+
+
+def _advice(verdicts: Sequence[Verdict]) -> str:
+    hurt = [v for v in verdicts if v.kind != NONE]
+    safe = [v.strategy for v in verdicts if v.kind == NONE and v.strategy not in CONTROLS]
+    if not hurt:
+        return "Nothing was seen to go wrong; that is no proof that nothing can."
+    if any(v.strategy not in CONTROLS for v in hurt):
+        hang = " If it only needs longer, say --timeout-s." if hurt[-1].kind == HANG else ""
+        return f"The agent fails without overlapping turns too: mend that first.{hang}"
+    return f"Never call this agent twice at once in a conversation: {', '.join(safe)} protect it."
