@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-slow test-all check lock bench demo-llm clean
+.PHONY: help install serve test test-slow test-all check lock compare review bench demo-llm clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -33,13 +33,14 @@ test-slow: install  ## Run the slow tests: very many schedules, 200 kills, 5,000
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
 	$(BIN)/python tests/matrix.py
 
-check: install  ## Lint, types (mypy and pyright), import directions, lock file in step.
+check: install  ## Lint, types, import directions, lock file in step, design review in step with its data.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lock_in_step.py
+	$(BIN)/python -m loadtests.review --check
 
 # Universal: one file for every Python and platform, each version behind its marker.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -48,6 +49,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: install  ## Write the lock files again, with the newest versions that pyproject.toml allows.
 	$(COMPILE) --upgrade --group dev --output-file requirements.lock
 	$(COMPILE) --upgrade --extra smollm --output-file requirements-smollm.lock
+
+compare: install  ## Compare the strategies on real servers, in about 2 minutes; the report is in comparison/.
+	$(BIN)/runner compare $(COMPARE_ARGS)
+
+review: install  ## Write docs/design-review.md and the standard report again from their raw data.
+	$(BIN)/python -m loadtests.review
 
 bench: install  ## Measure, as ratios in one interleaved run.
 	$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
@@ -58,4 +65,4 @@ demo-llm: install  ## Five messages at once to a real model, under each strategy
 	$(BIN)/python -m loadtests.demo_llm
 
 clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist comparison .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

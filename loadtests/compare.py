@@ -9,6 +9,7 @@ comparison that was cut off goes on where it was.
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import signal
 import subprocess
@@ -94,6 +95,11 @@ class Folder:
     def _runs(self) -> Path:
         return self.path / "runs.jsonl"
 
+    @property
+    def _packed(self) -> Path:
+        """Where runs are that were packed to be kept; new ones stand beside it."""
+        return self.path / "runs.jsonl.xz"
+
     def begin(self, plan: Plan, command: Sequence[str], environment: dict[str, Any]) -> None:
         """Make the folder, or go on with the one that is there. Raises ValueError if it differs."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -121,14 +127,23 @@ class Folder:
 
     def runs(self) -> list[Run]:
         """All complete runs; the last one where one was repeated. A line that was cut off goes."""
-        if not self._runs.exists():
-            return []
-        text = self._runs.read_text()
+        packed = self._packed
+        text = lzma.decompress(packed.read_bytes()).decode() if packed.exists() else ""
+        runs = map(from_line, (text + self._whole_lines()).splitlines())
+        return list({(run.strategy, run.workload, run.seed): run for run in runs}.values())
+
+    def _whole_lines(self) -> str:
+        text = self._runs.read_text() if self._runs.exists() else ""
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             self._runs.write_text(whole)
-        runs = map(from_line, whole.splitlines())
-        return list({(run.strategy, run.workload, run.seed): run for run in runs}.values())
+        return whole
+
+    def pack(self) -> None:
+        """Keep all runs, each once, in a compressed file instead."""
+        lines = "".join(to_line(run) + "\n" for run in self.runs())
+        self._packed.write_bytes(lzma.compress(lines.encode(), preset=9 | lzma.PRESET_EXTREME))
+        self._runs.unlink(missing_ok=True)
 
     def add(self, runs: Sequence[Run]) -> None:
         """Keep the runs of one batch, in one write."""

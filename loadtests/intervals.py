@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from random import Random
-from statistics import fmean, stdev
+from statistics import fmean
 
 ENOUGH = 10
 """Pairs below which no interval is given: the bootstrap of fewer says little."""
@@ -67,7 +67,7 @@ def interval(
     count = len(samples)
     if count < ENOUGH:
         return None, None
-    mean, error = fmean(samples), stdev(samples) / sqrt(count)
+    mean, error = fmean(samples), _standard_error(samples)
     if error <= 1e-12 * abs(mean):
         return mean, mean
     rng = Random(seed)
@@ -80,5 +80,11 @@ def interval(
 
 def _t(resample: Sequence[float], mean: float) -> float:
     """How many of its own standard errors the resample's mean is off; of none, infinitely."""
-    error = stdev(resample) / sqrt(len(resample))
-    return (fmean(resample) - mean) / error if error else float("inf")
+    error = _standard_error(resample)
+    return (fmean(resample) - mean) / error if error else inf
+
+
+def _standard_error(samples: Sequence[float]) -> float:
+    """Of their mean. `statistics.stdev` is exact, and a hundred times as slow."""
+    mean, count = fmean(samples), len(samples)
+    return sqrt(sum((sample - mean) ** 2 for sample in samples) / (count - 1) / count)

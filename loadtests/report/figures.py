@@ -46,6 +46,10 @@ BY_LOAD = {
     "overload-2": 2.0,
     "overload-4": 4.0,
 }
+BY_LOAD_NOTES = {
+    "goodput": "Dashed: all that could be done.",
+    "p50": "No mark: most users never had an answer.",
+}
 WINDOW = 20.0
 """The timeline shows so many service times, or 20 seconds of an agent of one second."""
 
@@ -58,8 +62,8 @@ def all_figures(results: Results, long_runs: LongRuns) -> dict[str, tuple[str, s
         for measure in ("goodput", "in_time", "p50"):
             drawn[f"{measure}-by-load"] = (
                 lambda measure=measure: _by_load(results, measure),  # type: ignore[misc]
-                f"{MEASURES[measure].title} against offered load; means of the runs with 95 % "
-                "intervals." + (" Dashed: all that could be done." if measure == "goodput" else ""),
+                f"{_capital(MEASURES[measure].title)} against offered load; means of the runs with "
+                f"95 % intervals. {BY_LOAD_NOTES.get(measure, '')}".strip(),
             )
     for workload in ("overload-1.2", "patient", results.workloads[0]):
         if workload in there and "spectrum" not in drawn:
@@ -100,6 +104,10 @@ def all_figures(results: Results, long_runs: LongRuns) -> dict[str, tuple[str, s
     )
     with mpl.rc_context(STYLE):
         return {name: (_to_svg(draw()), about) for name, (draw, about) in drawn.items()}
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _to_svg(figure: Figure) -> str:
@@ -181,8 +189,8 @@ def _spectrum(results: Results, workload: str) -> Figure:
             label=strategy,
             linewidth=1.3,
         )
-    shares = (0.0, 0.5, 0.9, 0.99, 0.999)
-    axes.set_xticks([-log10(1 - share) for share in shares], [f"{s:.1%}" for s in shares])
+    percents = (50, 90, 99, 99.9)
+    axes.set_xticks([-log10(1 - p / 100) for p in percents], [f"{p:g} %" for p in percents])
     axes.set_yscale("log")
     axes.set_xlabel("share of users answered by then")
     axes.set_ylabel("time to answer, service times")
@@ -282,7 +290,8 @@ def _retries(results: Results) -> Figure:
             axes.bar(places, heights, width * 0.9, color=colour, label=strategy)
         axes.set_ylabel(MEASURES[measure].title, fontsize=8)
         axes.grid(visible=False, axis="x")
-    panels[0].legend(fontsize=7, ncols=2, loc="lower left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8)
     panels[-1].set_xticks(range(len(policies)), policies)
     return figure
 

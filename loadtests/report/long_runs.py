@@ -41,18 +41,19 @@ def long_runs(turns: int = 15_000) -> LongRuns:
 
 def mean_wait(load: float, draw: Draw, turns: int, strategy: str = "queue", seed: int = 1) -> float:
     """Mean wait in mean service times, of users who neither leave nor say a deadline."""
-    workload = _one_conversation(load, draw, turns, "backoff", seed)
+    workload = one_conversation(load, draw, turns, "backoff", seed)
     run = simulate(strategy, workload, limits=UNBOUNDED)
     return fmean(turn.answer.waited_s for turn in run.turns if turn.answer)
 
 
 def share_refused(load: float, draw: Draw, turns: int, seed: int = 1) -> float:
     """The share that reject refuses when nobody comes back."""
-    run = simulate("reject", _one_conversation(load, draw, turns, "give-up", seed))
+    run = simulate("reject", one_conversation(load, draw, turns, "give-up", seed))
     return fmean(turn.answer is None for turn in run.turns)
 
 
-def _one_conversation(load: float, draw: Draw, turns: int, retry: str, seed: int) -> Workload:
+def one_conversation(load: float, draw: Draw, turns: int, retry: str, seed: int) -> Workload:
+    """Poisson arrivals in one conversation, in mean service times; nobody leaves."""
     rng = Random(f"{load} {seed}")
     horizon = turns / load
     instants = list(poisson(lambda at: load, horizon, rng))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -27,6 +29,11 @@ def write_pages(results: Results, folder: Path, theory: LongRuns) -> None:
     for name in ("report.html", "report.md"):
         text = templates().get_template(f"{name}.j2").render(said)
         (folder / name).write_text(text.rstrip() + "\n")
+
+
+def _counted(names: Iterable[str]) -> str:
+    """`overload-4 20, hot 4`: each with how often, the most frequent first."""
+    return ", ".join(f"{name} {count}" for name, count in Counter(names).most_common())
 
 
 def templates() -> Environment:
@@ -54,6 +61,7 @@ def content(results: Results) -> dict[str, object]:
         "plan": plan,
         "runs": len(results.runs),
         "late": len(results.late),
+        "late_where": _counted(run.workload for run in results.late),
         "planned": len(plan.strategies) * len(plan.workloads) * plan.seeds,
         "subject": results.subject,
     }

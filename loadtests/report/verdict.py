@@ -86,10 +86,10 @@ def _no_difference(results: Results) -> str:
     effect = results.effect("patient", "p95", "lock")
     if effect is None:
         return ""
-    how = "differs" if effect.is_clear else "does not differ clearly"
     return (
-        f"Where nobody loses patience (load 0.8) the p95 of the time to answer {how} between "
-        f"{results.subject} and lock: {show_effect(effect)}, in service times."
+        f"Where nobody loses patience (load 0.8) {results.subject} is hardly faster than lock, if "
+        f"at all: of a p95 of {show(results.middle('lock', 'patient', 'p95'), 'p95')} service "
+        f"times, {show_effect(effect)}."
     )
 
 

@@ -1,0 +1,30 @@
+"""Claim: without a strategy an agent's history breaks; with any of them it does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.evidence.support import faults, mean
+
+STRATEGIES = ("queue", "lock", "reject")
+WORKLOADS = ("burst", "overload-2", "impatient", "hot", "faulty")
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_without_a_strategy_turns_stand_on_stale_histories(workload: str) -> None:
+    assert faults("unprotected", workload).stale > 0
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_strategy_loses_doubles_or_reorders_a_turn(strategy: str, workload: str) -> None:
+    assert not faults(strategy, workload)
+
+
+def test_queue_and_lock_keep_the_order_of_arrival_among_the_patient() -> None:
+    assert mean("queue", "patient", "inversions") == 0
+    assert mean("lock", "patient", "inversions") == 0
+
+
+def test_reject_leaves_the_order_to_the_clients_luck() -> None:
+    assert mean("reject", "patient", "inversions") > 0.05

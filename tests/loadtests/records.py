@@ -1,0 +1,48 @@
+"""Runs made by hand: a schedule of one conversation, and what became of it."""
+
+from __future__ import annotations
+
+import json
+
+from loadtests.clients import message_text
+from loadtests.records import Call, History, Run, Tried, UserTurn
+from loadtests.workloads import Arrival, Workload, make
+from runner.agents.chain import START, make_link
+
+WORKLOAD = make("steady-0.5", 1, service_s=1.0, services=40)
+
+
+def arrival(number: int) -> Arrival:
+    return WORKLOAD.arrivals[number]
+
+
+def answered(number: int, place: int, sent_s: float, ended_s: float) -> UserTurn:
+    tried = Tried(sent_s, ended_s, 200, place, 0.0, ended_s - sent_s)
+    return UserTurn(number, "one", sent_s, 10.0, 0.0, (tried,))
+
+
+def refused(number: int, status: int, sent_s: float) -> UserTurn:
+    tried = Tried(sent_s, sent_s + 0.1, status, 0, 0.0, 0.0)
+    return UserTurn(number, "one", sent_s, 10.0, 0.0, (tried,))
+
+
+def history(*messages: str, digest: str | None = None, stale: int = 0) -> History:
+    return History("one", messages, replay(messages) if digest is None else digest, stale)
+
+
+def replay(messages: tuple[str, ...], workload: Workload = WORKLOAD) -> str:
+    prior = START
+    for place, message in enumerate(messages, 1):
+        number, _, attempt = message.partition(".")
+        text = message_text(int(number), int(attempt), workload.arrivals[int(number)])
+        prior = str(json.loads(make_link(place, prior, text))["hash"])
+    return prior if messages else ""
+
+
+def a_run(
+    *turns: UserTurn,
+    histories: tuple[History, ...] = (),
+    calls: tuple[Call, ...] = (),
+    **more: object,
+) -> Run:
+    return Run("queue", WORKLOAD.name, 1, 1.0, 40.0, turns, calls, histories, **more)  # type: ignore[arg-type]

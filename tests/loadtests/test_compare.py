@@ -1,0 +1,183 @@
+"""A comparison keeps what it has, goes on where it was, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from loadtests import compare as comparing
+from loadtests.commands import compare as commands
+from loadtests.compare import Folder, Plan, compare, make
+from loadtests.records import Run, to_line
+from loadtests.report import write_report
+from loadtests.report.long_runs import long_runs
+from loadtests.report.results import Results
+from loadtests.report.verdict import verdict
+from loadtests.simulate import simulate
+
+PLAN = Plan(("queue", "lock", "unprotected"), ("burst", "steady-0.8"), 2, 0.1, 20.0)
+
+
+def begun(path: Path, plan: Plan = PLAN) -> Folder:
+    folder = Folder(path)
+    folder.begin(plan, ["runner", "compare"], {"python": "3.11"})
+    return folder
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, list[str]]]:
+    """Runs in virtual time in place of real ones; which were asked for."""
+    asked: list[tuple[str, int, list[str]]] = []
+
+    def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
+        asked.append((name, seed, strategies))
+        workload = make(plan, name, seed)
+        return [simulate(s, workload, services=plan.services) for s in strategies]
+
+    monkeypatch.setattr(comparing, "run_batch", run_batch)
+    return asked
+
+
+def test_every_strategy_workload_and_seed_is_run_once(tmp_path: Path, batches: list) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+
+    assert len(batches) == 4
+    assert {(r.strategy, r.workload, r.seed) for r in folder.runs()} == {
+        (s, w, seed) for s in PLAN.strategies for w in PLAN.workloads for seed in (1, 2)
+    }
+
+
+def test_a_comparison_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, batches: list) -> None:
+    steps = compare(PLAN, begun(tmp_path))
+    next(steps)
+    steps.close()
+    done = batches.pop()
+
+    list(compare(PLAN, begun(tmp_path)))
+
+    assert len(batches) == 3
+    assert done not in batches
+
+
+def test_a_line_that_was_cut_off_in_the_middle_is_done_again(tmp_path: Path, batches: list) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    raw = tmp_path / "runs.jsonl"
+    raw.write_text(raw.read_text()[:-40])
+    batches.clear()
+
+    list(compare(PLAN, folder))
+
+    assert len(batches) == 1
+    assert len(batches[0][2]) == 1
+    assert len(folder.runs()) == 12
+
+
+def test_a_batch_whose_generator_was_late_is_repeated(tmp_path: Path, batches: list) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    run = folder.runs()[0]
+    folder.add([replace(run, turns=tuple(replace(turn, lag_s=0.02) for turn in run.turns))])
+    batches.clear()
+
+    list(compare(PLAN, folder))
+
+    assert batches == [(run.workload, run.seed, list(PLAN.strategies))]
+    assert not Results.of(folder).late
+
+
+def test_another_plan_is_refused_the_same_folder(tmp_path: Path) -> None:
+    begun(tmp_path)
+
+    with pytest.raises(ValueError, match="another plan"):
+        begun(tmp_path, replace(PLAN, seeds=3))
+
+
+def test_packed_runs_are_the_same_runs(tmp_path: Path, batches: list) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    before = [to_line(run) for run in folder.runs()]
+    folder.pack()
+
+    assert not (tmp_path / "runs.jsonl").exists()
+    assert [to_line(run) for run in folder.runs()] == before
+
+
+def test_the_report_is_written_from_the_raw_data_and_is_the_same_each_time(
+    tmp_path: Path, batches: list
+) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    theory = long_runs(turns=40)
+    faults = write_report(folder, theory)
+    first = {path.name: path.read_bytes() for path in tmp_path.rglob("report.*")}
+    write_report(folder, theory)
+
+    assert not faults["queue"]
+    assert faults["unprotected"].stale
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob("report.*")} == first
+
+
+def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path, batches: list) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    write_report(folder, long_runs(turns=40))
+    page = (tmp_path / "report.html").read_text()
+
+    assert "<svg" in page
+    for outside in ("src=", "<link", "@import", "<script", 'href="http'):
+        assert outside not in page, outside
+
+
+def test_the_verdict_has_at_most_five_sentences_and_one_where_queue_does_not_win(
+    tmp_path: Path, batches: list
+) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    sentences = verdict(Results.of(folder))
+
+    assert len(sentences) <= 5
+    assert "none was lost" in sentences[0]
+    assert "does not win everywhere" in sentences[-1]
+
+
+def broken(run: Run) -> Run:
+    return replace(run, histories=tuple(replace(h, messages=h.messages[1:]) for h in run.histories))
+
+
+@pytest.mark.parametrize(("strategy", "status"), [("lock", 1), ("unprotected", 0)])
+def test_a_fault_of_a_strategy_fails_the_command_and_one_of_the_control_does_not(
+    tmp_path: Path, batches: list, monkeypatch: pytest.MonkeyPatch, strategy: str, status: int
+) -> None:
+    folder = begun(tmp_path)
+    list(compare(PLAN, folder))
+    folder.add([broken(run) for run in folder.runs() if run.strategy == strategy])
+    monkeypatch.setattr("loadtests.report.long_runs", lambda: long_runs(turns=40))
+
+    result = CliRunner().invoke(commands.report_command, [str(tmp_path)])
+
+    assert result.exit_code == status, result.output
+
+
+@pytest.mark.parametrize(
+    "words", [["--strategies", "queeu"], ["--workloads", "brust"], ["--workloads", "trace:none"]]
+)
+def test_a_name_that_nothing_goes_by_is_a_usage_error(tmp_path: Path, words: list[str]) -> None:
+    result = CliRunner().invoke(
+        commands.compare_command, [*words, "--out", str(tmp_path / "never")]
+    )
+
+    assert result.exit_code == 2
+    assert not (tmp_path / "never").exists()
+
+
+def test_the_schema_stands_beside_the_raw_data(tmp_path: Path) -> None:
+    begun(tmp_path)
+
+    schema = json.loads((tmp_path / "schema.json").read_text())
+    assert {"run", "turns", "calls", "histories"} <= schema.keys()

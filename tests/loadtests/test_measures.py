@@ -1,0 +1,93 @@
+"""The figures of runs whose figures can be counted by hand."""
+
+from __future__ import annotations
+
+from math import inf, isnan
+
+import pytest
+
+from loadtests import theory
+from loadtests.measures import answered_after, depth, figures, inversions, jain, percentile, wasted
+from loadtests.records import Call, from_line, to_line
+from loadtests.simulate import simulate
+from loadtests.workloads import make
+from tests.loadtests.records import WORKLOAD, a_run, answered, history, refused
+
+
+def test_a_percentile_is_the_nearest_rank_of_the_raw_samples() -> None:
+    samples = [float(number) for number in range(1, 101)]
+
+    assert [percentile(samples, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert percentile([3.0], 0.5) == 3.0
+    assert isnan(percentile([], 0.5))
+
+
+def test_users_without_an_answer_count_as_infinitely_late() -> None:
+    turns = [answered(0, 1, 0, 1), refused(1, 409, 1), refused(2, 503, 2)]
+    late = [answered_after(turn) for turn in turns]
+
+    assert late == [1.0, inf, inf]
+    assert percentile(late, 0.5) == inf
+
+
+@pytest.mark.parametrize(
+    ("order", "share"),
+    [((0, 1, 2, 3), 0.0), ((3, 2, 1, 0), 1.0), ((1, 0, 2, 3), 1 / 6), ((0, 3, 1, 2), 2 / 6)],
+)
+def test_inversions_are_the_share_of_pairs_that_swapped(
+    order: tuple[int, ...], share: float
+) -> None:
+    run = a_run(histories=(history(*(f"{number}.1" for number in order)),))
+
+    assert inversions(run) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("shares", "index"), [([1, 1, 1, 1], 1.0), ([1, 0, 0, 0], 0.25), ([1, 0.5], 0.9)]
+)
+def test_jains_index_is_one_for_equals_and_one_nth_for_one_that_has_all(
+    shares: list[float], index: float
+) -> None:
+    assert jain(shares) == pytest.approx(index)
+
+
+def test_agent_work_is_wasted_where_its_attempt_was_not_answered() -> None:
+    calls = (
+        Call("0.1", "one", 0.0, 1.0, "answered"),
+        Call("1.1", "one", 1.0, 4.0, "stopped"),
+    )
+
+    assert wasted(a_run(answered(0, 1, 0, 1), refused(1, 504, 1), calls=calls)) == 0.75
+
+
+def test_depth_counts_what_was_sent_and_neither_runs_nor_has_ended() -> None:
+    calls = (Call("0.1", "one", 0.0, 2.0, "answered"), Call("1.1", "one", 2.0, 3.0, "answered"))
+    run = a_run(answered(0, 1, 0.0, 2.0), answered(1, 2, 1.0, 3.0), calls=calls)
+
+    assert depth(run) == [(0.0, 0), (1.0, 1), (2.0, 0), (3.0, 0)]
+
+
+def test_a_run_comes_back_from_its_line_as_it_was() -> None:
+    made = make("hot", 1, services=20)
+    run = simulate("queue", made)
+    again = from_line(to_line(run))
+
+    assert to_line(again) == to_line(run)
+    assert figures(again, made)["served"] == figures(run, made)["served"]
+
+
+def test_goodput_leaves_out_what_came_too_late() -> None:
+    in_time, late = answered(0, 1, 0, 1), answered(1, 2, 1, 20)
+    both = figures(a_run(in_time, late), WORKLOAD)["goodput"]
+
+    assert both == pytest.approx(WORKLOAD.arrivals[0].service_s / WORKLOAD.horizon_s)
+
+
+def test_the_formulas_agree_with_each_other_and_with_known_values() -> None:
+    assert theory.mm1_wait(0.5) == 1.0
+    assert theory.md1_wait(0.5) == 0.5
+    assert theory.mg1_wait(1.0, 1.0) == inf
+    assert theory.loss(1.0) == 0.5
+    assert theory.mm1_served_within(0.5, theory.mm1_sojourn_percentile(0.5, 0.95)) == (
+        pytest.approx(0.95)
+    )
