@@ -57,7 +57,7 @@ class Setup:
     def __str__(self) -> str:
         if self.strategy != "queue":
             return self.strategy
-        return f"queue, max_running {self.slots}, max_waiting_per_conversation {self.bound}"
+        return f"queue, {self.slots} slots, bound {self.bound}"
 
 
 @dataclass(frozen=True, slots=True)

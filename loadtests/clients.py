@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from loadtests.records import LEFT, Tried, UserTurn
+from loadtests.records import BROKEN, LEFT, Tried, UserTurn
 
 if TYPE_CHECKING:
     from loadtests.workloads import Arrival, Workload
@@ -60,11 +60,11 @@ def fixed(tried: int, refusal: Refusal, unit_s: float, rng: Random) -> float | N
 def openai(tried: int, refusal: Refusal, unit_s: float, rng: Random) -> float | None:
     """Twice, as OpenAI's Python client does by default.
 
-    After a timeout, 408, 409, 429 and 5xx; it honours Retry-After up to 60 s, and else
-    waits 0.5 s x 2^n up to 8 s, less up to a quarter. Source: openai-python
-    `_base_client.py`, `_calculate_retry_timeout`. Its seconds are units here.
+    After a timeout, a broken connection, 408, 409, 429 and 5xx; it honours Retry-After up
+    to 60 s, and else waits 0.5 s x 2^n up to 8 s, less up to a quarter. Source:
+    openai-python `_base_client.py`, `_calculate_retry_timeout`. Its seconds are units here.
     """
-    retryable = refusal.status in (LEFT, 408, 409, 429) or refusal.status >= 500
+    retryable = refusal.status in (LEFT, BROKEN, 408, 409, 429) or refusal.status >= 500
     if tried > 2 or not retryable:
         return None
     if refusal.retry_after_s is not None and 0 < refusal.retry_after_s <= 60 * unit_s:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,12 +30,13 @@ from loadtests import workloads
 from loadtests.histories import Findings, check
 from loadtests.measures import LAG_LIMIT_S, lag_s
 from loadtests.records import SCHEMA, Call, History, Run, from_line, to_line, turn_from_list
-from loadtests.servers import ROOT, Served, running
+from loadtests.servers import ROOT, Served, python_path, running
 from loadtests.simulate import ALIASES, summary
 from loadtests.workloads import Workload
 
 STRATEGIES = ("queue", "lock", "reject", "unprotected")
 ALL = tuple(workloads.SHAPES)
+TRACE = "trace:"
 SLACK_S = 60.0
 """A run that takes so much longer than its schedule and its clients' patience has failed."""
 
@@ -46,6 +48,7 @@ class Plan:
     service_s  mean service time of the schedules, seconds.
     services   length of a run, in mean service times.
     agent      somebody's own agent, or "" for the one whose replies prove order.
+    folder     where the files of `trace:FILE` workloads are.
     """
 
     strategies: tuple[str, ...]
@@ -54,6 +57,7 @@ class Plan:
     service_s: float
     services: float
     agent: str = ""
+    folder: str = ""
 
 
 PROFILES: dict[str, Plan] = {
@@ -101,16 +105,26 @@ class Folder:
         return self.path / "runs.jsonl.xz"
 
     def begin(self, plan: Plan, command: Sequence[str], environment: dict[str, Any]) -> None:
-        """Make the folder, or go on with the one that is there. Raises ValueError if it differs."""
+        """Make the folder, or go on with the one that is there. Raises ValueError if it differs.
+
+        A trace is copied into the folder, so that the report needs nothing else.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         about = self.path / "plan.json"
+        traces = {name: _trace(name) for name in plan.workloads if name.startswith(TRACE)}
+        names = tuple(TRACE + traces[n].name if n in traces else n for n in plan.workloads)
+        plan = replace(plan, workloads=names)
         if about.exists():
-            if self.plan() != plan:
+            if replace(self.plan(), folder="") != plan:
                 raise ValueError(
                     f"{self.path} has a comparison with another plan; take another folder"
                 )
             return
-        fields = {"plan": asdict(plan), "command": list(command), "environment": environment}
+        for path in traces.values():
+            shutil.copyfile(path, self.path / path.name)
+        described = asdict(plan)
+        del described["folder"]
+        fields = {"plan": described, "command": list(command), "environment": environment}
         about.write_text(json.dumps(fields, indent=2) + "\n")
         (self.path / "schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n")
 
@@ -120,10 +134,8 @@ class Folder:
 
     def plan(self) -> Plan:
         fields = self.about()["plan"]
-        return Plan(
-            **{**fields, "strategies": tuple(fields["strategies"])}
-            | {"workloads": tuple(fields["workloads"])}
-        )
+        lists = {name: tuple(fields[name]) for name in ("strategies", "workloads")}
+        return Plan(**{**fields, **lists, "folder": str(self.path)})
 
     def runs(self) -> list[Run]:
         """All complete runs; the last one where one was repeated. A line that was cut off goes."""
@@ -185,7 +197,20 @@ def _missing(plan: Plan, runs: Sequence[Run]) -> Iterator[tuple[str, int, list[s
 
 def make(plan: Plan, name: str, seed: int) -> Workload:
     """The workload as this plan has it."""
-    return workloads.make(name, seed, service_s=plan.service_s, services=plan.services)
+    made = workloads.make(
+        _findable(plan, name), seed, service_s=plan.service_s, services=plan.services
+    )
+    return replace(made, name=name)
+
+
+def _findable(plan: Plan, name: str) -> str:
+    """The name by which `workloads.make` finds it; a trace's has its path."""
+    path = _trace(name)
+    return f"{TRACE}{(Path(plan.folder) / path).resolve()}" if name.startswith(TRACE) else name
+
+
+def _trace(name: str) -> Path:
+    return Path(name.removeprefix(TRACE))
 
 
 def _expected_s(plan: Plan, name: str, seed: int) -> float:
@@ -260,7 +285,7 @@ class _Trial:
     def _drive(self, server: Served, start: Path) -> subprocess.Popen[str]:
         options = {
             "--host": f"http://127.0.0.1:{server.port}",
-            "--workload": self._workload.name,
+            "--workload": _findable(self._plan, self._workload.name),
             "--seed": str(self._workload.seed),
             "--service-s": repr(self._plan.service_s),
             "--services": repr(self._plan.services),
@@ -273,7 +298,7 @@ class _Trial:
         command = ["-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py")]
         return subprocess.Popen(
             [sys.executable, *command, "--headless", "--only-summary", *words],
-            env={**os.environ, "PYTHONPATH": _python_path()},
+            env={**os.environ, "PYTHONPATH": python_path()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -301,7 +326,7 @@ class _Trial:
             strategy=self._strategy,
             workload=self._workload.name,
             seed=self._workload.seed,
-            service_s=self._plan.service_s,
+            service_s=self._workload.service_s,
             services=self._plan.services,
             turns=tuple(turn_from_list(json.loads(line)) for line in lines),
             calls=(),
@@ -346,10 +371,6 @@ class _Trial:
         for line in self._calls.read_text().splitlines():
             message, conversation, call_began_s, ended_s, ended = json.loads(line)
             yield Call(message, conversation, call_began_s - began_s, ended_s - began_s, ended)
-
-
-def _python_path() -> str:
-    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
 
 
 def findings_by_strategy(

@@ -189,8 +189,7 @@ class _Unanswered(Exception):
 
 def _read(response: Any) -> Answer:
     if not response.status_code:
-        error = response.error
-        return Answer(LEFT if isinstance(error, TimeoutError) else BROKEN)
+        return Answer(LEFT if _timed_out(response.error) else BROKEN)
     try:
         body = json.loads(response.text)
     except ValueError:
@@ -199,6 +198,13 @@ def _read(response: Any) -> Answer:
         waited_s, ran_s = body["waited_ms"] / 1000, body["ran_ms"] / 1000
         return Answer(200, body.get("turn") or 0, waited_s, ran_s)
     return Answer(response.status_code, retry_after_s=body.get("retry_after_s"))
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Whether the silence of `give_up_s` ended it; the HTTP client wraps what the socket raised."""
+    return isinstance(error, TimeoutError) or isinstance(
+        getattr(error, "original", None), TimeoutError
+    )
 
 
 def _name(response: Any, answer: Answer) -> None:

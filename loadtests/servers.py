@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -21,13 +22,24 @@ class Served:
     process: subprocess.Popen[str]
 
 
+def python_path() -> str:
+    """Where a child process finds this checkout, and what this process would find from here."""
+    return os.pathsep.join(filter(None, [str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH")]))
+
+
+def _environment() -> dict[str, str]:
+    """This process's own, for an agent may need its keys; but for settings of the runner."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RUNNER")}
+    return {**kept, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
+
+
 @contextmanager
 def running(arguments: Sequence[str], folder: Path) -> Iterator[Served]:
     """Run `python -m *arguments` in the folder until the block ends."""
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "PATH": "/usr/bin:/bin"},
+        env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -83,8 +84,7 @@ def compare_command(
     from loadtests.environment import describe
     from loadtests.report import write_report
 
-    if find_spec("locust") is None:
-        raise UsageError("this needs Locust: pip install 'turnline[loadtests]'")
+    _check_installed()
     usual = PROFILES[profile]
     plan = Plan(
         strategies=tuple(strategies) or usual.strategies,
@@ -98,7 +98,7 @@ def compare_command(
     folder = Folder(out)
     try:
         folder.begin(plan, ["runner", *sys.argv[1:]], describe())
-        for step in compare(plan, folder):
+        for step in compare(folder.plan(), folder):
             say(_progress(step))
     except (ValueError, RunFailed) as error:
         raise click.ClickException(str(error)) from error
@@ -107,12 +107,27 @@ def compare_command(
     context.exit(_status(faults))
 
 
+def _check_installed() -> None:
+    """Raises UsageError where Locust or what draws is missing."""
+    missing = [name for name in ("locust", "matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        needs = ", ".join(missing)
+        raise UsageError(f"this needs {needs}: pip install 'turnline[loadtests]'")
+
+
+def look_here() -> None:
+    """Let modules of this folder be found; a console script does not have it in its path."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
 def _check(plan: Plan) -> None:
     """Raises UsageError for a name that nothing goes by."""
     from loadtests.simulate import find
     from loadtests.workloads import UnknownWorkload, make
     from strategies.registry import UnknownStrategy
 
+    look_here()
     try:
         for strategy in plan.strategies:
             find(strategy)
@@ -145,6 +160,7 @@ def report_command(context: click.Context, folder: Path) -> None:
     from loadtests.compare import Folder
     from loadtests.report import write_report
 
+    _check_installed()
     if not (folder / "plan.json").exists():
         raise UsageError(f"{folder} is not a comparison: it has no plan.json")
     faults = write_report(Folder(folder))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.commands.compare import split
+from loadtests.commands.compare import look_here, split
 from runner.cli.flags import UsageError, say, with_json
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def simulate_command(
     from loadtests.workloads import UnknownWorkload, from_trace, make, parse_seconds
     from strategies.registry import UnknownStrategy
 
+    look_here()
     try:
         for name in strategies:
             find(name)
@@ -150,7 +151,8 @@ def _as_text(
         "",
         "served: had an answer at last; in time: within one timeout; p50 to p99: time to answer",
         "of all users, retries included; attempts: requests for an answer; for nobody: share of",
-        "the agent's work; waiting: most turns that waited at once.",
+        "the agent's work; waiting: most turns that waited at once. Slots are max_running, the",
+        "bound is max_waiting_per_conversation.",
     ]
     if target is not None:
         lines += ["", *_advice(outcomes[-1], target)]

@@ -11,9 +11,9 @@ from dataclasses import asdict
 
 import click
 
-from loadtests.commands.compare import CONTROLS, split
+from loadtests.commands.compare import CONTROLS, look_here, split
 from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
-from loadtests.servers import ROOT
+from loadtests.servers import python_path
 from runner.cli.flags import UsageError, say, with_json
 
 STAGGERS = (0.0, 0.4)
@@ -78,6 +78,7 @@ def _check(target: str, strategies: Sequence[str]) -> None:
     from runner.agents.loader import AgentNotFound, load_agent
     from strategies.registry import UnknownStrategy
 
+    look_here()
     try:
         load_agent(target, {}, threads=1, max_reply_bytes=1)
         for strategy in strategies:
@@ -89,10 +90,9 @@ def _check(target: str, strategies: Sequence[str]) -> None:
 def run_trial(target: str, strategy: str, turns: int, stagger_s: float, limit_s: float) -> Trial:
     """One trial in a process, which is ended after `limit_s` seconds."""
     words = [target, strategy, str(turns), repr(stagger_s)]
-    folders = (str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH", ""))
     process = subprocess.Popen(
         [sys.executable, "-m", "loadtests.probe.trial", *words],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
+        env={**os.environ, "PYTHONPATH": python_path()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

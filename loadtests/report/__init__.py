@@ -17,5 +17,9 @@ def write_report(folder: Folder, theory: LongRuns | None = None) -> dict[str, Fi
     results = Results.of(folder)
     if not results.runs:
         raise ValueError(f"{folder.path} has no runs yet")
-    write_pages(results, folder.path, theory or long_runs())
+    if (
+        theory is None and "patient" in results.workloads
+    ):  # Else there is nothing to hold it against.
+        theory = long_runs()
+    write_pages(results, folder.path, theory)
     return results.findings

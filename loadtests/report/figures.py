@@ -54,7 +54,7 @@ WINDOW = 20.0
 """The timeline shows so many service times, or 20 seconds of an agent of one second."""
 
 
-def all_figures(results: Results, long_runs: LongRuns) -> dict[str, tuple[str, str]]:
+def all_figures(results: Results, long_runs: LongRuns | None) -> dict[str, tuple[str, str]]:
     """Name -> (SVG, what it shows), for those that the runs have data for."""
     there = set(results.workloads)
     drawn: dict[str, tuple[Callable[[], Figure], str]] = {}
@@ -97,11 +97,12 @@ def all_figures(results: Results, long_runs: LongRuns) -> dict[str, tuple[str, s
             lambda: _retries(results),
             "What the clients' retry policy changes, at load 1.5.",
         )
-    drawn["theory"] = (
-        lambda: _theory(results, long_runs),
-        "Theory (lines), the same strategy classes in long virtual time (hollow), and the real "
-        "runs, which are short and start empty (filled, 95 % interval).",
-    )
+    if long_runs is not None:
+        drawn["theory"] = (
+            lambda: _theory(results, long_runs),
+            "Theory (lines), the same strategy classes in long virtual time (hollow), and the "
+            "real runs, which are short and start empty (filled, 95 % interval).",
+        )
     with mpl.rc_context(STYLE):
         return {name: (_to_svg(draw()), about) for name, (draw, about) in drawn.items()}
 

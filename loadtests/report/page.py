@@ -18,7 +18,7 @@ from loadtests.report.verdict import verdict
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_pages(results: Results, folder: Path, theory: LongRuns) -> None:
+def write_pages(results: Results, folder: Path, theory: LongRuns | None) -> None:
     """report.html, with everything in it, and report.md with the figures as files."""
     drawn = all_figures(results, theory)
     (folder / "figures").mkdir(exist_ok=True)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from statistics import fmean
 
+import pytest
+
 from loadtests.compare import Folder
 from loadtests.report import tables
 from loadtests.report.results import CONTROLS, Results
 from loadtests.review import DATA
 
 
+@pytest.mark.slow
 def test_simulated_and_measured_shares_of_users_served_are_close() -> None:
     folder = Folder(DATA)
     runs = [

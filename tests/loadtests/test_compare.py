@@ -98,6 +98,26 @@ def test_another_plan_is_refused_the_same_folder(tmp_path: Path) -> None:
         begun(tmp_path, replace(PLAN, seeds=3))
 
 
+def test_a_trace_is_kept_with_the_runs_so_that_the_report_needs_nothing_else(
+    tmp_path: Path, batches: list
+) -> None:
+    log = tmp_path / "mine.jsonl"
+    turns = [{"at": 0.3 * n, "conversation": f"c{n % 2}", "service_s": 0.2} for n in range(9)]
+    log.write_text("".join(json.dumps(turn) + "\n" for turn in turns))
+    plan = replace(PLAN, workloads=(f"trace:{log}",))
+    folder = begun(tmp_path / "first", plan)
+    list(compare(folder.plan(), folder))
+    begun(tmp_path / "first", plan)  # The same again is no other plan.
+    log.unlink()
+    moved = Folder((tmp_path / "first").rename(tmp_path / "moved"))
+
+    faults = write_report(moved, long_runs(turns=40))
+
+    assert not faults["queue"]
+    assert "trace:mine.jsonl" in (moved.path / "report.md").read_text()
+    assert all(len(run.turns) == 9 for run in moved.runs())
+
+
 def test_packed_runs_are_the_same_runs(tmp_path: Path, batches: list) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))

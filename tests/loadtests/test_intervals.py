@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.intervals import ENOUGH, interval, paired
 
-TRIALS = 400
+TRIALS = 250
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ FAULTS = {
 }
 
 
+FAST = ("Checkpoint", "TwoSteps", "Aborts")
+
+
 def probe(agent: str, *options: str) -> tuple[int, dict[str, dict[str, object]]]:
     target = f"{AGENTS}:{agent}"
     result = CliRunner().invoke(probe_command, [target, "--json", "--timeout-s", "6", *options])
@@ -30,7 +33,14 @@ def probe(agent: str, *options: str) -> tuple[int, dict[str, dict[str, object]]]
     return result.exit_code, {verdict["strategy"]: verdict for verdict in found}
 
 
-@pytest.mark.parametrize(("agent", "fault"), FAULTS.items())
+@pytest.mark.parametrize(
+    ("agent", "fault"),
+    [
+        # Each is a dozen processes; the slow run has the classes that the fast one leaves out.
+        pytest.param(agent, fault, marks=() if agent in FAST else pytest.mark.slow)
+        for agent, fault in FAULTS.items()
+    ],
+)
 def test_each_failure_is_named_and_one_turn_at_a_time_prevents_it(agent: str, fault: str) -> None:
     status, verdicts = probe(agent, "--strategies", "unprotected,queue")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from loadtests.compare import Folder, Plan, compare, make
 from loadtests.measures import figures
+from loadtests.records import BROKEN, LEFT, UserTurn, turn_from_list
 from loadtests.servers import ROOT, running
 from loadtests.simulate import simulate
 
@@ -33,14 +38,48 @@ def test_a_real_comparison_finds_the_control_broken_and_the_strategies_sound(
         assert real["served"] > 0
 
 
-def test_the_locustfile_works_on_its_own(tmp_path: Path) -> None:
+OWN = """
+from strategies.queue import Queue
+
+class Mine(Queue):
+    "A strategy of one's own."
+
+async def agent(message, history):
+    return f"after {len(history)} messages: {message}"
+"""
+
+
+@pytest.mark.slow
+def test_an_agent_and_a_strategy_of_ones_own_are_compared_from_ones_own_folder(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "runner", "compare", "--agent", "mine:agent"),
+            *("--strategies", "queue,mine:Mine", "--workloads", "burst", "--seeds", "1"),
+            *("--services", "5", "--service-s", "0.01", "--out", "out"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| mine:Mine | 1 | 5 | 0 |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def locust_alone(workload: str, tmp_path: Path) -> tuple[str, list[UserTurn]]:
+    """What Locust says, and the raw samples."""
     target = ("runner", "serve", "loadtests.agent:scheduled", "--port", "0", "--store", "memory:")
     with running(target, tmp_path) as server:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests/locustfile.py")),
                 *("--host", f"http://127.0.0.1:{server.port}", "--headless", "--users", "1"),
-                *("--workload", "overload-2", "--service-s", "0.03", "--services", "20"),
+                *("--workload", workload, "--service-s", "0.03", "--services", "20"),
                 *("--raw", str(tmp_path)),
             ],
             capture_output=True,
@@ -48,8 +87,24 @@ def test_the_locustfile_works_on_its_own(tmp_path: Path) -> None:
             timeout=60,
         )
 
-    said = done.stdout + done.stderr
+    (raw,) = tmp_path.glob("turns-*.jsonl")
+    lines = raw.read_text().splitlines()[1:]
+    return done.stdout + done.stderr, [turn_from_list(json.loads(line)) for line in lines]
+
+
+def test_the_locustfile_works_on_its_own_and_tells_refusals_from_failures(tmp_path: Path) -> None:
+    said, turns = locust_alone("overload-2", tmp_path)
+
     assert "TURN" in said
     assert "/chat, refused" in said
     assert "generator lag p99" in said
-    assert len(list(tmp_path.glob("turns-*.jsonl"))) == 1
+    assert {tried.status for turn in turns for tried in turn.attempts} >= {200, 503}
+
+
+def test_a_client_that_gives_up_is_told_from_a_connection_that_breaks(tmp_path: Path) -> None:
+    said, turns = locust_alone("impatient", tmp_path)
+
+    statuses = {tried.status for turn in turns for tried in turn.attempts}
+    assert LEFT in statuses
+    assert BROKEN not in statuses
+    assert "the connection broke" not in said
