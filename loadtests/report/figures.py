@@ -48,7 +48,8 @@ BY_LOAD = {
 }
 BY_LOAD_NOTES = {
     "goodput": "Dashed: all that could be done.",
-    "p50": "No mark: most users never had an answer.",
+    "in_time": "Unprotected answers many at once, from stale histories.",
+    "p50": "No mark: most users never had an answer. Unprotected: from stale histories.",
 }
 WINDOW = 20.0
 """The timeline shows so many service times, or 20 seconds of an agent of one second."""
