@@ -16,9 +16,9 @@ from math import inf
 from pathlib import Path
 from statistics import fmean
 
-from loadtests.compare import Folder
 from loadtests.intervals import paired
 from loadtests.measures import Figures, figures
+from loadtests.plan import Folder
 from loadtests.report.long_runs import long_runs
 from loadtests.report.page import content, templates, write_pages
 from loadtests.report.results import Results, show, show_effect

@@ -14,7 +14,8 @@ import click
 from runner.cli.flags import UsageError, say
 
 if TYPE_CHECKING:
-    from loadtests.compare import Plan, Step
+    from loadtests.compare import Step
+    from loadtests.plan import Plan
 
 CONTROLS = ("unprotected", "origin")
 """What is shown to fail, so its faults are no failure of a comparison."""
@@ -80,9 +81,11 @@ def compare_command(
     generator was late. Exit status 1 where a strategy lost, doubled or reordered
     a turn. `runner simulate --help` lists the workloads.
     """
-    from loadtests.compare import PROFILES, Folder, Plan, RunFailed, compare
+    from loadtests.compare import compare
     from loadtests.environment import describe
+    from loadtests.plan import PROFILES, Folder, Plan
     from loadtests.report import write_report
+    from loadtests.trial import RunFailed
 
     _check_installed()
     usual = PROFILES[profile]
@@ -157,7 +160,7 @@ def report_command(context: click.Context, folder: Path) -> None:
 
     FOLDER is what `runner compare --out` made. Exit status 1 as there.
     """
-    from loadtests.compare import Folder
+    from loadtests.plan import Folder
     from loadtests.report import write_report
 
     _check_installed()

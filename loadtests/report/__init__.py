@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtests.compare import Folder
 from loadtests.histories import Findings
+from loadtests.plan import Folder
 from loadtests.report.long_runs import LongRuns, long_runs
 from loadtests.report.page import write_pages
 from loadtests.report.results import Results

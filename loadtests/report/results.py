@@ -10,10 +10,10 @@ from math import inf, isnan, nan
 from statistics import fmean, median
 from typing import Any
 
-from loadtests.compare import Folder, Plan, findings_by_strategy, make
 from loadtests.histories import Findings
 from loadtests.intervals import Effect, paired
 from loadtests.measures import LAG_LIMIT_S, MEASURES, Figures, figures, lag_s
+from loadtests.plan import Folder, Plan, findings_by_strategy, make
 from loadtests.records import Run
 from loadtests.workloads import Workload
 

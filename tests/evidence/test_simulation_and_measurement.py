@@ -9,7 +9,7 @@ from statistics import fmean
 
 import pytest
 
-from loadtests.compare import Folder
+from loadtests.plan import Folder
 from loadtests.report import tables
 from loadtests.report.results import CONTROLS, Results
 from loadtests.review import DATA

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from loadtests import compare as comparing
 from loadtests.commands import compare as commands
-from loadtests.compare import Folder, Plan, compare, make
+from loadtests.compare import compare
+from loadtests.plan import Folder, Plan, make
 from loadtests.records import Run, to_line
 from loadtests.report import write_report
 from loadtests.report.long_runs import long_runs

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.compare import Folder, Plan, compare, make
+from loadtests.compare import compare
 from loadtests.measures import figures
+from loadtests.plan import Folder, Plan, make
 from loadtests.records import BROKEN, LEFT, UserTurn, turn_from_list
 from loadtests.servers import ROOT, running
 from loadtests.simulate import simulate
