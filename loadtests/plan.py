@@ -1,0 +1,149 @@
+"""What is to be compared, and the folder in which it is kept."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from loadtests import workloads
+from loadtests.histories import Findings, check
+from loadtests.records import SCHEMA, Run, from_line, to_line
+from loadtests.workloads import Workload
+
+STRATEGIES = ("queue", "lock", "reject", "unprotected")
+ALL = tuple(workloads.SHAPES)
+TRACE = "trace:"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be compared.
+
+    service_s  mean service time of the schedules, seconds.
+    services   length of a run, in mean service times.
+    agent      somebody's own agent, or "" for the one whose replies prove order.
+    folder     where the files of `trace:FILE` workloads are.
+    """
+
+    strategies: tuple[str, ...]
+    workloads: tuple[str, ...]
+    seeds: int
+    service_s: float
+    services: float
+    agent: str = ""
+    folder: str = ""
+
+
+PROFILES: dict[str, Plan] = {
+    "smoke": Plan(STRATEGIES, ("burst", "overload-2", "impatient", "hot", "faulty"), 2, 0.06, 60.0),
+    "standard": Plan(STRATEGIES, ALL, 10, 0.06, 100.0),
+    "full": Plan(STRATEGIES, ALL, 30, 0.1, 300.0),
+}
+
+
+def make(plan: Plan, name: str, seed: int) -> Workload:
+    """The workload as this plan has it."""
+    made = workloads.make(
+        findable(plan, name), seed, service_s=plan.service_s, services=plan.services
+    )
+    return replace(made, name=name)
+
+
+def findable(plan: Plan, name: str) -> str:
+    """The name by which `workloads.make` finds it; a trace's has its path."""
+    path = _trace(name)
+    return f"{TRACE}{(Path(plan.folder) / path).resolve()}" if name.startswith(TRACE) else name
+
+
+def _trace(name: str) -> Path:
+    return Path(name.removeprefix(TRACE))
+
+
+class Folder:
+    """Where a comparison is kept: its plan and environment, and a line for each run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def _runs(self) -> Path:
+        return self.path / "runs.jsonl"
+
+    @property
+    def _packed(self) -> Path:
+        """Where runs are that were packed to be kept; new ones stand beside it."""
+        return self.path / "runs.jsonl.xz"
+
+    def begin(self, plan: Plan, command: Sequence[str], environment: dict[str, Any]) -> None:
+        """Make the folder, or go on with the one that is there. Raises ValueError if it differs.
+
+        A trace is copied into the folder, so that the report needs nothing else.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        about = self.path / "plan.json"
+        traces = {name: _trace(name) for name in plan.workloads if name.startswith(TRACE)}
+        names = tuple(TRACE + traces[n].name if n in traces else n for n in plan.workloads)
+        plan = replace(plan, workloads=names)
+        if about.exists():
+            if replace(self.plan(), folder="") != plan:
+                raise ValueError(
+                    f"{self.path} has a comparison with another plan; take another folder"
+                )
+            return
+        for path in traces.values():
+            shutil.copyfile(path, self.path / path.name)
+        described = asdict(plan)
+        del described["folder"]
+        fields = {"plan": described, "command": list(command), "environment": environment}
+        about.write_text(json.dumps(fields, indent=2) + "\n")
+        (self.path / "schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n")
+
+    def about(self) -> dict[str, Any]:
+        """What `begin` wrote."""
+        return json.loads((self.path / "plan.json").read_text())  # type: ignore[no-any-return]
+
+    def plan(self) -> Plan:
+        fields = self.about()["plan"]
+        lists = {name: tuple(fields[name]) for name in ("strategies", "workloads")}
+        return Plan(**{**fields, **lists, "folder": str(self.path)})
+
+    def runs(self) -> list[Run]:
+        """All complete runs; the last one where one was repeated. A line that was cut off goes."""
+        packed = self._packed
+        text = lzma.decompress(packed.read_bytes()).decode() if packed.exists() else ""
+        runs = map(from_line, (text + self._whole_lines()).splitlines())
+        return list({(run.strategy, run.workload, run.seed): run for run in runs}.values())
+
+    def _whole_lines(self) -> str:
+        text = self._runs.read_text() if self._runs.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            self._runs.write_text(whole)
+        return whole
+
+    def pack(self) -> None:
+        """Keep all runs, each once, in a compressed file instead."""
+        lines = "".join(to_line(run) + "\n" for run in self.runs())
+        self._packed.write_bytes(lzma.compress(lines.encode(), preset=9 | lzma.PRESET_EXTREME))
+        self._runs.unlink(missing_ok=True)
+
+    def add(self, runs: Sequence[Run]) -> None:
+        """Keep the runs of one batch, in one write."""
+        with self._runs.open("a") as file:
+            file.write("".join(to_line(run) + "\n" for run in runs))
+
+
+def findings_by_strategy(
+    runs: Sequence[Run], workload_of: Callable[[Run], Workload]
+) -> dict[str, Findings]:
+    """All faults of each strategy, added up."""
+    found: dict[str, Findings] = {}
+    for run in runs:
+        before = found.get(run.strategy, Findings())
+        found[run.strategy] = before + check(run, workload_of(run))
+    return found
