@@ -15,7 +15,7 @@ from strategies import Limits
 
 SLOTS = (1, 2, 4, 8, 16, 32, 64)
 BOUNDS = (2, 5, 10, 20, 50, 100)
-PATTERN = re.compile(r"p(\d+) under (\S+)(?: for (\d+(?:\.\d+)?) ?% of users)?")
+PATTERN = re.compile(r"p(\d{1,2}(?:\.\d+)?) under (\S+)(?: for (\d+(?:\.\d+)?) ?% of users)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Target:
         if match is None:
             raise ValueError(f'{text!r} is not such as "p95 under 30s for 99% of users"')
         share = float(match[3] or 99) / 100
-        return cls(float(f"0.{match[1]}"), parse_seconds(match[2]), share)
+        return cls(float(match[1]) / 100, parse_seconds(match[2]), share)
 
     def __str__(self) -> str:
         return (

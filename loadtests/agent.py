@@ -26,6 +26,11 @@ from runner.agents.loader import load_agent
 SAID = re.compile(r"\[(?P<id>\d+\.\d+)\] Wait (?P<service_s>[\d.]+) s, then (?P<end>\w+)\.")
 
 
+def name_of(text: str) -> str:
+    """`number.attempt` of the message; of each, joined by `+`, where several were merged in one."""
+    return "+".join(said["id"] for said in SAID.finditer(text)) or "?"
+
+
 class AgentFault(Exception):
     """The message asked for it."""
 
@@ -46,13 +51,14 @@ class Scheduled:
         # Read before the work and answered after it, as a model does with its context.
         prior = json.loads(history[-1]["content"])["hash"] if history else START
         reply = make_link(len(history) // 2 + 1, prior, message)
-        said = SAID.match(message)
-        if said is None:
+        said = list(SAID.finditer(message))
+        if not said:
             raise AgentFault(f"not a message of the comparison: {message!r}")
         async with self._slot:
-            with _Noted(self, said["id"], conversation):
-                await asyncio.sleep(float(said["service_s"]))
-                if said["end"] == "fail":
+            with _Noted(self, name_of(message), conversation):
+                # Several messages in one take as long as the longest of them.
+                await asyncio.sleep(max(float(part["service_s"]) for part in said))
+                if any(part["end"] == "fail" for part in said):
                     raise AgentFault("as the message says")
         return reply
 
@@ -119,7 +125,6 @@ class _Recorded:
         self._note = note
 
     async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
-        said = SAID.match(message)
         began_s, ended = time.monotonic(), "failed"
         try:
             reply = await self.agent.answer(conversation, message, history)
@@ -129,8 +134,7 @@ class _Recorded:
             ended = "stopped"
             raise
         finally:
-            name = said["id"] if said else message
-            self._note(Call(name, conversation, began_s, time.monotonic(), ended))
+            self._note(Call(name_of(message), conversation, began_s, time.monotonic(), ended))
 
 
 def recorded(conversation_id: str, log: str = os.devnull, target: str = "eliza") -> _Conversation:

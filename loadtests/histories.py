@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from loadtests.clients import message_text
-from loadtests.records import History, Run
+from loadtests.records import History, Run, parts
 from loadtests.workloads import Workload
 from runner.agents.chain import START, make_link
 
@@ -58,7 +58,8 @@ def check(run: Run, workload: Workload) -> Findings:
     places = {
         message: (history.conversation, place)
         for history in run.histories
-        for place, message in enumerate(history.messages, 1)
+        for place, turn in enumerate(history.messages, 1)
+        for message in parts(turn)
     }
     return Findings(
         lost=_lost(run, places),
@@ -84,7 +85,8 @@ def _lost(run: Run, places: Places) -> int:
 
 
 def _duplicated(history: History) -> int:
-    return sum(count - 1 for count in Counter(history.messages).values())
+    counts = Counter(message for turn in history.messages for message in parts(turn))
+    return sum(count - 1 for count in counts.values())
 
 
 def _orphaned(run: Run, places: Places) -> int:
@@ -130,9 +132,14 @@ def _replays(history: History, workload: Workload) -> bool:
 
 def _replayed(history: History, workload: Workload) -> Iterator[str]:
     prior = START
-    for place, message in enumerate(history.messages, 1):
-        number, _, attempt = message.partition(".")
-        text = message_text(int(number), int(attempt), workload.arrivals[int(number)])
-        link = make_link(place, prior, text)
+    for place, turn in enumerate(history.messages, 1):
+        # As the strategy `merge` joins them, unless told otherwise.
+        asked = "\n\n".join(_text(message, workload) for message in parts(turn))
+        link = make_link(place, prior, asked)
         prior = json.loads(link)["hash"]
         yield link
+
+
+def _text(message: str, workload: Workload) -> str:
+    number, _, attempt = message.partition(".")
+    return message_text(int(number), int(attempt), workload.arrivals[int(number)])

@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import ceil, inf, nan
 from statistics import fmean
 
-from loadtests.records import Run, UserTurn
+from loadtests.records import Run, UserTurn, parts
 from loadtests.workloads import Workload
 
 LAG_LIMIT_S = 0.010
@@ -140,7 +140,9 @@ def wasted(run: Run) -> float:
     """The share of the agent's seconds whose answer reached nobody."""
     told = {f"{turn.number}.{len(turn.attempts)}" for turn in run.turns if turn.answer}
     all_s = sum(call.ended_s - call.began_s for call in run.calls)
-    lost_s = sum(call.ended_s - call.began_s for call in run.calls if call.message not in told)
+    lost_s = sum(
+        call.ended_s - call.began_s for call in run.calls if told.isdisjoint(parts(call.message))
+    )
     return _share(lost_s, all_s)
 
 
@@ -152,7 +154,8 @@ def inversions(run: Run) -> float:
     """
     swapped = pairs = 0
     for history in run.histories:
-        first = dict.fromkeys(_number(message) for message in history.messages)
+        messages = (message for turn in history.messages for message in parts(turn))
+        first = dict.fromkeys(map(_number, messages))
         seen: list[int] = []
         for number in first:
             swapped += len(seen) - bisect(seen, number)
@@ -187,8 +190,9 @@ def depth(run: Run) -> list[tuple[float, int]]:
         for index, tried in enumerate(turn.attempts, 1)
     }
     for call in run.calls:
-        steps[call.began_s] -= 1
-        steps[min(call.ended_s, max(call.began_s, ends.get(call.message, call.ended_s)))] += 1
+        for message in parts(call.message):
+            steps[call.began_s] -= 1
+            steps[min(call.ended_s, max(call.began_s, ends.get(message, call.ended_s)))] += 1
     level, levels = 0, []
     for at in sorted(steps):
         level += steps[at]
@@ -204,7 +208,8 @@ def _mean_over_time(levels: Sequence[tuple[float, int]]) -> float:
 
 
 def _run_twice(run: Run) -> float:
-    calls = Counter(_number(call.message) for call in run.calls if call.ended == "answered")
+    answered = (call.message for call in run.calls if call.ended == "answered")
+    calls = Counter(_number(message) for turn in answered for message in parts(turn))
     return _share(sum(count > 1 for count in calls.values()), len(run.turns))
 
 

@@ -13,11 +13,10 @@ from typing import Any
 from loadtests import workloads
 from loadtests.histories import Findings, check
 from loadtests.records import SCHEMA, Run, from_line, to_line
-from loadtests.workloads import Workload
+from loadtests.workloads import TRACE, Workload
 
 STRATEGIES = ("queue", "lock", "reject", "unprotected")
 ALL = tuple(workloads.SHAPES)
-TRACE = "trace:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,8 @@ class Folder:
         about = self.path / "plan.json"
         traces = {name: _trace(name) for name in plan.workloads if name.startswith(TRACE)}
         names = tuple(TRACE + traces[n].name if n in traces else n for n in plan.workloads)
+        if len(set(names)) < len(names):
+            raise ValueError("two workloads have one name; give their files different ones")
         plan = replace(plan, workloads=names)
         if about.exists():
             if replace(self.plan(), folder="") != plan:

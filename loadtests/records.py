@@ -55,7 +55,7 @@ class UserTurn:
 class Call:
     """One call of the agent, as the agent saw it. Seconds since the start of the schedule.
 
-    message  `number.attempt` of the attempt that it was for.
+    message  `number.attempt` of the attempt that it was for; see `parts`.
     ended    "answered", "failed" or "stopped".
     """
 
@@ -70,7 +70,7 @@ class Call:
 class History:
     """What a conversation's history was when all had ended.
 
-    messages  `number.attempt` of each turn, in order.
+    messages  `number.attempt` of each turn, in order; see `parts`.
     digest    the last reply's hash, "" where there is none.
     stale     turns whose reply does not stand on the ones before it; None if the
               agent's replies cannot tell.
@@ -99,6 +99,11 @@ class Run:
     refused_by_pool: int = 0
 
 
+def parts(message: str) -> list[str]:
+    """The attempts that a call or a turn was for: one, or several where they were merged."""
+    return message.split("+")
+
+
 SCHEMA: dict[str, Any] = {
     "run": "one line a run: how it was made, and what the server said at its end",
     "run.services": "length of the schedule in mean service times (service_s)",
@@ -110,6 +115,7 @@ SCHEMA: dict[str, Any] = {
     "client left, -1: the connection broke; number: the turn's place in its conversation",
     "calls": "one item a call of the agent: [number.attempt, conversation, began_s, ended_s, how]",
     "histories": "one item a conversation: [conversation, [number.attempt, ...], digest, stale]",
+    "number.attempt": "which attempt of which turn; joined by + where several were merged in one",
     "times": "seconds since the start of the schedule, on the machine's monotonic clock",
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,14 +35,19 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(arguments: Sequence[str], folder: Path) -> Iterator[Served]:
-    """Run `python -m *arguments` in the folder until the block ends."""
+def running(
+    arguments: Sequence[str], folder: Path, errors: IO[str] | int = subprocess.DEVNULL
+) -> Iterator[Served]:
+    """Run `python -m *arguments` in the folder until the block ends.
+
+    Raises RuntimeError where it does not start; `errors` is the file for its stderr, or none.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=folder,
         env=_environment(),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         text=True,
     )
     assert process.stdout is not None

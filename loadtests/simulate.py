@@ -13,26 +13,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from loadtests.agent import SAID, Scheduled
+from loadtests.agent import Scheduled, name_of
 from loadtests.clients import Answer, Pause, Send, take_turn
+from loadtests.controls import find
 from loadtests.records import LEFT, Call, History, Run, UserTurn
 from loadtests.workloads import Workload
 from runner.agents.base import Message
 from runner.agents.chain import check_chain
 from runner.api.problems import TURN_CAUSES
-from strategies import Attempt, Limits, Reply, State, Strategy, Ticket, Turn, TurnError, registry
+from strategies import Attempt, Limits, Reply, State, Strategy, Ticket, Turn, TurnError
 from strategies.testing import run as run_virtual
-
-ALIASES = {
-    "unprotected": "loadtests.unprotected:Unprotected",
-    "origin": "loadtests.origin:Origin",
-}
-"""The controls, by the names under which they are compared."""
-
-
-def find(name: str) -> Callable[..., Strategy]:
-    """The strategy of this name, the controls included. Raises UnknownStrategy."""
-    return registry.find(ALIASES.get(name, name))
 
 
 def simulate(
@@ -156,8 +146,7 @@ def _history(conversation: str, messages: list[Message]) -> History:
 
 def summary(conversation: str, messages: list[Message], *, chain: bool) -> History:
     """A history in short: whose turns, in which order, and whether each stands on the others."""
-    asked = [SAID.match(said["content"]) for said in messages[::2]]
-    names = tuple(said["id"] if said else "?" for said in asked)
+    names = tuple(name_of(said["content"]) for said in messages[::2])
     if not chain:
         return History(conversation, names, "", None)
     digest = str(json.loads(messages[-1]["content"])["hash"]) if messages else ""

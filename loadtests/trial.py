@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
 
+from loadtests.controls import dotted
 from loadtests.plan import Plan, findable, make
 from loadtests.records import Call, History, Run, turn_from_list
 from loadtests.servers import ROOT, Served, python_path, running
-from loadtests.simulate import ALIASES, summary
+from loadtests.simulate import summary
 from loadtests.workloads import Workload
 
 SLACK_S = 60.0
@@ -39,8 +40,9 @@ def run_batch(plan: Plan, strategies: Sequence[str], name: str, seed: int) -> li
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         start = folder / "start"
         with ThreadPoolExecutor(len(strategies)) as pool:
-            opened = [pool.submit(_Trial, plan, workload, s, folder, start) for s in strategies]
-            trials = [stack.enter_context(future.result()) for future in opened]
+            made = (_Trial(plan, workload, strategy, folder, start) for strategy in strategies)
+            trials = [stack.enter_context(trial) for trial in made]
+            list(pool.map(_Trial.begin, trials))
             _wait_until_ready(folder, trials)
             start.touch()
             return list(pool.map(_Trial.finish, trials))
@@ -64,21 +66,35 @@ class _Trial:
     ) -> None:
         self._plan, self._workload, self._strategy = plan, workload, strategy
         self._folder = folder / strategy.replace(":", "-")
-        self._folder.mkdir()
         self._calls = self._folder / "calls.jsonl"
-        self._calls.touch()
+        self._start = start
         self._stack = ExitStack()
-        self._server = self._stack.enter_context(running(self._serve(), self._folder))
-        self._locust = self._drive(self._server, start)
 
     def __enter__(self) -> _Trial:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def begin(self) -> None:
+        """Start the server and then the generator, which waits for the start file."""
+        self._folder.mkdir()
+        self._calls.touch()
+        errors = self._stack.enter_context((self._folder / "errors.log").open("w+"))
+        try:
+            self._server = self._stack.enter_context(
+                running(self._serve(), self._folder, errors=errors)
+            )
+        except RuntimeError as error:
+            errors.seek(0)
+            raise RunFailed(f"{self._strategy}: {error}\n{errors.read()[-2000:]}") from error
+        self._locust = self._drive(self._server)
+        self._stack.callback(self._end_locust)
+
+    def _end_locust(self) -> None:
         if self._locust.poll() is None:
             self._locust.kill()
         self._locust.communicate()
-        self._stack.close()
 
     def _serve(self) -> list[str]:
         factory, options = "scheduled", {"backends": str(self._workload.backends or 0)}
@@ -90,13 +106,13 @@ class _Trial:
             **{f"agent.options.{name}": value for name, value in options.items()},
         }
         assignments = [word for item in settings.items() for word in ("--set", "=".join(item))]
-        name = ALIASES.get(self._strategy, self._strategy)
         return [
-            *("runner", "serve", f"loadtests.agent:{factory}", "--strategy", name),
+            *("runner", "serve", f"loadtests.agent:{factory}", "--strategy"),
+            dotted(self._strategy),
             *("--port", "0", "--store", "memory:", "--log", "json", *assignments),
         ]
 
-    def _drive(self, server: Served, start: Path) -> subprocess.Popen[str]:
+    def _drive(self, server: Served) -> subprocess.Popen[str]:
         options = {
             "--host": f"http://127.0.0.1:{server.port}",
             "--workload": findable(self._plan, self._workload.name),
@@ -104,7 +120,7 @@ class _Trial:
             "--service-s": repr(self._plan.service_s),
             "--services": repr(self._plan.services),
             "--raw": str(self._folder),
-            "--start-file": str(start),
+            "--start-file": str(self._start),
             "--users": "1",
             "--loglevel": "WARNING",
         }
@@ -134,7 +150,10 @@ class _Trial:
         raw = sorted(self._folder.glob("turns-*.jsonl"))
         if not raw:
             raise RunFailed(f"{self._strategy}: Locust wrote nothing:\n{said[-2000:]}")
-        head, *lines = raw[0].read_text().splitlines()
+        first, *lines = raw[0].read_text().splitlines()
+        head = json.loads(first)
+        if len(lines) + head["refused_by_pool"] != len(self._workload.arrivals):
+            raise RunFailed(f"{self._strategy}: Locust lost turns:\n{said[-2000:]}")
         agree = self._settled()
         run = Run(
             strategy=self._strategy,
@@ -147,9 +166,9 @@ class _Trial:
             histories=tuple(self._histories()),
             exit_status=self._end(),
             counters_agree=agree,
-            refused_by_pool=json.loads(head)["refused_by_pool"],
+            refused_by_pool=head["refused_by_pool"],
         )
-        return replace(run, calls=tuple(self._read_calls(json.loads(head)["began"])))
+        return replace(run, calls=tuple(self._read_calls(head["began"])))
 
     def _settled(self) -> bool:
         """Whether all turns have ended soon and the counters add up (I-9)."""

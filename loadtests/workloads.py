@@ -174,6 +174,8 @@ NAMES: dict[str, str] = {
     '{"at": seconds, "conversation": ..., "service_s": ...}',
 }
 
+TRACE = "trace:"
+
 QUIET_LOAD = 0.8
 """All quiet conversations of `hot` together, of the two turns that its agent works at."""
 
@@ -188,8 +190,8 @@ def make(name: str, seed: int, *, service_s: float = 0.1, services: float = 100.
     service_s  mean service time, seconds.
     services   length of the run in mean service times; a burst is over at once.
     """
-    if name.startswith("trace:"):
-        return from_trace(Path(name.removeprefix("trace:")), seed)
+    if name.startswith(TRACE):
+        return from_trace(Path(name.removeprefix(TRACE)), seed)
     if name not in SHAPES:
         raise UnknownWorkload(f"there is no workload {name!r}. Known: {', '.join(NAMES)}")
     shape = SHAPES[name]
@@ -275,7 +277,7 @@ def from_trace(path: Path, seed: int = 0) -> Workload:
         Arrival(round(at - first, 6), conversation, service_s or mean_s)
         for at, conversation, service_s in turns
     )
-    return Workload(f"trace:{path}", seed, mean_s, arrivals[-1].due_s or mean_s, USUAL, arrivals)
+    return Workload(f"{TRACE}{path}", seed, mean_s, arrivals[-1].due_s or mean_s, USUAL, arrivals)
 
 
 def _traced(line: str) -> tuple[float, str, float] | None:

@@ -5,7 +5,6 @@ Commands import what they need when they run, so that `--help` comes at once.
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
-from runner.cli.flags import UsageError, load_settings, say, with_json, with_settings
+from runner.cli.flags import UsageError, load_settings, look_here, say, with_json, with_settings
 
 ADDED = "runner.commands"
 """The entry point group for more commands; the load tests are there."""
@@ -171,8 +170,7 @@ def compose(settings: Settings) -> Service:
     from runner.turns.book import Book
     from strategies import registry
 
-    if os.getcwd() not in sys.path:  # A console script does not have it there; `python -m` does.
-        sys.path.insert(0, os.getcwd())
+    look_here()
     try:
         strategy_class = registry.find(settings.strategy.name)
         store = make_store(settings.store.url)

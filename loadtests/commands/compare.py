@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.flags import UsageError, say
+from loadtests.controls import is_control
+from runner.cli.flags import UsageError, look_here, say
 
 if TYPE_CHECKING:
     from loadtests.compare import Step
     from loadtests.plan import Plan
-
-CONTROLS = ("unprotected", "origin")
-"""What is shown to fail, so its faults are no failure of a comparison."""
 
 
 def split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
@@ -118,15 +115,9 @@ def _check_installed() -> None:
         raise UsageError(f"this needs {needs}: pip install 'turnline[loadtests]'")
 
 
-def look_here() -> None:
-    """Let modules of this folder be found; a console script does not have it in its path."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-
-
 def _check(plan: Plan) -> None:
     """Raises UsageError for a name that nothing goes by."""
-    from loadtests.simulate import find
+    from loadtests.controls import find
     from loadtests.workloads import UnknownWorkload, make
     from strategies.registry import UnknownStrategy
 
@@ -149,7 +140,7 @@ def _progress(step: Step) -> str:
 
 def _status(faults: Mapping[str, object]) -> int:
     """1 where a strategy that is no control has a fault."""
-    return int(any(found for name, found in faults.items() if name not in CONTROLS))
+    return int(any(found for name, found in faults.items() if not is_control(name)))
 
 
 @click.command("report")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadtests.commands.compare import look_here, split
-from runner.cli.flags import UsageError, say, with_json
+from loadtests.commands.compare import split
+from runner.cli.flags import UsageError, look_here, say, with_json
 
 if TYPE_CHECKING:
     from loadtests.advice import Outcome, Target
@@ -81,10 +81,9 @@ def simulate_command(
     Each run is the same every time. It knows no cost of requests, so it is right
     where the agent takes far longer than the server.
     """
-    from loadtests import traffic as given
     from loadtests.advice import Target, candidates, recommend, try_out
-    from loadtests.simulate import find
-    from loadtests.workloads import UnknownWorkload, from_trace, make, parse_seconds
+    from loadtests.controls import find
+    from loadtests.workloads import UnknownWorkload, from_trace, make
     from strategies.registry import UnknownStrategy
 
     look_here()
@@ -98,19 +97,9 @@ def simulate_command(
             # Seconds are service times there.
             traffic = [make(workload, seed, service_s=1.0) for seed in range(1, seeds + 1)]
         else:
-            served = given.parse_service(service)
-            traffic = [
-                given.make_traffic(
-                    given.parse_rate(arrivals),
-                    served,
-                    given.parse_clients(clients, served[0]),
-                    duration_s=parse_seconds(duration),
-                    conversations=conversations,
-                    backends=backends,
-                    seed=seed,
-                )
-                for seed in range(1, seeds + 1)
-            ]
+            traffic = _in_words(
+                arrivals, service, clients, duration, conversations, backends, seeds
+            )
     except (ValueError, UnknownStrategy, UnknownWorkload) as error:
         raise UsageError(str(error)) from error
     if not all(each.arrivals for each in traffic):
@@ -121,6 +110,34 @@ def simulate_command(
     else:
         outcomes = list(recommend(strategies, traffic, aim))
     say(_as_json(outcomes, aim) if as_json else _as_text(outcomes, traffic, aim))
+
+
+def _in_words(
+    arrivals: str,
+    service: str,
+    clients: str,
+    duration: str,
+    conversations: int,
+    backends: int | None,
+    seeds: int,
+) -> list[Workload]:
+    """The traffic that the options describe, once for each seed. Raises ValueError."""
+    from loadtests import traffic
+    from loadtests.workloads import parse_seconds
+
+    mean_s, draw = traffic.parse_service(service)
+    return [
+        traffic.make_traffic(
+            traffic.parse_rate(arrivals),
+            (mean_s, draw),
+            traffic.parse_clients(clients, mean_s),
+            duration_s=parse_seconds(duration),
+            conversations=conversations,
+            backends=backends,
+            seed=seed,
+        )
+        for seed in range(1, seeds + 1)
+    ]
 
 
 def _as_json(outcomes: Sequence[Outcome], target: Target | None) -> str:

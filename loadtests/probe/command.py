@@ -11,10 +11,11 @@ from dataclasses import asdict
 
 import click
 
-from loadtests.commands.compare import CONTROLS, look_here, split
+from loadtests.commands.compare import split
+from loadtests.controls import is_control
 from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
 from loadtests.servers import python_path
-from runner.cli.flags import UsageError, say, with_json
+from runner.cli.flags import UsageError, look_here, say, with_json
 
 STAGGERS = (0.0, 0.4)
 """When the turns of a trial come: all at once, and each when the one before is partly done."""
@@ -68,13 +69,13 @@ def probe_command(
         repeatable = serial.replies == again.replies
         verdicts.append(judge(strategy, trials, serial, repeatable=repeatable, limit_s=timeout_s))
     _tell(verdicts, target, as_json)
-    bad = [v for v in verdicts if v.kind != NONE and v.strategy not in CONTROLS]
+    bad = [v for v in verdicts if v.kind != NONE and not is_control(v.strategy)]
     context.exit(int(bool(bad)))
 
 
 def _check(target: str, strategies: Sequence[str]) -> None:
     """Raises UsageError for what nothing goes by."""
-    from loadtests.simulate import find
+    from loadtests.controls import find
     from runner.agents.loader import AgentNotFound, load_agent
     from strategies.registry import UnknownStrategy
 
@@ -127,10 +128,10 @@ def _tell(verdicts: Sequence[Verdict], target: str, as_json: bool) -> None:
 
 def _advice(verdicts: Sequence[Verdict]) -> str:
     hurt = [v for v in verdicts if v.kind != NONE]
-    safe = [v.strategy for v in verdicts if v.kind == NONE and v.strategy not in CONTROLS]
+    safe = [v.strategy for v in verdicts if v.kind == NONE and not is_control(v.strategy)]
     if not hurt:
         return "Nothing was seen to go wrong; that is no proof that nothing can."
-    if any(v.strategy not in CONTROLS for v in hurt):
+    if any(not is_control(v.strategy) for v in hurt):
         hang = " If it only needs longer, say --timeout-s." if hurt[-1].kind == HANG else ""
         return f"The agent fails without overlapping turns too: mend that first.{hang}"
     return f"Never call this agent twice at once in a conversation: {', '.join(safe)} protect it."

@@ -17,8 +17,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from loadtests.controls import find
 from loadtests.probe.memory import message, snapshot
-from loadtests.simulate import find
 from runner.agents.base import Agent, Emit, Message, unheard
 from runner.agents.loader import load_agent
 from runner.desk import Desk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, isfinite, log10, nan
 from statistics import fmean
 from typing import Any
@@ -62,21 +63,21 @@ def all_figures(results: Results, long_runs: LongRuns | None) -> dict[str, tuple
     if len(there & BY_LOAD.keys()) > 1:
         for measure in ("goodput", "in_time", "p50"):
             drawn[f"{measure}-by-load"] = (
-                lambda measure=measure: _by_load(results, measure),  # type: ignore[misc]
+                partial(_by_load, results, measure),
                 f"{_capital(MEASURES[measure].title)} against offered load; means of the runs with "
                 f"95 % intervals. {BY_LOAD_NOTES.get(measure, '')}".strip(),
             )
     for workload in ("overload-1.2", "patient", results.workloads[0]):
         if workload in there and "spectrum" not in drawn:
             drawn["spectrum"] = (
-                lambda workload=workload: _spectrum(results, workload),  # type: ignore[misc]
+                partial(_spectrum, results, workload),
                 f"Time to answer by share of users under {workload}, all runs together. A line "
                 "ends where the rest of the users never had an answer.",
             )
     for workload in ("hot", "spike", results.workloads[0]):
         if workload in there and "timeline" not in drawn:
             drawn["timeline"] = (
-                lambda workload=workload: _timeline(results, workload),  # type: ignore[misc]
+                partial(_timeline, results, workload),
                 f"The same {WINDOW:.0f} service times of {workload} under each strategy, a lane "
                 "for each conversation. Line: sent and waiting; bar: the agent works; cross: "
                 "refused or given up.",
@@ -84,23 +85,23 @@ def all_figures(results: Results, long_runs: LongRuns | None) -> dict[str, tuple
     for workload in ("spike", results.workloads[-1]):
         if workload in there and "depth" not in drawn:
             drawn["depth"] = (
-                lambda workload=workload: _depth(results, workload),  # type: ignore[misc]
+                partial(_depth, results, workload),
                 f"Turns that wait in the server over time under {workload}, first seed.",
             )
     if results.others:
         drawn["differences"] = (
-            lambda: _differences(results, "in_time"),
+            partial(_differences, results, "in_time"),
             f"{results.subject} less each other strategy, users served in time: a dot for each "
             "pair of runs, the mean and its 95 % interval.",
         )
     if sum(name.startswith("retrying-") for name in there) > 1:
         drawn["retries"] = (
-            lambda: _retries(results),
+            partial(_retries, results),
             "What the clients' retry policy changes, at load 1.5.",
         )
     if long_runs is not None:
         drawn["theory"] = (
-            lambda: _theory(results, long_runs),
+            partial(_theory, results, long_runs),
             "Theory (lines), the same strategy classes in long virtual time (hollow), and the "
             "real runs, which are short and start empty (filled, 95 % interval).",
         )

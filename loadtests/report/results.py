@@ -10,14 +10,13 @@ from math import inf, isnan, nan
 from statistics import fmean, median
 from typing import Any
 
+from loadtests.controls import is_control
 from loadtests.histories import Findings
 from loadtests.intervals import Effect, paired
 from loadtests.measures import LAG_LIMIT_S, MEASURES, Figures, figures, lag_s
 from loadtests.plan import Folder, Plan, findings_by_strategy, make
 from loadtests.records import Run
 from loadtests.workloads import Workload
-
-CONTROLS = ("unprotected", "origin")
 
 QUANTILES = ("p50", "p95", "p99", "quiet_p95", "depth_max")
 """Measures whose middle over the runs is told by the median, for some may be infinite."""
@@ -54,7 +53,7 @@ class Results:
     @property
     def others(self) -> list[str]:
         """The strategies that it is held against: all but itself and the controls."""
-        return [name for name in self.strategies if name not in (self.subject, *CONTROLS)]
+        return [n for n in self.strategies if n != self.subject and not is_control(n)]
 
     def workload(self, run: Run) -> Workload:
         return make(self.plan, run.workload, run.seed)

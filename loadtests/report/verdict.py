@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loadtests.controls import is_control
 from loadtests.intervals import Effect
 from loadtests.measures import MEASURES
-from loadtests.report.results import CONTROLS, Results, show, show_effect
+from loadtests.report.results import Results, show, show_effect
 
 JUDGED = ("served", "in_time", "goodput")
 """Measures by which a strategy wins or loses; more is better in each."""
@@ -40,7 +41,7 @@ def verdict(results: Results) -> list[str]:
 
 
 def _integrity(results: Results) -> str:
-    kept = [name for name in results.strategies if name not in CONTROLS]
+    kept = [name for name in results.strategies if not is_control(name)]
     turns = sum(results.turns(name) for name in kept)
     broken = [f"{name} ({results.findings[name]})" for name in kept if results.findings[name]]
     runs = sum(run.strategy in kept for run in results.runs)

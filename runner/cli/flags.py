@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +32,12 @@ class UsageError(click.ClickException):
     """Something was asked for that cannot be; exit status 2, as for a wrong flag."""
 
     exit_code = 2
+
+
+def look_here() -> None:
+    """Let modules of this folder be found. `python -m` has it in its path, a console script not."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def with_settings(command: F) -> F:

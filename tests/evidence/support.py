@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from statistics import fmean
 
+from loadtests.controls import find
 from loadtests.histories import Findings, check
 from loadtests.intervals import Effect, paired
 from loadtests.measures import Figures, figures
-from loadtests.simulate import find, simulate
+from loadtests.simulate import simulate
 from loadtests.workloads import make
 from strategies import Attempt, Limits, Reply, Strategy, Ticket, Turn
 from strategies.testing import run
+from strategies.testing.stubborn import ignore_cancellation
 
 SEEDS = range(1, 11)
 
@@ -59,10 +61,9 @@ class Stage:
 
     async def _answer(self, turn: Turn, attempt: Attempt) -> Reply:
         self.began.append(turn.id)
-        seconds = 1.0
         if turn.message == "ignores being told to stop":
-            await _stubborn(1_000.0)
-        await asyncio.sleep(seconds)
+            await ignore_cancellation(1_000.0)
+        await asyncio.sleep(1.0)
         attempt.seal()
         self.ended.append(turn.id)
         return Reply(f"reply to {turn.id}", len(self.ended))
@@ -71,16 +72,6 @@ class Stage:
         self, id: str, conversation: str = "one", message: str = "", deadline_s: float | None = None
     ) -> Ticket:
         return self.strategy.submit(Turn(id, conversation, message, deadline_s))
-
-
-async def _stubborn(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while loop.time() < until:
-        try:
-            await asyncio.sleep(until - loop.time())
-        except asyncio.CancelledError:
-            continue
 
 
 def on_stage(name: str, play: Callable[[Stage], Awaitable[None]], **limits: object) -> None:

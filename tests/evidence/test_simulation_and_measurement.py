@@ -9,9 +9,10 @@ from statistics import fmean
 
 import pytest
 
+from loadtests.controls import is_control
 from loadtests.plan import Folder
 from loadtests.report import tables
-from loadtests.report.results import CONTROLS, Results
+from loadtests.report.results import Results
 from loadtests.review import DATA
 
 
@@ -21,7 +22,7 @@ def test_simulated_and_measured_shares_of_users_served_are_close() -> None:
     runs = [
         run
         for run in folder.runs()
-        if run.seed <= tables.SIMULATED_SEEDS and run.strategy not in CONTROLS
+        if run.seed <= tables.SIMULATED_SEEDS and not is_control(run.strategy)
     ]
     found = tables.simulated(Results(folder.about(), folder.plan(), runs))
     off = []

@@ -81,8 +81,11 @@ def test_a_server_that_ends_badly_or_miscounts_is_found() -> None:
 
 
 @pytest.mark.parametrize("workload", SHAPES)
-def test_the_control_is_caught_under_every_workload_and_queue_is_clean(workload: str) -> None:
+def test_the_control_is_caught_under_every_workload_and_the_built_in_are_clean(
+    workload: str,
+) -> None:
     made = make(workload, 3, services=60)
 
     assert check(simulate("unprotected", made), made).stale
-    assert not check(simulate("queue", made), made)
+    for strategy in ("queue", "merge", "interrupt"):
+        assert not check(simulate(strategy, made), made), strategy

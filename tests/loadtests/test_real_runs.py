@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loadtests.compare import compare
@@ -70,6 +71,31 @@ def test_an_agent_and_a_strategy_of_ones_own_are_compared_from_ones_own_folder(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| mine:Mine | 1 | 5 | 0 |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_server_that_does_not_start_is_told_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from strategies.queue import Queue\n"
+        "class Broken(Queue):\n"
+        "    def __init__(self, answer, limits): raise ValueError('no luck')\n"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "runner", "compare", "--workloads", "burst", "--seeds", "1"),
+            *("--strategies", "broken:Broken,queue", "--out", "out"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert "no luck" in done.stderr
+    assert "Traceback" not in done.stderr
+    mine = [p for p in psutil.process_iter(["cwd"]) if str(tmp_path) in str(p.info["cwd"])]
+    assert not mine
 
 
 def locust_alone(workload: str, tmp_path: Path) -> tuple[str, list[UserTurn]]:

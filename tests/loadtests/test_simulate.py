@@ -74,3 +74,6 @@ def test_a_target_is_read_from_words() -> None:
     target = Target.parse("p99 under 2m for 95.5% of users")
 
     assert (target.percentile, target.limit_s, target.share) == (0.99, 120.0, 0.955)
+    assert Target.parse("p5 under 1s").percentile == 0.05
+    with pytest.raises(ValueError, match="is not such as"):
+        Target.parse("p100 under 1s")
