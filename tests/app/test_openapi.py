@@ -16,7 +16,7 @@ from runner.api.problems import ALL_CAUSES, type_of
 from runner.app import make_app
 from runner.settings import Settings
 from tests.support import client
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 
 schema = schemathesis.openapi.from_dict(describe(Settings()))
 
@@ -31,7 +31,7 @@ HELD_TO = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    knobs = {"strategy__max_waiting_per_conversation": 1, "store__url": "memory:"}
+    knobs: Knobs = {"strategy__max_waiting_per_conversation": 1, "store__url": "memory:"}
     with Server(tmp_path_factory.mktemp("openapi"), **knobs) as running:
         yield running
 

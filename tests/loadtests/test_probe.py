@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from loadtests.probe.command import probe_command
+from tests.support.client import PATIENCE_S
 
 AGENTS = "tests.loadtests.probe_agents"
 
@@ -27,8 +28,10 @@ FAST = ("Checkpoint", "TwoSteps", "Aborts")
 
 
 def probe(agent: str, *options: str) -> tuple[int, dict[str, dict[str, object]]]:
-    target = f"{AGENTS}:{agent}"
-    result = CliRunner().invoke(probe_command, [target, "--json", "--timeout-s", "6", *options])
+    # A trial starts a process, so only the one that must hang is waited for less long.
+    limit_s = "15" if agent == "Hangs" else str(PATIENCE_S)
+    words = [f"{AGENTS}:{agent}", "--json", "--timeout-s", limit_s, *options]
+    result = CliRunner().invoke(probe_command, words)
     found = json.loads(result.output)["strategies"]
     return result.exit_code, {verdict["strategy"]: verdict for verdict in found}
 

@@ -1,4 +1,7 @@
-"""Agents for the tests. Messages say what is to happen: `sleep 0.5`, `raise ValueError`, ..."""
+"""Agents for the tests. Messages say what is to happen: `sleep 0.5`, `raise ValueError`, ...
+
+`until FILE` goes on when the file exists (`Server.let_on`): a turn that a test ends.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from runner.agents import current_turn
@@ -40,6 +44,12 @@ async def obey(message: str) -> None:
             await asyncio.sleep(float(argument.split()[0]))
         case "hang":
             await asyncio.Event().wait()
+        case "until":
+            while not Path(argument).exists():  # noqa: ASYNC240 (a local file)
+                await asyncio.sleep(0.01)
+        case "hang-at-first":
+            if current_turn().attempt == 1:
+                await asyncio.Event().wait()
         case "ignore":
             await ignore_cancellation(float(argument))
         case "block":

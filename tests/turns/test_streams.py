@@ -239,8 +239,10 @@ def test_a_reader_that_stops_slows_neither_its_turn_nor_others_and_is_told(
 @pytest.mark.slow
 def test_no_limit_of_the_framework_cuts_a_long_stream(folder: Path) -> None:
     """Quart's RESPONSE_TIMEOUT is 60 s."""
-    with Server(folder, target=TELLER) as server, Stream(server.port, "2 33") as stream:
-        stream.response.fp.raw._sock.settimeout(60)  # type: ignore[union-attr]
+    with (
+        Server(folder, target=TELLER) as server,
+        Stream(server.port, "2 33", limit_s=60) as stream,
+    ):
         began = time.monotonic()
         assert stream.rest()[-1].kind == "done"
         assert time.monotonic() - began > 60

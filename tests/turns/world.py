@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from runner.agents import current_turn
 from runner.agents.base import About, Emit, Message, unheard
@@ -32,6 +32,8 @@ from strategies.testing.clock import close
 T = TypeVar("T")
 
 PAUSES_S = (0.0, 0.0, 0.5, 1.0)
+
+ON_RESTART: tuple[Literal["run", "fail"], ...] = ("run", "run", "fail")
 
 
 class Disk:
@@ -145,7 +147,7 @@ class World:
         self.asked_as: dict[str, set[str]] = defaultdict(set)
         self.began_s = 0.0
         self.unkept: set[str] = set()
-        self.on_restart = self.rng.choice(("run", "run", "fail"))
+        self.on_restart: Literal["run", "fail"] = self.rng.choice(ON_RESTART)
         self.wishes = [self._make_wish(number) for number in range(self.rng.randint(2, 6))]
 
     def _make_wish(self, number: int) -> Wish:
