@@ -37,10 +37,12 @@ def test_the_classic_queue_dies_of_one_client_that_left() -> None:
     on_stage("origin", play)
 
 
+@pytest.mark.slow  # Statistics over ten seeds.
 def test_clients_that_come_and_go_leave_most_users_of_the_classic_queue_unserved() -> None:
     assert mean("origin", "impatient", "served") < 0.2
     assert clearly_more("impatient", "served", "queue", "origin")
 
 
+@pytest.mark.slow  # Statistics over ten seeds.
 def test_an_unprotected_agent_works_on_for_clients_that_have_gone() -> None:
     assert mean("unprotected", "hot", "wasted") > 0.5

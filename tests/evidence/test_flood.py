@@ -9,6 +9,7 @@ import pytest
 from tests.evidence.support import Stage, clearly_more, mean, on_stage
 
 
+@pytest.mark.slow  # Statistics over ten seeds.
 @pytest.mark.parametrize("strategy", ["queue", "lock", "reject"])
 def test_quiet_conversations_are_served_beside_a_flood(strategy: str) -> None:
     assert clearly_more("hot", "fairness", strategy, "unprotected")

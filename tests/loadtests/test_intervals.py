@@ -20,6 +20,7 @@ def holds(found: tuple[float | None, float | None], truth: float) -> bool:
     return low <= truth <= high
 
 
+@pytest.mark.slow  # Statistics.
 @pytest.mark.parametrize(
     ("name", "draw", "truth"),
     [
@@ -39,6 +40,7 @@ def test_an_interval_of_ten_runs_covers_the_mean_as_often_as_it_says(
     assert 0.90 <= covered / TRIALS <= 0.99
 
 
+@pytest.mark.slow  # Statistics.
 def test_resampling_the_requests_of_one_run_would_cover_far_less_than_it_says() -> None:
     """Why a run is one sample: waits in a queue hang together."""
     rng = Random(1)

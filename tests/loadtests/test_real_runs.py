@@ -19,6 +19,8 @@ from loadtests.servers import ROOT, running
 from loadtests.simulate import simulate
 from tests.support.client import PATIENCE_S
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(("queue", "reject", "unprotected"), ("burst", "retrying-openai"), 1, 0.05, 30.0)
 
 
@@ -52,7 +54,6 @@ async def agent(message, history):
 """
 
 
-@pytest.mark.slow
 def test_an_agent_and_a_strategy_of_ones_own_are_compared_from_ones_own_folder(
     tmp_path: Path,
 ) -> None:
