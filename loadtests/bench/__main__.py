@@ -28,10 +28,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works")
     parser.add_argument("--only", action="extend", nargs="+", choices=SECTIONS, metavar="SECTION")
     asked = parser.parse_args()
-    began = time.monotonic()
     for name in asked.only or SECTIONS:
+        began = time.monotonic()
         SECTIONS[name](asked.quick)
-    print(f"\n{time.monotonic() - began:.0f} s")
+        print(f"({name}: took {time.monotonic() - began:.0f} s)", flush=True)
 
 
 if __name__ == "__main__":

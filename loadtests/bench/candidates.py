@@ -47,6 +47,5 @@ def serving(
     with ExitStack() as stack:
         where = folder or Path(stack.enter_context(TemporaryDirectory()))
         yield {
-            name: stack.enter_context(running(arguments, where))
-            for name, arguments in candidates.items()
+            name: stack.enter_context(running(words, where)) for name, words in candidates.items()
         }

@@ -39,17 +39,16 @@ RUNNERS = {
 
 
 def measure(quick: bool) -> None:
-    rounds, pause_s = (3, 0.005) if quick else (7, 0.02)
+    rounds, pause_s = (2, 0.005) if quick else (7, 0.02)
     with serving(PEERS | RUNNERS) as served:
-        candidates = {
-            (name, streamed): _asking(each, name in RUNNERS, pause_s, streamed)
-            for name, each in served.items()
-            for streamed in (True, False)
-        }
-        costs = interleaved(
-            {f"{name} {how}": ask for (name, how), ask in candidates.items()}, rounds
-        )
-    piece = {name: _of_a_piece(costs[f"{name} True"], costs[f"{name} False"]) for name in served}
+        asks: dict[str, Callable[[int], Cost]] = {}
+        for name, each in served.items():
+            asks[f"{name}, streamed"] = _asking(each, name in RUNNERS, pause_s, streamed=True)
+            asks[f"{name}, plain"] = _asking(each, name in RUNNERS, pause_s, streamed=False)
+        costs = interleaved(asks, rounds)
+    piece = {
+        name: _of_a_piece(costs[f"{name}, streamed"], costs[f"{name}, plain"]) for name in served
+    }
     title(f"CPU time of the server for a piece of a stream, {1000 * pause_s:g} ms apart", rounds)
     show("runner / Quart on Hypercorn", ratios(piece["runner"], piece["Quart"]), "aim 1.0")
     show(
@@ -64,7 +63,7 @@ def measure(quick: bool) -> None:
 
 
 def _asking(
-    served: Served, is_runner: bool, pause_s: float, streamed: bool
+    served: Served, is_runner: bool, pause_s: float, *, streamed: bool
 ) -> Callable[[int], Cost]:
     peers_path = "/stream" if streamed else "/speak"
     path = "/chat" if is_runner else peers_path
