@@ -1,24 +1,24 @@
 """The way of one plain `POST /chat` through the app, counted: `python -m loadtests.bench.depth`.
 
-In this process, without an HTTP server: the longest chain of calls above the event
-loop, the functions and modules of ours that are on the way, and what is made for the
-turn. Of another checkout: with that one first in PYTHONPATH.
+In this process, memory store, without an HTTP server and after a warm-up: the longest
+chain of calls above the event loop, the functions and modules of ours on the way, and
+what is made for the turn. The task in which a server calls the app is not counted.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from quart import Quart
+
 import runner
-from loadtests.bench.agents import ok_with_history
 from runner.__main__ import compose
 from runner.app import make_app
 from runner.settings import AgentSettings, Settings, StoreSettings
@@ -26,73 +26,137 @@ from runner.telemetry import configure_logging
 
 CHECKOUT = Path(runner.__file__).parent.parent
 OURS = tuple(str(CHECKOUT / package) + os.sep for package in ("runner", "strategies"))
-WARM_UP = 50
+MADE = {
+    asyncio.BaseEventLoop.create_task.__code__: "tasks",
+    asyncio.BaseEventLoop.create_future.__code__: "futures",
+    asyncio.BaseEventLoop.call_at.__code__: "timers",
+}
+NO_FUNCTIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+AGENT = "loadtests.bench.agents:ok_with_history"
+BODY = b'{"message": "hello", "conversation_id": "c"}'
+SCOPE = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "http_version": "1.1",
+    "method": "POST",
+    "scheme": "http",
+    "path": "/chat",
+    "raw_path": b"/chat",
+    "query_string": b"",
+    "root_path": "",
+    "headers": [
+        (b"host", b"127.0.0.1:8080"),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(BODY)).encode()),
+    ],
+    "client": ("127.0.0.1", 50_000),
+    "server": ("127.0.0.1", 8080),
+}
 
 
 class Counts:
-    """Of one turn. `deepest` is the longest chain, outermost first."""
+    """Of one turn. `deepest` is the longest chain of calls, outermost first."""
 
     def __init__(self) -> None:
-        self.made = dict.fromkeys(("tasks", "futures", "timers", "callbacks"), 0)
+        self.made = dict.fromkeys(MADE.values(), 0)
+        self.calls = 0
+        self.most_ours = 0
         self.deepest: list[CodeType] = []
-        self.seen: set[CodeType] = set()
+        self.ours: set[CodeType] = set()
 
     def profile(self, frame: FrameType, event: str, _: object) -> None:
-        if event != "call":
+        if event != "call" or not (chain := _chain(frame)):
             return
-        chain = _chain(frame)
-        if chain:
-            self.seen.add(frame.f_code)
+        self.calls += 1
+        if frame.f_code in MADE:
+            self.made[MADE[frame.f_code]] += 1
+        self.most_ours = max(self.most_ours, sum(map(_is_ours, chain)))
         if len(chain) > len(self.deepest):
             self.deepest = chain[::-1]
+        if _is_ours(frame.f_code) and frame.f_code.co_name not in NO_FUNCTIONS:
+            self.ours.add(frame.f_code)
 
 
 def _chain(frame: FrameType | None) -> list[CodeType]:
-    """From here to the event loop, which is in none of it."""
+    """From this frame out to the event loop, which is not in it; empty for the loop's own."""
     chain: list[CodeType] = []
-    while frame is not None:
-        if frame.f_code.co_filename == asyncio.events.__file__ and frame.f_code.co_name == "_run":
-            return chain
+    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:
         chain.append(frame.f_code)
         frame = frame.f_back
-    return []
+    return [] if frame is None else chain
 
 
-class CountingLoop(asyncio.SelectorEventLoop):
-    """Counts what is made in it."""
+def _is_ours(code: CodeType) -> bool:
+    return code.co_filename.startswith(OURS)
 
-    counts = Counts()
 
-    def create_task(self, coro: Any, **more: Any) -> asyncio.Task[Any]:
-        self.counts.made["tasks"] += 1
-        return super().create_task(coro, **more)
-
-    def create_future(self) -> asyncio.Future[Any]:
-        self.counts.made["futures"] += 1
-        return super().create_future()
-
-    def call_at(self, when: float, callback: Any, *args: Any, **more: Any) -> asyncio.TimerHandle:
-        self.counts.made["timers"] += 1
-        return super().call_at(when, callback, *args, **more)
-
-    def call_soon(self, callback: Any, *args: Any, **more: Any) -> asyncio.Handle:
-        self.counts.made["callbacks"] += 1
-        return super().call_soon(callback, *args, **more)
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the log, which is written to the descriptor of stderr."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 async def count() -> Counts:
-    app = _make_app()
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, CountingLoop)
+    settings = Settings(agent=AgentSettings(target=AGENT), store=StoreSettings(url="memory:"))
+    configure_logging(settings.observability)
+    app = make_app(compose(settings))
     await app.startup()
-    for _ in range(WARM_UP):
+    for _ in range(50):
         await _one_turn(app)
-    loop.counts = Counts()
-    ours = loop.counts
-    sys.setprofile(ours.profile)
-    # In a callback of its own, so that the chain starts at the app and not in here.
+    counts = Counts()
+    sys.setprofile(counts.profile)
     await _one_turn(app)
     sys.setprofile(None)
-    loop.counts = Counts()
     await app.shutdown()
-    return ours
+    return counts
+
+
+async def _one_turn(app: Quart) -> None:
+    """The request, and whatever the turn leaves behind, to its end."""
+    before = asyncio.all_tasks()
+    statuses: list[int] = []
+    body = iter([{"type": "http.request", "body": BODY, "more_body": False}])
+
+    async def receive() -> Any:
+        for message in body:
+            return message
+        # Made like this it is not counted, as it is the server's.
+        return await asyncio.Future(loop=asyncio.get_running_loop())
+
+    async def send(message: Any) -> None:
+        if "status" in message:
+            statuses.append(message["status"])
+
+    request: Any = app(dict(SCOPE), receive, send)  # type: ignore[arg-type]
+    await asyncio.Task(request)
+    while asyncio.all_tasks() - before:
+        await asyncio.sleep(0)
+    assert statuses == [200]
+
+
+def main() -> None:
+    with _silent():
+        counts = asyncio.run(count())
+    modules = {code.co_filename for code in counts.ours}
+    print(f"deepest chain of calls      {len(counts.deepest)}")
+    print(f"most calls of ours in one   {counts.most_ours}")
+    print(f"calls, of any code          {counts.calls}")
+    print(f"functions of ours           {len(counts.ours)}, in {len(modules)} modules")
+    for what, number in counts.made.items():
+        print(f"{what:28}{number}")
+    print("\nThe deepest chain:")
+    for code in counts.deepest:
+        where = Path(code.co_filename)
+        shown = where.relative_to(CHECKOUT) if _is_ours(code) else Path(*where.parts[-2:])
+        print(f"    {shown}: {code.co_qualname}")
+
+
+if __name__ == "__main__":
+    main()
