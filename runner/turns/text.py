@@ -5,14 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 
 
-class Said:
+class GrowingText:
     """Pieces of text in order. A reader's place is the number of characters that it has read."""
 
+    __slots__ = ("_ends", "_pieces")
+
     def __init__(self, text: str = "") -> None:
-        self._pieces: list[str] = []
-        self._ends: list[int] = []
-        if text:
-            self.add(text)
+        self._pieces: list[str] = [text] if text else []
+        self._ends: list[int] = [len(text)] if text else []
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -26,14 +26,12 @@ class Said:
 
     def since(self, place: int) -> tuple[str, int]:
         """The text after this place, and of how many pieces it was made."""
-        first = bisect_right(self._ends, place)
-        rest = self._pieces[first:]
-        if not rest:
+        ends = self._ends
+        if not ends or ends[-1] <= place:
             return "", 0
-        start = self._ends[first] - len(rest[0])
+        if len(ends) > 1 and ends[-2] == place:  # A reader that keeps up: most of them.
+            return self._pieces[-1], 1
+        first = bisect_right(ends, place)
+        rest = self._pieces[first:]
+        start = ends[first] - len(rest[0])
         return "".join(rest)[place - start :], len(rest)
-
-    def join(self) -> None:
-        """Let go of the pieces and keep the text; places stay what they were."""
-        text = str(self)
-        self._pieces, self._ends = ([text], [len(text)]) if text else ([], [])
