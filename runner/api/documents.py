@@ -60,13 +60,14 @@ def turn(service: Service, live: LiveTurn) -> Document:
 def queued(live: LiveTurn) -> Document:
     """Where it stands in the line."""
     ticket = live.ticket
-    if ticket is None or live.state is not State.WAITING:
+    place = ticket.place() if ticket is not None and live.state is State.WAITING else None
+    if place is None:
         return {"turn_id": live.turn.id, "position": 0, "eta_s": 0.0}
-    between = ticket.eta_range_s
+    between = place.range_s
     return {
         "turn_id": live.turn.id,
-        "position": ticket.position,
-        "eta_s": None if ticket.eta_s is None else round(ticket.eta_s, 3),
+        "position": place.position,
+        "eta_s": None if place.eta_s is None else round(place.eta_s, 3),
         "eta_range_s": None if between is None else [round(end, 3) for end in between],
     }
 

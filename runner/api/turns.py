@@ -104,9 +104,10 @@ def _summary(service: Service, conversation: str, turns: int) -> documents.Docum
 def _present(live: LiveTurn) -> documents.Document:
     ticket = live.ticket
     assert ticket is not None
+    place = ticket.place()
     return {
         "turn_id": live.turn.id,
-        "position": ticket.position,
+        "position": place.position if place else 0,
         "age_s": round(ticket.waited_s + ticket.ran_s, 3),
         "attempt": live.attempts,
         "priority": live.turn.priority,

@@ -69,7 +69,8 @@ class Cursor:
 
     def _queued(self, live: LiveTurn, kind: Kind) -> Event | None:
         # A strategy that does not know the place tells once that the turn waits.
-        position = (live.ticket.position or 0) if live.ticket is not None else 0
+        place = live.ticket.place() if live.ticket is not None else None
+        position = (place.position or 0) if place is not None else 0
         if position == self._position:
             return None
         self._position = position
