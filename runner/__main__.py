@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from runner.service import Service
     from runner.settings import Settings
-    from strategies import Answer, Limits, Strategy
-    from strategies.registry import Factory
+    from strategies import Limits
 
 
 def main() -> None:
@@ -172,7 +171,7 @@ def compose(settings: Settings) -> Service:
 
     look_here()
     try:
-        strategy_class = registry.find(settings.strategy.name)
+        registry.find(settings.strategy.name)
         store = make_store(settings.store.url)
         agent = load_agent(
             settings.agent.target,
@@ -189,30 +188,16 @@ def compose(settings: Settings) -> Service:
         )
     desk = Desk(agent, store, Book(settings.server.resume_s))
     try:
-        if settings.strategy.per_turn:
-            strategy_class = _by_choice(settings, strategy_class)
-        strategy = strategy_class(desk.answer, _limits(settings), **settings.strategy.options)
+        strategy = registry.make(
+            settings.strategy.name,
+            desk.answer,
+            _limits(settings),
+            settings.strategy.options,
+            per_turn=bool(settings.strategy.per_turn),
+        )
     except (TypeError, ValueError) as error:
         raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
     return Service(settings, desk, strategy)
-
-
-def _by_choice(settings: Settings, strategy_class: Factory) -> Factory:
-    """The strategy by which each turn may choose, with the one in the settings for the others."""
-    from strategies.choice import NAMES, Choice
-
-    name, options = settings.strategy.name, dict(settings.strategy.options)
-    default = "rollback" if options.pop("said", None) == "rollback" else name
-    if name not in NAMES or options.keys() - {"ageing_s"}:
-        raise ValueError(
-            "strategy.per_turn is for queue, reject, interrupt or merge, without other options "
-            "than `said` and `ageing_s`: the conversations of another strategy are its own"
-        )
-
-    def make(answer: Answer, limits: Limits, **_: object) -> Strategy:
-        return Choice(answer, limits, default=default, **options)
-
-    return make
 
 
 def _limits(settings: Settings) -> Limits:
