@@ -20,7 +20,7 @@ SERVER = runner("speaker", MEMORY, f"strategy.max_running={CONNECTIONS}")
 
 
 def measure(quick: bool) -> None:
-    rounds, turns = (3, 160) if quick else (7, 800)
+    rounds, turns = (2, 160) if quick else (5, 480)
     title("Streams", rounds)
     with serving({"runner": SERVER}) as all_served:
         served = all_served["runner"]
