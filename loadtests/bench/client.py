@@ -88,6 +88,6 @@ async def drive(port: int, requests: Sequence[Sequence[bytes]]) -> list[Client]:
     clients = [Client(each) for each in requests]
     for client in clients:
         await loop.create_connection(partial(_given, client), "127.0.0.1", port)
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(900):
         await asyncio.gather(*(client.done for client in clients))
     return clients

@@ -27,7 +27,7 @@ STORES = ("memory", "SQLite")
 
 
 def measure(quick: bool) -> None:
-    rounds, turns, long = (3, 40, 1_000) if quick else (9, 100, 10_000)
+    rounds, turns, long = (2, 40, 1_000) if quick else (7, 100, 10_000)
     title(f"Time of a turn, at {2 * long:,} messages / at {2 * SHORT}", rounds)
     candidates = {
         (store, agent): runner(agent, sqlite(agent) if store == "SQLite" else MEMORY)

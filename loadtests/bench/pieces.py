@@ -39,7 +39,7 @@ STREAMED = ", streamed"
 
 
 def measure(quick: bool) -> None:
-    rounds, pieces, pause_s = (3, 40, 0.005) if quick else (7, 100, 0.02)
+    rounds, pieces, pause_s = (2, 40, 0.005) if quick else (5, 100, 0.02)
     message = f"{pieces} {pause_s}"
     with serving(PEERS | RUNNERS) as all_served:
         plain = {name: _asking(each, name, message, False) for name, each in all_served.items()}

@@ -16,11 +16,12 @@ from loadtests.servers import Served
 
 PIECES = 10
 FIRST_S = 0.02
+FIRST = f"2 {FIRST_S}"
 SERVER = runner("speaker", MEMORY, f"strategy.max_running={CONNECTIONS}")
 
 
 def measure(quick: bool) -> None:
-    rounds, turns = (3, 160) if quick else (7, 800)
+    rounds, turns = (2, 160) if quick else (5, 480)
     title("Streams", rounds)
     with serving({"runner": SERVER}) as all_served:
         served = all_served["runner"]
@@ -59,7 +60,7 @@ async def _first_through_server(port: int, times: int) -> float:
     for number in range(times):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         began = time.perf_counter()
-        writer.write(request(f"{PIECES} {FIRST_S}", f"first{number}", streamed=True))
+        writer.write(request(FIRST, f"first{number}", streamed=True))
         await reader.readuntil(b"event: delta")
         found.append(time.perf_counter() - began)
         await reader.readuntil(b"event: done")
@@ -71,7 +72,7 @@ async def _first_through_server(port: int, times: int) -> float:
 async def _first_alone(times: int) -> float:
     found: list[float] = []
     for _ in range(times):
-        pieces = speaker(f"{PIECES} {FIRST_S}")
+        pieces = speaker(FIRST)
         began = time.perf_counter()
         await anext(pieces)
         found.append(time.perf_counter() - began)

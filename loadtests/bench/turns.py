@@ -69,7 +69,7 @@ RATES = (
 
 
 def measure(quick: bool) -> None:
-    rounds, turns, before = (7, 240, 1_600) if quick else (15, 640, 20_000)
+    rounds, turns, before = (5, 240, 1_600) if quick else (9, 480, 20_000)
     with serving(START | AFTER) as served:
         asyncio.run(_fill([served[name] for name in AFTER], before))
         candidates = {name: _asking(each, turns, name in AFTER) for name, each in served.items()}
