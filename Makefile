@@ -27,10 +27,10 @@ hooks: install  ## Let git run ruff, mypy and the import check before each commi
 serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
 	$(BIN)/runner serve
 
-test: install  ## Run the fast tests (under 3 minutes).
+test: install  ## Run the fast tests (about a minute on 2 quiet cores).
 	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
-test-slow: install  ## Run the slow tests: very many schedules, 200 kills, 5,000 waiting clients.
+test-slow: install  ## Run the slow tests: statistics, real comparisons, 200 kills, 5,000 clients that wait.
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
 
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.

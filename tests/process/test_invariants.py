@@ -154,8 +154,8 @@ def test_a_refused_turn_never_reaches_the_agent_or_the_history(folder: Path) -> 
     """I-4."""
     limits: Knobs = {"strategy__max_running": 1, "strategy__max_waiting": 1}
     with Server(folder, **limits) as server, ExitStack() as stack:
-        running = stack.enter_context(send(server.port, chat("sleep 0.5")))
-        server.until_called("sleep 0.5")
+        running = stack.enter_context(send(server.port, chat("until all are refused")))
+        server.until_called("until all are refused")
         stack.enter_context(send(server.port, chat("waits")))
         server.until_depth(1)
         refusals = [
@@ -165,10 +165,11 @@ def test_a_refused_turn_never_reaches_the_agent_or_the_history(folder: Path) -> 
             server.chat("refused 4", "not an id"),
         ]
         assert [answer.json["outcome"] for answer in refusals] == ["not_started"] * 4
+        server.let_on("all are refused")
         assert receive(running).status == 200
         server.until_quiet()
-        assert not any("refused" in call for call in server.calls())
-        assert not any("refused" in said["content"] for said in server.history())
+        assert not any("began refused" in call for call in server.calls())
+        assert not any("refused " in said["content"] for said in server.history())
 
 
 @pytest.mark.parametrize("strategy", ["queue", "lock"])

@@ -94,6 +94,8 @@ def threaded(message: str, history: list[dict[str, str]]) -> str:
             time.sleep(float(argument.split()[0]))
         if verb == "hang":
             time.sleep(3600)
+        while verb == "until" and not Path(argument).exists():
+            time.sleep(0.01)
         if verb == "raise":
             raise FAULTS[argument]("a secret of the agent")
     finally:

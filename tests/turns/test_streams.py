@@ -53,11 +53,15 @@ def test_pieces_come_as_the_agent_yields_them(server: Server) -> None:
 
 def test_who_waits_is_told_whenever_its_place_changes(server: Server) -> None:
     with (
-        Stream(server.port, "1 0.4", "line") as first,
-        Stream(server.port, "1 0.1", "line") as second,
+        Stream(server.port, "1 0 until one", "line") as first,
+        Stream(server.port, "1 0 until two", "line") as second,
         Stream(server.port, "1 0", "line") as third,
     ):
-        events = third.rest()
+        events = [third.until("queued")]
+        server.let_on("one")
+        events.append(third.until("position"))
+        server.let_on("two")
+        events += third.rest()
         places = [e.data["position"] for e in events if e.kind in ("queued", "position")]
         assert places == [2, 1]
         assert kinds(events) == ["queued", "position", "started", "delta", "done"]
@@ -195,11 +199,12 @@ def test_a_stream_of_no_known_turn_is_not_found(server: Server) -> None:
 
 
 def test_a_waiting_turn_whose_stream_is_closed_gives_its_place_up(server: Server) -> None:
-    with Stream(server.port, "1 0.5", "leaving") as first:
+    with Stream(server.port, "1 0 until left", "leaving") as first:
         with Stream(server.port, "1 0 leaves", "leaving") as second:
             second.until("queued")
             server.until_depth(1)
         server.until_depth(0)
+        server.let_on("left")
         first.until("done")
     assert "began 1 0 leaves" not in server.calls()
 
