@@ -22,6 +22,7 @@ ADDED = "runner.commands"
 if TYPE_CHECKING:
     from quart import Quart
 
+    from runner.server.base import HttpServer
     from runner.service import Service
     from runner.settings import Settings
     from strategies import Limits
@@ -136,18 +137,29 @@ def serve_command(
 
 def serve(settings: Settings) -> int:
     """Serve until told to stop; the exit status."""
-    from runner import server
     from runner.app import make_app
     from runner.cli.banner import banner
+    from runner.server import server
     from runner.telemetry import configure_logging
 
+    http = _http_server(settings)
     configure_logging(settings.observability)
     service = compose(settings)
 
     def announce(url: str) -> None:
         say(banner(settings, service.desk.agent.about, url))
 
-    return server.run(make_app(service), service, announce)
+    return server.run(make_app(service), service, http, announce)
+
+
+def _http_server(settings: Settings) -> HttpServer:
+    """The module that carries HTTP. Raises UsageError."""
+    from runner.server.base import NotInstalled, http_server
+
+    try:
+        return http_server(settings.server.http)
+    except NotInstalled as error:
+        raise UsageError(str(error)) from error
 
 
 def make_asgi_app() -> Quart:
@@ -288,7 +300,9 @@ def check_command(context: click.Context, /, assignments: tuple[str, ...], as_js
     from runner.cli import tables
 
     try:
-        service = compose(load_settings(assignments).settings)
+        settings = load_settings(assignments).settings
+        _http_server(settings)
+        service = compose(settings)
     except UsageError as error:
         if not as_json:
             raise

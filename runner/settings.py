@@ -13,6 +13,7 @@ OnDisconnect = Literal["drop-waiting", "continue", "cancel"]
 PerTurn = Literal["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
 OnRestart = Literal["run", "fail"]
 LogFormat = Literal["console", "json"]
+HttpLibrary = Literal["hypercorn", "uvicorn"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
 NAMED_TOKEN = re.compile(
@@ -130,6 +131,7 @@ class StrategySettings(Table):
 class ServerSettings(Table):
     host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
+    http: HttpLibrary = knob("hypercorn", "what carries HTTP; uvicorn is an extra to install")
     drain_s: float = knob(
         30.0, "running turns may end so long after SIGTERM", ge=0, le=86_400, allow_inf_nan=False
     )

@@ -30,7 +30,7 @@ HELD_TO = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     knobs: Knobs = {"strategy__max_waiting_per_conversation": 1, "store__url": "memory:"}
     with Server(tmp_path_factory.mktemp("openapi"), **knobs) as running:
         yield running

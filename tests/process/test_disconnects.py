@@ -36,7 +36,7 @@ def pause(delay_s: float) -> None:
 
 @pytest.fixture(scope="module", params=["queue", "lock"])
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with Server(folder, strategy__name=request.param, store__url="memory:") as running:
@@ -44,7 +44,7 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def cancelling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def cancelling(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("cancel"), strategy__on_disconnect="cancel") as running:
         yield running
 

@@ -61,7 +61,7 @@ Storm = tuple[Server, list[Client]]
 
 @pytest.fixture(scope="module", params=BUILT_IN)
 def storm(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Storm]:
     """Nine clients that ask, leave and set deadlines, three to a conversation; when all is over."""
     options: Knobs = {"agent__options": {"thinking_s": 0.01}, "strategy__name": request.param}

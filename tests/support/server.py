@@ -27,6 +27,9 @@ ROOT = Path(__file__).parents[2]
 class Server:
     """Start it with `with`; whatever happens inside, it is gone afterwards."""
 
+    http = "hypercorn"
+    """What carries HTTP, where the knobs do not say; the fixture `http` sets it."""
+
     def __init__(
         self,
         folder: Path,
@@ -50,7 +53,7 @@ class Server:
         self.kill()
         command = [sys.executable, "-m", "runner", "serve", self.target]
         command += ["--port", str(self.port), "--log", "json", *self.arguments]
-        for name, value in self.knobs.items():
+        for name, value in {"server__http": self.http, **self.knobs}.items():
             table, _, key = name.partition("__")
             command += ["--set", f"{table}.{key}={_text(value)}"]
         self._serves = False

@@ -15,7 +15,7 @@ TELLER = "tests.support.agents:teller"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     every = ["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
     folder = tmp_path_factory.mktemp("busy")
     with Server(folder, target=TELLER, strategy__per_turn=every) as running:

@@ -30,7 +30,7 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("callers")
     with Server(folder, server__tokens=["ann:a-token", "bob:b-token"]) as running:
         yield running

@@ -20,7 +20,7 @@ TELLER = "tests.support.agents:teller"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("streams")
     with Server(folder, target=TELLER, server__stream_comment_s=0.2) as running:
         yield running
