@@ -27,6 +27,7 @@ from typing import Protocol
 from .base import Answer, Load, Place, Reply, Turn
 from .errors import (
     AgentFailed,
+    ConversationBusy,
     Draining,
     Outcome,
     State,
@@ -153,6 +154,11 @@ class Engine:
         """Count a refusal; the caller raises what this returns."""
         self._refused += 1
         return error
+
+    def refuse_busy(self, conversation: str) -> TurnError:
+        """The same for a conversation that is busy, with the time for which it is likely to be."""
+        free = self.until_free(conversation)
+        return self.refuse(ConversationBusy(retry_after_s=free.mean_s if free else None))
 
     def admit(self, turn: Turn) -> None:
         """Refuse what no strategy may take: everything once draining, and what is too late."""
@@ -281,9 +287,7 @@ class Engine:
                 self._end(ticket, ending)
         self.line.freed(run.turn.conversation)
 
-    def _withdraw(
-        self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]
-    ) -> bool:
+    def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
         if run.phase not in WITHDRAW:
             return False
         # The message of some of those that were merged is with the others, and they go on.

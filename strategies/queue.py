@@ -40,7 +40,6 @@ from .ageing import Ageing
 from .base import Answer, Limits, Load, Place, Ticket, Turn
 from .engine import Engine, Line
 from .errors import (
-    ConversationBusy,
     ConversationQueueFull,
     ServerFull,
     State,
@@ -178,8 +177,7 @@ class Queue(Line):
 
     def _check_idle(self, conversation: str) -> None:
         if self._engine.holder(conversation) is not None or conversation in self._lines:
-            free = self._engine.until_free(conversation)
-            raise self._engine.refuse(ConversationBusy(retry_after_s=free and free.mean_s))
+            raise self._engine.refuse_busy(conversation)
 
     def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
         """`leaving`: how many turns of its line are about to leave for it."""

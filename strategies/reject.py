@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .base import Answer, Limits, Load, Ticket, Turn
 from .engine import Engine, Line
-from .errors import ConversationBusy
 
 
 class Reject(Line):
@@ -19,8 +18,7 @@ class Reject(Line):
     def submit(self, turn: Turn) -> Ticket:
         self._engine.admit(turn)
         if self._engine.holder(turn.conversation) is not None:
-            free = self._engine.until_free(turn.conversation)
-            raise self._engine.refuse(ConversationBusy(retry_after_s=free and free.mean_s))
+            raise self._engine.refuse_busy(turn.conversation)
         return self._engine.start_now(turn)
 
     def load(self) -> Load:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Coroutine
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -25,9 +26,7 @@ from ..errors import (
     TurnTimeout,
 )
 from .residue import residue
-from .rig import ERRORS, LIMITS, MARK, TIMEOUT_S, Factory, Rig, error_of
-
-Promise = Callable[[Factory], Coroutine[Any, Any, None]]
+from .rig import ERRORS, MARK, TIMEOUT_S, Factory, Rig, error_of
 
 Promise = Callable[[Factory], Coroutine[Any, Any, None]]
 
@@ -344,17 +343,21 @@ async def a_ticket_has_a_result_once_its_turn_has_ended(factory: Factory) -> Non
 async def a_callback_is_called_once_and_soon_after_the_end(factory: Factory) -> None:
     rig = Rig(factory)
     seen: list[tuple[str, Ticket, State]] = []
+
+    def note(name: str, done: Ticket) -> None:
+        seen.append((name, done, done.state))
+
     running, dropped = rig.submit("work 2", "a"), rig.submit("work 1", "b")
     for ticket in (running, dropped):
         for name in ("first", "second"):
-            ticket.add_done_callback(lambda done, name=name: seen.append((name, done, done.state)))
+            ticket.add_done_callback(partial(note, name))
     dropped.cancel()
     assert not seen, "a callback was called by the caller of cancel()"
     await asyncio.sleep(SOON_S)
     assert seen == [("first", dropped, State.CANCELLED), ("second", dropped, State.CANCELLED)]
     await asyncio.sleep(5)
     assert seen[2:] == [("first", running, State.ANSWERED), ("second", running, State.ANSWERED)]
-    running.add_done_callback(lambda done: seen.append(("late", done, done.state)))
+    running.add_done_callback(partial(note, "late"))
     assert len(seen) == 4, "it was called at once, and not by the event loop"
     await asyncio.sleep(SOON_S)
     assert seen[4:] == [("late", running, State.ANSWERED)]
@@ -483,9 +486,7 @@ async def at_rest_nothing_is_left_over(factory: Factory) -> None:
     rig = Rig(factory)
     for number in range(50):
         for _ in range(3):
-            ticket = rig.try_submit(
-                ("work 1", "raise Exception", "hang")[number % 3], f"c{number}"
-            )
+            ticket = rig.try_submit(("work 1", "raise Exception", "hang")[number % 3], f"c{number}")
             if ticket is not None and number % 5 == 0:
                 ticket.cancel()
     await asyncio.sleep(10 * TIMEOUT_S * 50)

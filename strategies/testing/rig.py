@@ -24,6 +24,7 @@ do; all of them are kept, in order.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -67,7 +68,8 @@ class Rig:
         self.overlaps: list[str] = []
         self.marks: list[str] = []
         self.told_to_stop_after_seal = False
-        self._inside: dict[str, int] = {}
+        self._inside: Counter[str] = Counter()
+        self._kept_turns: Counter[str] = Counter()
         self._serial = 0
         self.strategy = factory(self.answer, limits)
 
@@ -76,9 +78,7 @@ class Rig:
     ) -> Ticket:
         """Submit a turn; where it has no id, the first is `t1`. `more`: other fields of a Turn."""
         self._serial += 1
-        return self.strategy.submit(
-            Turn(id or f"t{self._serial}", conversation, message, **more)
-        )
+        return self.strategy.submit(Turn(id or f"t{self._serial}", conversation, message, **more))
 
     def try_submit(self, message: str = "work 1", conversation: str = "c") -> Ticket | None:
         """None where the strategy lets nothing wait."""
@@ -94,22 +94,27 @@ class Rig:
             await asyncio.sleep(0)
         return ticket
 
+    @property
+    def messages(self) -> list[str]:
+        """What the agent was asked, in the order of its calls."""
+        return [turn.message for turn in self.asked]
+
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
         """What the strategy is given."""
         parts = [part.id for part in turn.merged or (turn,)]
         self.asked.append(turn)
         self.calls += parts
         self.marks.append(MARK.get())
-        inside = self._inside[turn.conversation] = self._inside.get(turn.conversation, 0) + 1
-        if inside > 1:
+        self._inside[turn.conversation] += 1
+        if self._inside[turn.conversation] > 1:
             self.overlaps.append(turn.id)
         try:
             text, interrupted = await self._speak(turn.message, attempt)
         finally:
             self._inside[turn.conversation] -= 1
-        kept = self.kept.setdefault(turn.conversation, [])
-        kept += parts
-        return Reply(text or "+".join(parts), len(kept), interrupted)
+        self.kept.setdefault(turn.conversation, []).extend(parts)
+        self._kept_turns[turn.conversation] += 1
+        return Reply(text or "+".join(parts), self._kept_turns[turn.conversation], interrupted)
 
     async def _speak(self, message: str, attempt: Attempt) -> tuple[str, bool]:
         """Do what the message says, up to the moment at which its reply is kept."""
