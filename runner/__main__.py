@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from quart import Quart
 
     from runner.server.base import HttpServer
-    from runner.service import Service
     from runner.settings import Settings
-    from strategies import Limits
+    from runner.turns.service import Service
+    from strategies import Answer, Limits, Strategy
 
 
 def main() -> None:
@@ -147,7 +147,7 @@ def serve(settings: Settings) -> int:
     service = compose(settings)
 
     def announce(url: str) -> None:
-        say(banner(settings, service.desk.agent.about, url))
+        say(banner(settings, service.about, url))
 
     return server.run(make_app(service), service, http, announce)
 
@@ -175,10 +175,8 @@ def make_asgi_app() -> Quart:
 def compose(settings: Settings) -> Service:
     """Everything that serves, connected and not yet started. Raises UsageError."""
     from runner.agents.loader import AgentNotFound, load_agent
-    from runner.desk import Desk
-    from runner.service import Service
     from runner.store import UnknownStore, make_store
-    from runner.turns.book import Book
+    from runner.turns.service import Service
     from strategies import registry
 
     look_here()
@@ -198,18 +196,20 @@ def compose(settings: Settings) -> Service:
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or take the names off server.tokens"
         )
-    desk = Desk(agent, store, Book(settings.server.resume_s))
-    try:
-        strategy = registry.make(
+
+    def make_strategy(answer: Answer) -> Strategy:
+        return registry.make(
             settings.strategy.name,
-            desk.answer,
+            answer,
             _limits(settings),
             settings.strategy.options,
             per_turn=bool(settings.strategy.per_turn),
         )
+
+    try:
+        return Service(settings, agent, store, make_strategy)
     except (TypeError, ValueError) as error:
         raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
-    return Service(settings, desk, strategy)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -308,7 +308,7 @@ def check_command(context: click.Context, /, assignments: tuple[str, ...], as_js
             raise
         say(tables.as_json({"valid": False, "problem": error.message}))
         context.exit(UsageError.exit_code)
-    about = service.desk.agent.about
+    about = service.about
     if as_json:
         say(tables.as_json({"valid": True, "agent": about.target, "kind": about.kind}))
     else:

@@ -12,8 +12,7 @@ from runner import __version__
 from runner.api import documents
 from runner.api import problems as p
 from runner.api.problems import Cause, type_of
-from runner.api.schemas import TEXT, Schema, all_schemas, conversation_id, ref
-from runner.settings import Settings
+from runner.api.schemas import TEXT, Bounds, Schema, all_schemas, conversation_id, ref
 from runner.store.base import StoreUnavailable
 from strategies import Draining
 
@@ -36,7 +35,7 @@ comes again with the next attempt, and the text begins anew. A comment now and t
 proxies awake."""
 
 Operation = dict[str, Any]
-Describe = Callable[[Settings], Operation]
+Describe = Callable[[Bounds], Operation]
 
 
 class Described(Protocol):
@@ -52,11 +51,11 @@ class Described(Protocol):
     def is_open(self) -> bool: ...
 
 
-def describe(routes: Iterable[Described], settings: Settings) -> dict[str, Any]:
+def describe(routes: Iterable[Described], bounds: Bounds) -> dict[str, Any]:
     """The document."""
     paths: dict[str, dict[str, Operation]] = {}
     for route in routes:
-        operation = route.describe(settings)
+        operation = route.describe(bounds)
         if route.is_open:  # Asked for without a token.
             operation = {**operation, "security": []}
             del operation["responses"]["401"]
@@ -70,35 +69,35 @@ def describe(routes: Iterable[Described], settings: Settings) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"token": []}] if settings.server.tokens else [],
+        "security": [{"token": []}] if bounds.with_tokens else [],
         "paths": paths,
         "components": {
-            "schemas": all_schemas(settings),
+            "schemas": all_schemas(bounds),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-# Parameters, made for the settings.
+# Parameters, made for the settings' bounds.
 
-Parameter = Callable[[Settings], Schema]
+Parameter = Callable[[Bounds], Schema]
 
 
-def turn_id(settings: Settings) -> Schema:
+def turn_id(bounds: Bounds) -> Schema:
     return _parameter("path", "turn_id", TEXT, "The id that the turn was given.")
 
 
-def conversation(settings: Settings) -> Schema:
-    return _parameter("path", "conversation_id", conversation_id(settings), "The conversation.")
+def conversation(bounds: Bounds) -> Schema:
+    return _parameter("path", "conversation_id", conversation_id(bounds), "The conversation.")
 
 
-def asked_conversation(settings: Settings) -> Schema:
-    return _parameter("query", "conversation_id", conversation_id(settings), "The conversation.")
+def asked_conversation(bounds: Bounds) -> Schema:
+    return _parameter("query", "conversation_id", conversation_id(bounds), "The conversation.")
 
 
 def count(default: int) -> Parameter:
     digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(default)}
-    return lambda settings: _parameter("query", "count", digits, "How many to give; 0 means all.")
+    return lambda bounds: _parameter("query", "count", digits, "How many to give; 0 means all.")
 
 
 # Operations.
@@ -109,15 +108,15 @@ def plain(
 ) -> Describe:
     """An operation that answers 200 with this document, or 204 with none."""
 
-    def made(settings: Settings) -> Operation:
+    def made(bounds: Bounds) -> Operation:
         answers = _json(200, document) if document else {"204": {"description": "It is done."}}
-        return _operation(summary, answers, [one(settings) for one in parameters], *causes)
+        return _operation(summary, answers, [one(bounds) for one in parameters], *causes)
 
     return made
 
 
 def page(summary: str, media_type: str) -> Describe:
-    def made(settings: Settings) -> Operation:
+    def made(bounds: Bounds) -> Operation:
         anything: Schema = {}
         answer = {"description": "The text.", "content": {media_type: {"schema": anything}}}
         return _operation(summary, {"200": answer}, [])
@@ -125,7 +124,7 @@ def page(summary: str, media_type: str) -> Describe:
     return made
 
 
-def chat(settings: Settings) -> Operation:
+def chat(bounds: Bounds) -> Operation:
     """`POST /chat`."""
     whole: dict[str, Any] = {
         "description": "The reply.",
@@ -147,7 +146,7 @@ def chat(settings: Settings) -> Operation:
     operation = _operation(
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
-        _chat_headers(settings),
+        _chat_headers(bounds),
         p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, *REFUSED_OR_FAILED,
     )  # fmt: skip
     operation["requestBody"] = {
@@ -157,7 +156,7 @@ def chat(settings: Settings) -> Operation:
     return operation
 
 
-def _chat_headers(settings: Settings) -> list[Schema]:
+def _chat_headers(bounds: Bounds) -> list[Schema]:
     key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     headers = [
         _parameter(
@@ -180,14 +179,14 @@ def _chat_headers(settings: Settings) -> list[Schema]:
             "Refuse or stop the turn after so many milliseconds.",
         ),
     ]  # fmt: skip
-    if settings.strategy.per_turn:
-        names = {"type": "string", "enum": [*settings.strategy.per_turn]}
+    if bounds.per_turn:
+        names = {"type": "string", "enum": [*bounds.per_turn]}
         text = "What to do where the conversation is busy, in place of the server's strategy."
         headers.append(_parameter("header", "Turn-Strategy", names, text))
     return headers
 
 
-def events(settings: Settings) -> Operation:
+def events(bounds: Bounds) -> Operation:
     """`GET /turns/{turn_id}/events`."""
     last = _parameter("header", "Last-Event-ID", TEXT, "Go on after this event.")
     stream = {"schema": {"type": "string", "description": EVENTS}}
@@ -199,7 +198,7 @@ def events(settings: Settings) -> Operation:
         },
         "204": {"description": "You have seen the end; do not come again."},
     }
-    return _operation("Read a turn's events", answers, [turn_id(settings), last], p.NO_TURN, STORE)
+    return _operation("Read a turn's events", answers, [turn_id(bounds), last], p.NO_TURN, STORE)
 
 
 # The parts of an operation.

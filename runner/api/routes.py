@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from runner.api import chat, docs_page, documents, openapi, status, turns
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, Response, json_answer
 from runner.api.openapi import STORE, plain
+from runner.api.schemas import Bounds
 from runner.turns.service import Service
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
@@ -33,12 +36,26 @@ class Route:
 
 
 async def description(service: Service, request: Request) -> Answer:
-    return json_answer(200, openapi.describe(ROUTES, service.settings))
+    return _description(Bounds.of(service.settings))
 
 
 async def docs(service: Service, request: Request) -> Answer:
-    document = openapi.describe(ROUTES, service.settings)
-    return Answer(200, PAGE_HEADERS, docs_page.render(document))
+    return _page(Bounds.of(service.settings))
+
+
+@lru_cache
+def _description(bounds: Bounds) -> Answer:
+    return json_answer(200, describe(bounds))
+
+
+@lru_cache
+def _page(bounds: Bounds) -> Answer:
+    return Answer(200, PAGE_HEADERS, docs_page.render(describe(bounds)))
+
+
+def describe(bounds: Bounds) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return openapi.describe(ROUTES, bounds)
 
 
 TURN = {"parameters": (openapi.turn_id,)}

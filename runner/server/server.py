@@ -20,7 +20,7 @@ from runner.config.masking import without_password
 from runner.server.base import CLOSE_S, HttpServer
 from runner.server.listener import Listener
 from runner.server.stop import Stop
-from runner.service import Service
+from runner.turns.service import Service
 from runner.store.base import StoreInUse, StoreUnavailable
 
 IDLE_CHECK_S = 0.2
