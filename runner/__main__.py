@@ -182,7 +182,9 @@ def compose(settings: Settings) -> Service:
     look_here()
     try:
         registry.find(settings.strategy.name)
-        store = make_store(settings.store.url)
+        store = make_store(
+            settings.store.url, settings.store.memory_turns, settings.store.memory_bytes
+        )
         agent = load_agent(
             settings.agent.target,
             settings.agent.options,

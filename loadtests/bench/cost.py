@@ -36,7 +36,7 @@ def cpu_time(pid: int) -> float:
         # Linux's clock of another process (clock_getcpuclockid): in ns, where /proc has 10 ms.
         return time.clock_gettime((~pid << 3) | 2)
     except (OSError, OverflowError):
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         spent = psutil.Process(pid).cpu_times()
         return float(spent.user + spent.system)

@@ -229,13 +229,10 @@ def accepted(live: LiveTurn, headers: Headers = ()) -> Answer:
 
 def turn(service: Service, live: LiveTurn) -> Turn:
     """The turn as it stands now."""
-    document: Turn = {
-        **standing(live),
-        "conversation_id": split(live.turn.conversation)[1],
-        "state": live.state,
-        "attempt": live.attempts,
-        "priority": live.turn.priority,
-    }
+    document = cast(Turn, standing(live))
+    document["conversation_id"] = split(live.turn.conversation)[1]
+    document["state"], document["attempt"] = live.state, live.attempts
+    document["priority"] = live.turn.priority
     ending, ticket = live.ending, live.ticket
     if ticket is not None:
         document["waited_ms"], document["ran_ms"] = _ms(ticket.waited_s), _ms(ticket.ran_s)

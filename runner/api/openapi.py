@@ -57,8 +57,8 @@ def describe(routes: Iterable[Described], bounds: Bounds) -> dict[str, Any]:
     for route in routes:
         operation = route.describe(bounds)
         if route.is_open:  # Asked for without a token.
-            operation = {**operation, "security": []}
-            del operation["responses"]["401"]
+            operation["security"] = []
+            operation["responses"].pop("401")
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",

@@ -12,7 +12,8 @@ import socket
 from contextlib import suppress
 from typing import Any, Self
 
-from runner.api.problems import SERVER_FULL, Answer, problem
+from runner.api.exchange import Answer
+from runner.api.problems import SERVER_FULL, problem
 
 BACKLOG = 2048
 

@@ -20,8 +20,8 @@ from runner.config.masking import without_password
 from runner.server.base import CLOSE_S, HttpServer
 from runner.server.listener import Listener
 from runner.server.stop import Stop
-from runner.turns.service import Service
 from runner.store.base import StoreInUse, StoreUnavailable
+from runner.turns.service import Service
 
 IDLE_CHECK_S = 0.2
 

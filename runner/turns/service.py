@@ -260,13 +260,17 @@ class Service:
 
         `count` of them at most; 0 means all. Raises StoreUnavailable.
         """
-        kept = await self._store.conversations(scoped(caller, ""))
-        living = {one for one in self._registry.conversations() if owns(caller, one)}
-        mine = sorted(kept.keys() | living, key=lambda one: (one not in living, one))
-        shown = mine[:count] if count else mine
-        return [
-            Conversation(one, kept.get(one, 0), tuple(self._registry.line(one))) for one in shown
-        ], len(mine)
+        living = sorted(one for one in self._registry.conversations() if owns(caller, one))
+        most = count + len(living) if count else 0
+        found, total = await self._store.conversations(scoped(caller, ""), most, without="/")
+        turns = dict(found)
+        for one in living:
+            if one not in turns:
+                turns[one] = await self._store.turns(one)
+                total += not turns[one]
+        names = [*living, *(one for one in found if one not in living)][: count or None]
+        shown = [Conversation(one, turns[one], tuple(self._registry.line(one))) for one in names]
+        return shown, total
 
     async def forget(self, conversation: str) -> None:
         """Forget all that was said in it. Raises ConversationBusy, StoreUnavailable.

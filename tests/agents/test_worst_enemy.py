@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from runner.desk import Desk
+from runner.turns.book import Book
 
 from runner.agents.base import About
 from runner.agents.calling import Caller, as_callee
 from runner.agents.kinds import SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent
 from runner.agents.threads import Threads
-from runner.desk import Desk
 from runner.store import Store, make_store
-from runner.turns.book import Book
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
 

@@ -11,9 +11,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from runner.api.problems import ALL_CAUSES, type_of
 from runner.api.routes import ROUTES, describe
 from runner.api.schemas import Bounds
-from runner.api.problems import ALL_CAUSES, type_of
 from runner.settings import Settings
 from tests.support import client
 from tests.support.server import Knobs, Server

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from runner.store.schema import FIRST
 
 from runner.store import AcceptedTurn, Ending, Record, Store, StoreUnavailable, make_store
-from runner.store.schema import FIRST
 from strategies import State
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)

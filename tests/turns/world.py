@@ -1,6 +1,6 @@
 """Seeded lives of a server in virtual time: clients come, it is killed, it comes back.
 
-All of it is real (service, ledger, desk, strategy) but the clock, the agent and the
+All of it is real (service, journal, strategy) but the clock, the agent and the
 disk. The disk takes its time, in order, and a kill falls before a write, after it, or
 between it and its acknowledgement. What is judged: every turn that was promised has
 one outcome, nobody is told two, and the agent is never called twice unmarked.
@@ -13,18 +13,18 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from runner.agents import current_turn
 from runner.agents.base import About, Emit, Message, unheard
-from runner.desk import Desk
-from runner.service import Service
-from runner.settings import Settings, StoreSettings
+from runner.settings import OnRestart, Settings, StoreSettings
 from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
+from runner.store.history import History
 from runner.store.memory import MemoryStore
-from runner.turns.asking import Asking
-from runner.turns.book import Book
-from runner.turns.live import LiveTurn
+from runner.turns.live_turn import LiveTurn
+from runner.turns.service import Service
+from runner.turns.submission import Submission
+from runner.turns.waiting import until
 from strategies import AgentFailed, Limits, Strategy, Turn, TurnError
 from strategies.testing import VirtualLoop
 from strategies.testing.clock import close
@@ -32,8 +32,6 @@ from strategies.testing.clock import close
 T = TypeVar("T")
 
 PAUSES_S = (0.0, 0.0, 0.5, 1.0)
-
-ON_RESTART: tuple[Literal["run", "fail"], ...] = ("run", "run", "fail")
 
 
 class Disk:
@@ -72,8 +70,22 @@ class Disk:
     async def close(self) -> None:
         pass
 
-    async def history(self, conversation: str, count: int = 0) -> list[Message]:
-        return await self._do(lambda: self._kept.history(conversation, count))
+    def history(self, conversation: str, turns: int | None = None) -> History:
+        return History(self, conversation, turns)
+
+    def span(self, conversation: str) -> tuple[int, int]:
+        if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
+            raise StoreUnavailable
+        return self._kept.span(conversation)
+
+    def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
+        return self._kept.read(conversation, first, last)
+
+    async def messages(self, conversation: str, count: int = 0) -> list[Message]:
+        return await self._do(lambda: self._kept.messages(conversation, count))
+
+    async def turns(self, conversation: str) -> int:
+        return await self._do(lambda: self._kept.turns(conversation))
 
     async def commit(self, record: Record) -> int:
         async def commit() -> int:
@@ -83,8 +95,10 @@ class Disk:
 
         return await self._do(commit)
 
-    async def conversations(self, prefix: str) -> Mapping[str, int]:
-        return await self._do(lambda: self._kept.conversations(prefix))
+    async def conversations(
+        self, prefix: str, limit: int, without: str | None = None
+    ) -> tuple[Mapping[str, int], int]:
+        return await self._do(lambda: self._kept.conversations(prefix, limit, without))
 
     async def forget(self, conversation: str) -> None:
         await self._do(lambda: self._kept.forget(conversation))
@@ -147,7 +161,7 @@ class World:
         self.asked_as: dict[str, set[str]] = defaultdict(set)
         self.began_s = 0.0
         self.unkept: set[str] = set()
-        self.on_restart: Literal["run", "fail"] = self.rng.choice(ON_RESTART)
+        self.on_restart: OnRestart = self.rng.choice(("run", "run", "fail"))
         self.wishes = [self._make_wish(number) for number in range(self.rng.randint(2, 6))]
 
     def _make_wish(self, number: int) -> Wish:
@@ -185,12 +199,12 @@ class World:
         loop = asyncio.get_running_loop()
         store = StoreSettings(on_restart=self.on_restart, max_attempts=10)
         self.disk = Disk(self.kept, self.answered, self.rng)
-        desk = Desk(Scripted(self), self.disk, Book(3600.0))
         limits = Limits(max_running=self.rng.choice((1, 2)), turn_timeout_s=20.0, max_wait_s=None)
         service = self.make_service(
             Settings(store=store),
-            desk,
-            self.strategy(desk.answer, limits),
+            Scripted(self),
+            self.disk,
+            lambda answer: self.strategy(answer, limits),
             now=lambda: 1_000.0 + self.began_s + loop.time(),
         )
         await service.open()
@@ -216,12 +230,11 @@ class World:
         if wish.cancels:
             await asyncio.sleep(self.rng.choice((0.0, 0.5, 2.0)))
             await service.cancel(live)
-        if wish.background and (live.written is None or not await asyncio.shield(live.written)):
-            await live.ended()
-        elif wish.background:
-            live.detached = True
+        if wish.background and await service.is_written(live):
+            live.promised = True
             wish.promised.add(live.turn.id)
-        ending = await live.ended()
+        await until(live, lambda live: live.ending is not None)
+        ending = live.ending
         if not self.disk.is_dead:
             wish.told = ending
 
@@ -238,8 +251,8 @@ class World:
                     wish.message,
                     wish.deadline_s,
                 )
-                asking = Asking(turn, "continue", wish.key, respond_async=wish.background)
-                live, _ = await service.submit(asking)
+                submission = Submission(turn, "continue", wish.key, respond_async=wish.background)
+                live, _ = await service.submit(submission)
             except TurnError:
                 await asyncio.sleep(1)
             else:
@@ -261,9 +274,7 @@ class World:
     # When all is over.
 
     def _check(self) -> None:
-        kept = vars(self.kept)
-        ends: dict[str, Ending | None] = {t.id: t.ending for t in kept["_accepted"].values()}
-        said = [said["content"] for one in kept["_histories"].values() for said in one[::2]]
+        ends, said = asyncio.run(self._kept())
         messages = [message for joined in said for message in joined.split("\n\n")]
         for message in set(messages):
             if messages.count(message) > 1:
@@ -277,6 +288,13 @@ class World:
                 self.fault(f"{turn_id} was called for, and is said not to have started")
         for wish in self.wishes:
             self._check_wish(wish, ends)
+
+    async def _kept(self) -> tuple[dict[str, Ending | None], list[str]]:
+        """The endings of the accepted turns, and all messages of the history."""
+        found = [await self.kept.find(turn_id) for turn_id in vars(self.kept)["_accepted"]]
+        names, _ = await self.kept.conversations("", 0)
+        said = [said["content"] for name in names for said in self.kept.history(name)[::2]]
+        return {turn.id: turn.ending for turn in found if turn is not None}, said
 
     def _check_wish(self, wish: Wish, ends: Mapping[str, Ending | None]) -> None:
         if wish.key and len(self.asked_as[wish.message]) > 1:
@@ -308,6 +326,7 @@ class Scripted:
         emit: Emit = unheard,
     ) -> str:
         self._world.called(message)
+        len(history)
         rng = self._world.rng
         await asyncio.sleep(rng.choice((0.0, 0.5, 1.0, 3.0)))
         if rng.random() < 0.1:
