@@ -173,7 +173,9 @@ def compose(settings: Settings) -> Service:
     look_here()
     try:
         strategy_class = registry.find(settings.strategy.name)
-        store = make_store(settings.store.url)
+        store = make_store(
+            settings.store.url, settings.store.memory_turns, settings.store.memory_bytes
+        )
         agent = load_agent(
             settings.agent.target,
             settings.agent.options,
@@ -187,7 +189,7 @@ def compose(settings: Settings) -> Service:
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or take the names off server.tokens"
         )
-    desk = Desk(agent, store, Book(settings.server.resume_s))
+    desk = Desk(agent, store, Book(settings.server.resume_s), settings.agent.history_turns)
     try:
         if settings.strategy.per_turn:
             strategy_class = _by_choice(settings, strategy_class)

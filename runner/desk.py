@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from runner.agents.base import CURRENT, Agent, CurrentTurn, Message
 from runner.store.base import Record, Store, StoreUnavailable
@@ -14,7 +15,10 @@ from strategies import Attempt, Reply, State, Turn
 class Desk:
     """Connects the agent and the store; `answer` is what the strategy is given."""
 
-    def __init__(self, agent: Agent, store: Store, book: Book) -> None:
+    def __init__(
+        self, agent: Agent, store: Store, book: Book, history_turns: int | None = None
+    ) -> None:
+        self.history_turns = history_turns
         self.agent = agent
         self.store = store
         self.book = book
@@ -61,7 +65,7 @@ class Desk:
 
     async def _ask(self, turn: Turn, attempt: Attempt, lives: list[LiveTurn]) -> tuple[str, bool]:
         """The agent's reply, or what it had said when a newer turn took its place."""
-        history = await self._history(turn.conversation)
+        history = self._history(turn.conversation)
         for live in lives:
             live.begin()
         self.book.line_moved(turn.conversation)
@@ -84,14 +88,10 @@ class Desk:
             return "".join(said), True
         return text, False
 
-    async def _history(self, conversation: str) -> list[Message]:
+    def _history(self, conversation: str) -> Sequence[Message]:
         if not self.agent.about.wants_history:
-            return []
-        try:
-            return await self.store.history(conversation)
-        except StoreUnavailable as error:
-            error.outcome = "not_started"
-            raise
+            return ()
+        return self.store.history(conversation, self.history_turns)
 
 
 def _runs(live: LiveTurn) -> bool:

@@ -78,6 +78,7 @@ Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_in_words)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
+CountOrNone = Annotated[Count | None, BeforeValidator(_none_in_words)]
 Bytes = Annotated[int, Field(ge=1, le=2**30)]
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_encodable)]
 Origin = Annotated[str, AfterValidator(_origin)]
@@ -110,6 +111,7 @@ class AgentSettings(Table):
     turn_timeout_s: SecondsOrNone = knob(120.0, 'a turn may run so long, or "none"')
     threads: int = knob(64, "threads for agents that are not async", ge=1, le=1024)
     max_reply_bytes: Bytes = knob(1_048_576, "a longer reply is the agent's failure")
+    history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")
     options: Options = free_table("keyword arguments for a factory target")
 
@@ -173,6 +175,8 @@ class StoreSettings(Table):
     max_attempts: int = knob(3, "calls of the agent for one turn, over restarts", ge=1, le=100)
     keep_turns_s: Seconds = knob(86_400.0, "background turns and keys are remembered so long")
     keep_turns: Count = knob(10_000, "and so many of them at most")
+    memory_turns: Count = knob(1_000_000, "turns that memory: holds; then the oldest go")
+    memory_bytes: int = knob(268_435_456, "and bytes that it holds", ge=1, le=2**40)
 
 
 class ObservabilitySettings(Table):

@@ -79,13 +79,13 @@ class Agent(Protocol):
     ) -> str:
         """The reply to the message; a target that yields pieces has each of them emitted.
 
-        Never called twice at once for one conversation. `history` holds the
-        messages of the conversation before this one, oldest first, and is the
-        callee's to keep. Whatever the target raises or returns, this returns
-        text that can be encoded as UTF-8 or raises `AgentFailed`; only the
-        cancellation of the task in which it runs passes through. A target in
-        a thread goes on when its task is cancelled: then this returns (by
-        raising CancelledError) only when the thread has really stopped.
+        Never called twice at once for one conversation, and in the turn's own task.
+        `history` holds the messages before this one, oldest first, and may read them from
+        the store as they are asked for. Whatever the target raises or returns, this
+        returns text that can be encoded as UTF-8, or raises `AgentFailed`, or what the
+        history's `error` holds. A CancelledError passes through where its task was
+        cancelled, by whomever. A target in a thread goes on when its task is cancelled:
+        then this returns (by raising CancelledError) only when the thread has stopped.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, closing
+from contextlib import AsyncExitStack, aclosing, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -92,39 +92,40 @@ class Caller:
         self, callee: Callee, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         """The agent's reply as text. Raises AgentFailed, from whatever the agent raised."""
-        arguments = (message, list(history)) if callee.wants_history else (message,)
-        return str(await self.guard(lambda: self._ask(callee, arguments, emit)))
+        arguments = (message, history) if callee.wants_history else (message,)
+        return str(await self._guard(lambda: self._ask(callee, arguments, emit), history))
 
-    async def guard(self, call: Callable[[], Any]) -> Any:
-        """Await the call; let nothing through but its value, AgentFailed and our cancellation.
-
-        The call has a task of its own. An agent may cancel the task that it finds
-        itself in and return all the same: in ours, that cancellation would come out
-        at the next await, which is the commit, and a turn that was kept would be
-        reported as rolled back.
-        """
-        task = asyncio.current_task()
-        assert task is not None
-        value: Any = None
-        error: BaseException | None
-        try:
-            value, error = await asyncio.create_task(_outcome(call))
-        except asyncio.CancelledError as cancelled:
-            error = cancelled
-        if error is None:
-            return value
-        if isinstance(error, asyncio.CancelledError) and task.cancelling():
-            raise error
-        raise AgentFailed(str(error) if isinstance(error, _Unusable) else None) from error
-
-    async def make(self, factory: Callable[[], Any]) -> Any:
+    async def make(self, factory: Callable[[], Any], history: Sequence[Message]) -> Any:
         """What a factory makes; in a thread, for loading a model takes its time."""
 
         async def call() -> Any:
             made = await self._threads.run(factory)
             return await made if inspect.isawaitable(made) else made
 
-        return await self.guard(call)
+        return await self._guard(call, history)
+
+    async def _guard(self, call: Callable[[], Any], history: Sequence[Message]) -> Any:
+        """Await the call; let nothing through but its value, AgentFailed and cancellation.
+
+        The agent is called in the turn's own task, which it may find and cancel. Such a
+        cancellation fails the turn here, for it must not come out later, at the commit.
+        One that raises passes through as it is: only the strategy knows whose it was.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        cancels = task.cancelling()
+        value, error = await _outcome(call)
+        if task.cancelling() > cancels:
+            # Raised here, if it has not been yet: one that the agent swallowed is over.
+            _, pending = await _outcome(lambda: asyncio.sleep(0))
+            error = error or pending
+            if isinstance(error, asyncio.CancelledError):
+                raise error
+        if (fault := getattr(history, "error", None)) is not None:
+            raise fault  # The store's, whatever the agent made of it.
+        if error is None:
+            return value
+        raise AgentFailed(str(error) if isinstance(error, _Unusable) else None) from error
 
     async def _ask(self, callee: Callee, arguments: tuple[Any, ...], emit: Emit) -> str:
         if callee.is_async:
@@ -157,11 +158,9 @@ class Caller:
 
     async def _join(self, generator: AsyncIterator[object], emit: Emit) -> str:
         pieces = _Pieces(self._max_reply_bytes, emit)
-        if not inspect.isasyncgen(generator):
-            async for piece in generator:
-                pieces.add(piece)
-            return pieces.text
-        async with aclosing(generator):
+        async with AsyncExitStack() as stack:
+            if inspect.isasyncgen(generator):
+                await stack.enter_async_context(aclosing(generator))
             async for piece in generator:
                 pieces.add(piece)
         return pieces.text
@@ -173,7 +172,7 @@ class Caller:
 
 
 async def _outcome(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """As a value: a SystemExit that leaves a task would end the event loop."""
+    """What the call gives and what it raises, be it SystemExit: either is None."""
     try:
         return await call(), None
     except BaseException as error:
@@ -187,6 +186,8 @@ class _Unusable(Exception):
 class _Pieces:
     """Text as it comes, checked piece by piece, so that no reply is held beyond the bound."""
 
+    __slots__ = ("_emit", "_left", "_max_bytes", "_pieces")
+
     def __init__(self, max_bytes: int, emit: Emit) -> None:
         self._emit = emit
         self._pieces: list[str] = []
@@ -196,15 +197,10 @@ class _Pieces:
     def add(self, piece: object) -> None:
         if not isinstance(piece, str):
             raise _Unusable(f"The agent returned {type(piece).__name__}; it must return text.")
-        if len(piece) <= self._left:
-            try:
-                self._left -= len(piece.encode())
-            except UnicodeEncodeError:
-                raise _Unusable(
-                    "The agent returned half a surrogate pair, which is no character."
-                ) from None
-        else:
-            self._left = -1
+        size = len(piece)
+        if size <= self._left and not piece.isascii():
+            size = _size(piece)
+        self._left -= size
         if self._left < 0:
             raise _Unusable(
                 f"The agent's reply is longer than {self._max_bytes} bytes, which is the bound "
@@ -217,3 +213,11 @@ class _Pieces:
     @property
     def text(self) -> str:
         return "".join(self._pieces)
+
+
+def _size(piece: str) -> int:
+    try:
+        return len(piece.encode())
+    except UnicodeEncodeError:
+        what = "half a surrogate pair, which is no character"
+        raise _Unusable(f"The agent returned {what}.") from None

@@ -28,10 +28,11 @@ class Chain:
             raise ValueError("thinking_s must be 0 or more")
 
     async def answer(self, message: str, history: Sequence[Message]) -> str:
-        replies = [said["content"] for said in history if said["role"] == "assistant"]
-        prior = json.loads(replies[-1])["hash"] if replies else START
+        # Read before the work and answered after it, as a model does with its context.
+        turn = len(history) // 2 + 1
+        prior = json.loads(history[-1]["content"])["hash"] if history else START
         await asyncio.sleep(self._thinking_s)
-        return make_link(len(replies) + 1, prior, message)
+        return make_link(turn, prior, message)
 
 
 def make_link(turn: int, prior: str, message: str) -> str:

@@ -78,9 +78,13 @@ class AgentPerConversation:
         self._kept.pop(conversation, None)
 
     async def _make(self, conversation: str, history: Sequence[Message]) -> Callee:
-        given: dict[str, object] = {"conversation_id": conversation, "history": list(history)}
+        given: dict[str, object] = {"conversation_id": conversation, "history": history}
         arguments = {name: value for name, value in given.items() if name in self._takes}
-        made = await self._caller.make(partial(self._factory, **arguments, **self._options))
+        if "history" in arguments:
+            len(history)  # From now on it ends here, whenever the agent reads it.
+        made = await self._caller.make(
+            partial(self._factory, **arguments, **self._options), history
+        )
         callee = as_callee(made)
         if callee is None:
             raise AgentFailed(

@@ -16,6 +16,8 @@ import llama_cpp  # pyright: ignore[reportMissingImports]  # The extra `smollm` 
 from runner.agents.base import Message
 
 CONTEXT_TOKENS = 2048
+MESSAGE_TOKENS = 16  # What the chat template adds to each, and a little more.
+MOST_MESSAGES = CONTEXT_TOKENS // MESSAGE_TOKENS
 
 
 class SmolLM:
@@ -31,7 +33,7 @@ class SmolLM:
         self, history: Sequence[Message] = (), max_tokens: int = 48, threads: int | None = None
     ) -> None:
         self._max_tokens = int(max_tokens)
-        self._messages: list[Any] = list(history)
+        self._messages: list[Any] = list(history[-MOST_MESSAGES:])
         llama: Any = llama_cpp
         self._model: Any = llama.Llama(
             str(find_weights()),
@@ -58,8 +60,7 @@ class SmolLM:
 
     def _tokens(self) -> int:
         text = "".join(message["content"] for message in self._messages)
-        # The chat template adds a few tokens to each message.
-        return len(self._model.tokenize(text.encode())) + 16 * len(self._messages) + 64
+        return len(self._model.tokenize(text.encode())) + MESSAGE_TOKENS * len(self._messages) + 64
 
 
 def find_weights() -> Path:

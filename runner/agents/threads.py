@@ -62,21 +62,24 @@ class Relay:
     def __init__(self, emit: Callable[[str], None]) -> None:
         self._emit = emit
         self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
         self._pieces: list[str] = []
+        self._is_on_its_way = False
 
     def __call__(self, piece: str) -> None:
-        with self._lock:
-            self._pieces.append(piece)
-            is_first = len(self._pieces) == 1
-        if is_first:
+        self._pieces.append(piece)
+        if not self._is_on_its_way:
+            self._is_on_its_way = True
             with suppress(RuntimeError):  # The loop is closed, and nobody listens any more.
                 self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        with self._lock:
-            text, self._pieces = "".join(self._pieces), []
-        self._emit(text)
+        # Before the pieces are counted: one that comes after that has a delivery of its own.
+        self._is_on_its_way = False
+        count = len(self._pieces)
+        text = "".join(self._pieces[:count])
+        del self._pieces[:count]
+        if text:
+            self._emit(text)
 
 
 class _Raised(BaseException):

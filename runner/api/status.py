@@ -32,7 +32,7 @@ def make_blueprint(service: Service) -> Blueprint:
         count = parse_count(request.args.get("count", "1"))
         try:
             own = scoped(caller(), conversation)
-            messages = await service.desk.store.history(own, count)
+            messages = await service.desk.store.messages(own, count)
         except StoreUnavailable as error:
             error.outcome = "not_started"
             return to_response(turn_problem(error))

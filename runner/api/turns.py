@@ -59,28 +59,32 @@ def make_blueprint(service: Service) -> Blueprint:
 async def _known(service: Service, own: str) -> str:
     limits = service.settings.server
     conversation = scoped(caller(), parse_conversation(own, limits, "?conversation_id"))
-    if not service.book.living(conversation):
-        kept = await service.desk.store.conversations(conversation)
-        if conversation not in kept:
-            raise RequestError(NO_CONVERSATION, "Nothing was said in it, or it is not yours.")
+    if not service.book.living(conversation) and not await service.desk.store.turns(conversation):
+        raise RequestError(NO_CONVERSATION, "Nothing was said in it, or it is not yours.")
     return conversation
 
 
 async def _conversations(service: Service, caller: str, count: int) -> documents.Document:
     """Those with a turn that lives come first, and then by name."""
-    kept = await service.desk.store.conversations(f"{caller}/" if caller else "")
-    living = set(service.book.conversations())
-    known = sorted(kept.keys() | living, key=lambda one: (one not in living, one))
-    mine = [one for one in known if owns(caller, one)]
-    shown = mine[:count] if count else mine
-    listed = [_summary(service, one, kept.get(one, 0)) for one in shown]
-    return {"status": "success", "conversations": listed, "total": len(mine)}
+    store = service.desk.store
+    living = sorted(one for one in set(service.book.conversations()) if owns(caller, one))
+    kept, total = await store.conversations(
+        f"{caller}/" if caller else "", count and count + len(living), "/"
+    )
+    turns = {**{one: await store.turns(one) for one in living}, **kept}
+    shown = [*living, *(one for one in kept if one not in living)][: count or None]
+    listed = [_summary(service, one, turns[one]) for one in shown]
+    return {
+        "status": "success",
+        "conversations": listed,
+        "total": total + sum(not turns[one] for one in living),
+    }
 
 
 async def _conversation(service: Service, conversation: str) -> documents.Document:
-    kept = await service.desk.store.conversations(conversation)
+    turns = await service.desk.store.turns(conversation)
     living = service.book.living(conversation)
-    document = _summary(service, conversation, kept.get(conversation, 0))
+    document = _summary(service, conversation, turns)
     document["running"] = next(
         (_present(live) for live in living if live.state is State.RUNNING), None
     )

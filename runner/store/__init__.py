@@ -34,10 +34,13 @@ class UnknownStore(ValueError):
 SQLITE = "sqlite:///"
 
 
-def make_store(url: str) -> Store:
-    """The store that the URL names, not opened yet. Raises UnknownStore, with what is known."""
+def make_store(url: str, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> Store:
+    """The store that the URL names, not opened yet; the bounds are those of one in memory.
+
+    Raises UnknownStore, with what is known.
+    """
     if url == "memory:":
-        return MemoryStore()
+        return MemoryStore(most_turns, most_bytes)
     path = url.removeprefix(SQLITE)
     if path not in (url, "", ":memory:"):
         return SqliteStore(Path(path))

@@ -1,24 +1,26 @@
-"""What is kept: each conversation's history, and the turns that somebody may come back to.
+"""What a store keeps: each conversation's history, and the turns that somebody may ask for again.
 
-Two things are kept, and a commit joins them. The **history** has a row for each
-answered turn, message and reply together. The **accepted turns** have a row for each
-turn that was promised to somebody who may be gone when it ends: it is written before
-the promise, and holds what became of it. A turn that is awaited by its only client
-over one connection has no such row: when that breaks, nobody can ask for it.
+The **history** has a row for each answered turn, message and reply together. The
+**accepted turns** have a row for each turn that was promised to somebody who may be
+gone when it ends: the row is written before the promise, and holds how the turn ended.
+A turn that nobody can ask for again has no such row. A commit writes to both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runner.agents.base import Message
 from strategies import Outcome, State, TurnError
 
+if TYPE_CHECKING:
+    from runner.store.history import History
+
 
 class StoreUnavailable(TurnError):
-    """The store did not take or give the history. Nothing was kept; try again later."""
+    """The store could not be written or read. Nothing was kept; try again later."""
 
     outcome: Outcome = "rolled_back"
     state = State.FAILED
@@ -90,10 +92,10 @@ class AcceptedTurn:
 class Store(Protocol):
     """Keeps history and accepted turns. Implementations need not inherit.
 
-    Every call may raise `StoreUnavailable`; then nothing was changed. Calls take
-    effect in the order in which they began, and cancelling the caller stops none that
-    did. When a call that writes returns, what it wrote survives the process (if the
-    store is durable).
+    Every call may raise `StoreUnavailable`; then nothing was changed, unless its outcome
+    is `unknown`: the disk failed so that nobody can tell. Writes take effect in the order
+    in which they began, and cancelling the caller stops none of them. When one returns,
+    what it wrote survives the process (if the store is durable), and later reads see it.
     """
 
     @property
@@ -111,7 +113,11 @@ class Store(Protocol):
 
     # History.
 
-    async def history(self, conversation: str, count: int = 0) -> list[Message]:
+    def history(self, conversation: str, turns: int | None = None) -> History:
+        """The conversation's messages, or those of its last `turns`. Reads nothing yet."""
+        ...
+
+    async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         """The last `count` messages, oldest first; 0 means all. Empty where nothing is known."""
         ...
 
@@ -123,8 +129,18 @@ class Store(Protocol):
         """
         ...
 
-    async def conversations(self, prefix: str) -> Mapping[str, int]:
-        """The conversations whose id begins with `prefix`: how many turns each has."""
+    async def turns(self, conversation: str) -> int:
+        """The number of the conversation's last turn; 0 where nothing is known."""
+        ...
+
+    async def conversations(
+        self, prefix: str, limit: int, without: str | None = None
+    ) -> tuple[Mapping[str, int], int]:
+        """The conversations whose id begins with `prefix`, and how many there are in all.
+
+        The first `limit` by name, each with what `turns` gives for it; 0 means all. Ids
+        that have `without` after the prefix do not count.
+        """
         ...
 
     async def forget(self, conversation: str) -> None:
@@ -151,7 +167,8 @@ class Store(Protocol):
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         """The turn with its ending, if it has one: an accepted one, or any in the history.
 
-        For one that is only in the history, `accepted_at` is when it was committed.
+        For one that is only in the history, `accepted_at` is when it was committed. The
+        message of one that has ended may be left out.
         """
         ...
 

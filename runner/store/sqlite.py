@@ -2,6 +2,9 @@
 
 One row holds a turn, message and reply together, so a turn is there wholly or not
 at all. `synchronous=FULL` makes a commit that returned survive the machine too.
+Writes have a thread, in which those that stand in line share one transaction. Reads
+have connections of their own: a `History` reads in the thread that asks, everything
+else in a second thread, so that no read, however long, holds up a commit.
 """
 
 from __future__ import annotations
@@ -15,14 +18,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runner.agents.base import Message
-from runner.store import schema, statements
+from runner.store import statements
 from runner.store.base import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
-from runner.store.worker import Failed, Worker
+from runner.store.history import History
+from runner.store.migrations import MIGRATIONS
+from runner.store.readers import Readers
+from runner.store.worker import Failed, Worker, outcome_of
 
 T = TypeVar("T")
 
 BUSY_S = 0.5
 """How long a commit waits for another program that holds the file, such as a backup."""
+
+MOST_TOGETHER = 128
+"""Writes in one transaction: none of them is acknowledged before the last one is done."""
 
 
 class SqliteStore:
@@ -32,34 +41,53 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._worker = Worker("sqlite", self._together)
+        self._writer = Worker("sqlite", self._together, MOST_TOGETHER)
+        self._reader = Worker("sqlite-read", _each, 1)
+        self._readers = Readers(path, self._check_files, BUSY_S)
         self._connection: sqlite3.Connection | None = None
         self._lock: int | None = None
-        self._file = (0, 0)
+        self._files: tuple[object, ...] = ()
 
     async def open(self) -> None:
         try:
-            await self._call(self._open)
-        except StoreUnavailable as error:
+            await self._reader.run(self._open)
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             # To the operator, who can mend it; a client is not told about files.
-            raise StoreUnavailable(f"{self._path}: {error.__cause__}") from error.__cause__
+            raise StoreUnavailable(f"{self._path}: {error}") from error
 
     async def close(self) -> None:
-        await self._worker.run(self._close)
-        # The next call, if there is one, may come from another event loop and another thread.
-        self._worker.stop()
+        await self._reader.stop(self._readers.close)
+        await self._writer.stop(self._close)
 
-    async def history(self, conversation: str, count: int = 0) -> list[Message]:
-        return await self._read(lambda c: statements.history(c, conversation, count))
+    # History.
+
+    def history(self, conversation: str, turns: int | None = None) -> History:
+        return History(self, conversation, turns)
+
+    def span(self, conversation: str) -> tuple[int, int]:
+        return 1, self._read_here(lambda c: statements.last_number(c, conversation))
+
+    def read(self, conversation: str, first: int, last: int) -> Sequence[sqlite3.Row]:
+        return self._read_here(lambda c: statements.turns(c, conversation, first, last))
+
+    async def messages(self, conversation: str, count: int = 0) -> list[Message]:
+        return await self._reader.run(lambda: self.history(conversation)[-count:])
 
     async def commit(self, record: Record) -> int:
         return await self._write(lambda c: statements.commit(c, record))
 
-    async def conversations(self, prefix: str) -> Mapping[str, int]:
-        return await self._read(lambda c: statements.conversations(c, prefix))
+    async def turns(self, conversation: str) -> int:
+        return await self._read(lambda c: statements.last_number(c, conversation))
+
+    async def conversations(
+        self, prefix: str, limit: int, without: str | None = None
+    ) -> tuple[Mapping[str, int], int]:
+        return await self._read(lambda c: statements.conversations(c, prefix, limit, without))
 
     async def forget(self, conversation: str) -> None:
         await self._write(lambda c: statements.forget(c, conversation))
+
+    # Accepted turns.
 
     async def accept(self, turn: AcceptedTurn) -> None:
         await self._write(lambda c: statements.accept(c, turn))
@@ -82,42 +110,53 @@ class SqliteStore:
     async def prune(self, before: float, most: int) -> None:
         await self._write(lambda c: statements.prune(c, before, most))
 
-    async def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._call(lambda: step(self._opened()))
+    # Errors of the disk become the store's.
 
     async def _write(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._call(lambda: step(self._opened()), is_write=True)
-
-    async def _call(self, step: Callable[[], T], *, is_write: bool = False) -> T:
         try:
-            return await self._worker.run(step, is_write=is_write)
+            return await self._writer.run(lambda: step(self._opened()))
+        except _PerhapsKept as error:
+            raise StoreUnavailable(_PerhapsKept.__doc__, outcome="unknown") from error
         except (sqlite3.Error, OSError, UnicodeError) as error:
             raise StoreUnavailable from error
 
-    # In the worker's thread, one at a time.
+    async def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._reader.run(lambda: self._read_here(step))
+
+    def _read_here(self, step: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            with self._readers.connection() as connection:
+                return step(connection)
+        except (sqlite3.Error, OSError, UnicodeError) as error:
+            raise StoreUnavailable from error
+
+    # In a worker's thread.
 
     def _open(self) -> None:
         if self._connection is not None:
             return
         self._lock = _lock(self._path)
-        os.register_at_fork(after_in_child=self._unlock)
+        os.register_at_fork(after_in_child=self._in_child)
         try:
-            self._connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+            self._connection = sqlite3.connect(
+                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
             self._prepare(self._connection)
-            opened = os.stat(self._path)
-            self._file = (opened.st_dev, opened.st_ino)
+            self._files = self._see_files()
+            self._readers.open()
         except BaseException:
             self._close()
             raise
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > schema.VERSION:
+        if version > len(MIGRATIONS):
             raise sqlite3.DatabaseError(f"{self._path} has schema {version}, of a newer version")
         # In a new file; a table `turns` of another program's makes the first fail, rightly.
-        for number, migration in enumerate(schema.MIGRATIONS[version:], version + 1):
+        for number, migration in enumerate(MIGRATIONS[version:], version + 1):
             connection.executescript(
                 f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {number}; COMMIT;"
             )
@@ -129,8 +168,11 @@ class SqliteStore:
                 connection.close()
         self._unlock()
 
+    def _in_child(self) -> None:
+        self._readers.leave_to_parent()
+        self._unlock()  # A child that an agent forked must not keep the lock when we are killed.
+
     def _unlock(self) -> None:
-        # Also in a child that an agent forked: it must not keep the lock when we are killed.
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -140,25 +182,52 @@ class SqliteStore:
             raise sqlite3.ProgrammingError("the store is closed")
         return self._connection
 
-    def _check_file(self) -> None:
-        """SQLite goes on with a file that was deleted or replaced; what it keeps there is lost."""
-        there = os.stat(self._path)
-        if (there.st_dev, there.st_ino) != self._file:
-            raise OSError(f"{self._path} is not the file that was opened")
+    def _see_files(self) -> tuple[object, ...]:
+        return _inode(self._path), _inode(Path(f"{self._path}-wal"))
 
-    def _together(self, steps: Sequence[Callable[[], Any]]) -> list[Any]:
+    def _check_files(self) -> None:
+        """SQLite goes on with files that were deleted or replaced; what it keeps there is lost."""
+        if self._see_files() != self._files:
+            raise OSError(f"{self._path} or its -wal is not the file that was opened")
+
+    def _together(self, steps: Sequence[Callable[[], Any]]) -> Sequence[Any]:
         """All in one transaction, with one sync of the disk; one that fails, fails alone."""
-        self._check_file()
         connection = self._opened()
+        self._check_files()
         connection.execute("BEGIN IMMEDIATE")
         try:
             outcomes = [_alone(connection, step) for step in steps]
-            connection.execute("COMMIT")
+            _commit(connection)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         return outcomes
+
+
+def _inode(path: Path) -> object:
+    with suppress(FileNotFoundError):
+        seen = path.stat()
+        return seen.st_dev, seen.st_ino
+    return None
+
+
+class _PerhapsKept(sqlite3.OperationalError):
+    """The disk failed while the turn was being kept. The history will tell whether it was."""
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        # A sync that fails has perhaps written all: it can be there after a restart.
+        if error.sqlite_errorname.startswith("SQLITE_IOERR"):
+            raise _PerhapsKept(str(error)) from error
+        raise
+
+
+def _each(steps: Sequence[Callable[[], Any]]) -> list[Any]:
+    return [outcome_of(step) for step in steps]
 
 
 def _alone(connection: sqlite3.Connection, step: Callable[[], Any]) -> Any:

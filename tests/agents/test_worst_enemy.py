@@ -48,7 +48,7 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
     strategy = Queue(Desk(agent(cancels_itself), store, Book(60.0)).answer, Limits())
     with pytest.raises(AgentFailed):
         await strategy.submit(Turn("1", "c", "m")).reply()
-    assert await store.history("c") == []
+    assert await store.messages("c") == []
 
 
 async def test_an_agent_that_swallows_its_cancellation_returns_normally() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.store import AcceptedTurn, Ending, Record, Store, StoreUnavailable, make_store
-from runner.store.schema import FIRST
+from runner.store.migrations import FIRST
 from strategies import State
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)
@@ -106,8 +106,8 @@ async def test_keyed_turns_are_given_with_their_keys(store: Store) -> None:
 async def test_conversations_are_found_by_the_letters_of_their_prefix(store: Store) -> None:
     for name in ("a_b/x", "acb/x", "a%b/x"):
         await store.commit(Record(name, name, "m", "r"))
-    assert await store.conversations("a_b/") == {"a_b/x": 1}
-    assert await store.conversations("a%") == {"a%b/x": 1}
+    assert await store.conversations("a_b/", 0) == ({"a_b/x": 1}, 1)
+    assert await store.conversations("a%", 0) == ({"a%b/x": 1}, 1)
 
 
 async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Store) -> None:
@@ -115,7 +115,7 @@ async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Sto
     await store.commit(Record("a", "c", "m", "r"))
     await store.accept(turn("b"))
     await store.forget("c")
-    assert await store.history("c") == []
+    assert await store.messages("c") == []
     assert await store.find("a") is None
     assert [kept.id for kept in await store.unfinished()] == ["b"]
 
@@ -133,7 +133,7 @@ async def test_a_file_of_the_first_version_keeps_its_history(tmp_path: Path) -> 
         old.commit()
     store = make_store(f"sqlite:///{tmp_path}/old.db")
     await store.open()
-    assert [said["content"] for said in await store.history("c")] == ["before", "reply"]
+    assert [said["content"] for said in await store.messages("c")] == ["before", "reply"]
     assert await store.commit(Record("u", "c", "after", "reply")) == 2
     found = await store.find("t")
     assert found is not None
@@ -153,5 +153,5 @@ async def test_writes_that_come_together_are_kept_and_one_that_fails_fails_alone
     failed = [number for number, one in enumerate(results) if isinstance(one, BaseException)]
     assert failed == [99]
     assert results[:99] == list(range(1, 100))
-    assert len(await store.history("c")) == 198
+    assert len(await store.messages("c")) == 198
     await store.close()

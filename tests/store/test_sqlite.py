@@ -41,7 +41,7 @@ async def test_a_turn_that_is_kept_already_is_not_kept_again(tmp_path: Path) -> 
     await store.commit(RECORD)
     with pytest.raises(StoreUnavailable):
         await store.commit(RECORD)
-    assert len(await store.history("c")) == 2
+    assert len(await store.messages("c")) == 2
     await store.close()
 
 

@@ -21,6 +21,7 @@ from runner.desk import Desk
 from runner.service import Service
 from runner.settings import Settings, StoreSettings
 from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
+from runner.store.history import History
 from runner.store.memory import MemoryStore
 from runner.turns.asking import Asking
 from runner.turns.book import Book
@@ -70,8 +71,22 @@ class Disk:
     async def close(self) -> None:
         pass
 
-    async def history(self, conversation: str, count: int = 0) -> list[Message]:
-        return await self._do(lambda: self._kept.history(conversation, count))
+    def history(self, conversation: str, turns: int | None = None) -> History:
+        return History(self, conversation, turns)
+
+    def span(self, conversation: str) -> tuple[int, int]:
+        if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
+            raise StoreUnavailable
+        return self._kept.span(conversation)
+
+    def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
+        return self._kept.read(conversation, first, last)
+
+    async def messages(self, conversation: str, count: int = 0) -> list[Message]:
+        return await self._do(lambda: self._kept.messages(conversation, count))
+
+    async def turns(self, conversation: str) -> int:
+        return await self._do(lambda: self._kept.turns(conversation))
 
     async def commit(self, record: Record) -> int:
         async def commit() -> int:
@@ -81,8 +96,10 @@ class Disk:
 
         return await self._do(commit)
 
-    async def conversations(self, prefix: str) -> Mapping[str, int]:
-        return await self._do(lambda: self._kept.conversations(prefix))
+    async def conversations(
+        self, prefix: str, limit: int, without: str | None = None
+    ) -> tuple[Mapping[str, int], int]:
+        return await self._do(lambda: self._kept.conversations(prefix, limit, without))
 
     async def forget(self, conversation: str) -> None:
         await self._do(lambda: self._kept.forget(conversation))
@@ -259,9 +276,7 @@ class World:
     # When all is over.
 
     def _check(self) -> None:
-        kept = vars(self.kept)
-        ends: dict[str, Ending | None] = {t.id: t.ending for t in kept["_accepted"].values()}
-        said = [said["content"] for one in kept["_histories"].values() for said in one[::2]]
+        ends, said = asyncio.run(self._kept())
         messages = [message for joined in said for message in joined.split("\n\n")]
         for message in set(messages):
             if messages.count(message) > 1:
@@ -275,6 +290,13 @@ class World:
                 self.fault(f"{turn_id} was called for, and is said not to have started")
         for wish in self.wishes:
             self._check_wish(wish, ends)
+
+    async def _kept(self) -> tuple[dict[str, Ending | None], list[str]]:
+        """The endings of the accepted turns, and all messages of the history."""
+        found = [await self.kept.find(turn_id) for turn_id in vars(self.kept)["_accepted"]]
+        names, _ = await self.kept.conversations("", 0)
+        said = [said["content"] for name in names for said in self.kept.history(name)[::2]]
+        return {turn.id: turn.ending for turn in found if turn is not None}, said
 
     def _check_wish(self, wish: Wish, ends: Mapping[str, Ending | None]) -> None:
         if wish.key and len(self.asked_as[wish.message]) > 1:
@@ -306,6 +328,7 @@ class Scripted:
         emit: Emit = unheard,
     ) -> str:
         self._world.called(message)
+        len(history)
         rng = self._world.rng
         await asyncio.sleep(rng.choice((0.0, 0.5, 1.0, 3.0)))
         if rng.random() < 0.1:

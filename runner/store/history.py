@@ -1,0 +1,119 @@
+"""A conversation's past, read only where the agent looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar, cast, overload
+
+from runner.agents.base import Message
+from runner.store.base import StoreUnavailable
+
+T = TypeVar("T")
+
+FIRST_CHUNK, CHUNK = 8, 512
+"""Messages that an iteration reads at once: few at first, for most agents stop early."""
+
+
+class Past(Protocol):
+    """Where a `History` reads, from any thread. Both may raise `StoreUnavailable`."""
+
+    def span(self, conversation: str) -> tuple[int, int]:
+        """The numbers of the first and the last turn that are kept; (1, 0) for none."""
+        ...
+
+    def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
+        """Each of these turns, its message and reply first; raises where one of them is gone."""
+        ...
+
+
+class History(Sequence[Message]):
+    """The messages before a turn, oldest first: a read-only list that reads what is asked for.
+
+    Its end is that of the first access: turns that are committed later do not appear in
+    it. Each access makes new messages, so that who edits them does not edit the past.
+
+    error  what the store raised while this was read; such a turn must not be kept.
+    """
+
+    __slots__ = ("_conversation", "_most", "_past", "_seen", "error")
+
+    def __init__(self, past: Past, conversation: str, turns: int | None = None) -> None:
+        self.error: StoreUnavailable | None = None
+        self._past = past
+        self._conversation = conversation
+        self._most = turns
+        self._seen: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        first, last = self._span()
+        return 2 * (last - first + 1)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        places = range(len(self))
+        if isinstance(index, slice):
+            return self._messages(places[index])
+        place = places[index]
+        return self._messages(range(place, place + 1))[0]
+
+    def __iter__(self) -> Iterator[Message]:
+        return self._walk(range(len(self)))
+
+    def __reversed__(self) -> Iterator[Message]:
+        return self._walk(range(len(self))[::-1])
+
+    def __add__(self, other: Iterable[Message]) -> list[Message]:
+        return [*self, *other]
+
+    def __radd__(self, other: Iterable[Message]) -> list[Message]:
+        return [*other, *self]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, list | History):
+            return NotImplemented
+        those = cast("Sequence[object]", other)
+        return len(self) == len(those) and list[object](self) == list(those)
+
+    __hash__ = None  # type: ignore[assignment]  # As a list has none.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)  # A copy, or what another process is sent, is a plain list.
+
+    def __repr__(self) -> str:
+        return f"<history of {self._conversation!r}>"  # A log line must not read a store.
+
+    def _walk(self, places: range) -> Iterator[Message]:
+        size = FIRST_CHUNK
+        while places:
+            yield from self._messages(places[:size])
+            places, size = places[size:], min(2 * size, CHUNK)
+
+    def _messages(self, places: range) -> list[Message]:
+        if not places:
+            return []
+        if abs(places.step) > 2 and len(places) > 1:  # What lies between is not asked for.
+            return [self[place] for place in places]
+        before, (first, _) = min(places[0], places[-1]) // 2, self._span()
+        after = max(places[0], places[-1]) // 2
+        turns = self._ask(self._past.read, self._conversation, first + before, first + after)
+        return [_message(turns[place // 2 - before], place % 2) for place in places]
+
+    def _span(self) -> tuple[int, int]:
+        if self._seen is None:
+            first, last = self._ask(self._past.span, self._conversation)
+            self._seen = max(first, last + 1 - (self._most or last)), last
+        return self._seen
+
+    def _ask(self, call: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return call(*arguments)
+        except StoreUnavailable as error:
+            self.error = error
+            raise
+
+
+def _message(turn: Sequence[Any], side: int) -> Message:
+    return {"role": "assistant" if side else "user", "content": turn[side]}
