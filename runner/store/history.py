@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from runner.agents.base import Message
 from runner.store.base import StoreUnavailable
@@ -74,7 +74,7 @@ class History(Sequence[Message]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, list | History):
             return NotImplemented
-        those: Sequence[object] = other
+        those = cast("Sequence[object]", other)
         return len(self) == len(those) and list[object](self) == list(those)
 
     __hash__ = None  # type: ignore[assignment]  # As a list has none.

@@ -79,12 +79,7 @@ class Answering:
                 raise
             # It stopped in the middle, so its own memory of the conversation is worth nothing.
             self.agent.forget(turn.conversation)
-            text = "".join(pieces)
-            return text, True
-        finally:
-            # An agent that saw a part of the history must not be believed, nor blamed.
-            if history.error is not None:
-                raise history.error
+            return "".join(pieces), True
         return text, False
 
 

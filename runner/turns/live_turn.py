@@ -146,8 +146,7 @@ class LiveTurn:
         self.ending, self.fault = ending, fault
         self.ticket = None
         self.ended_at = asyncio.get_running_loop().time()
-        # One piece from now on; a reader's place stays what it was.
-        self.text = GrowingText(str(self.text) if ending.reply is None else ending.reply)
+        self.text.become(str(self.text) if ending.reply is None else ending.reply)
         self.tell()
 
     def _move(self, event: Event) -> None:

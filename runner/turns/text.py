@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 
 
@@ -11,8 +12,9 @@ class GrowingText:
     __slots__ = ("_ends", "_pieces")
 
     def __init__(self, text: str = "") -> None:
-        self._pieces: list[str] = [text] if text else []
-        self._ends: list[int] = [len(text)] if text else []
+        self._pieces = [text] if text else []
+        self._ends = array("L", [len(text)] if text else [])
+        """Where each piece ends; they stay when the pieces are joined to one."""
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -26,12 +28,17 @@ class GrowingText:
 
     def since(self, place: int) -> tuple[str, int]:
         """The text after this place, and of how many pieces it was made."""
-        ends = self._ends
+        ends, pieces = self._ends, self._pieces
         if not ends or ends[-1] <= place:
             return "", 0
-        if len(ends) > 1 and ends[-2] == place:  # A reader that keeps up: most of them.
-            return self._pieces[-1], 1
         first = bisect_right(ends, place)
-        rest = self._pieces[first:]
-        start = ends[first] - len(rest[0])
-        return "".join(rest)[place - start :], len(rest)
+        if len(pieces) != len(ends):
+            return pieces[0][place:], len(ends) - first
+        start = ends[first] - len(pieces[first])
+        return "".join(pieces[first:])[place - start :], len(ends) - first
+
+    def become(self, text: str) -> None:
+        """This is the whole text, and no more will come: kept in one piece."""
+        if len(text) != len(self):
+            self._ends = array("L", [len(text)] if text else [])
+        self._pieces = [text] if text else []

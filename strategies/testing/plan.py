@@ -24,7 +24,8 @@ Deed = Literal[
 DEEDS: tuple[Deed, ...] = (
     "reply", "reply", "reply", "reply", "reply unsealed", "raise ZeroDivisionError",
     "raise CancelledError", "raise SystemExit", "raise KeyboardInterrupt",
-    "raise GeneratorExit", "cancel itself", "hang", "ignore cancellation", "ignore cancellation", "fail to keep",
+    "raise GeneratorExit", "cancel itself", "hang", "ignore cancellation",
+    "ignore cancellation", "fail to keep",
     "return nothing",
 )  # fmt: skip
 PRIORITIES = ((3,), (3, 3, 3, 2, 4, 1, 5))

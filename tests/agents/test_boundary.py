@@ -123,7 +123,8 @@ async def test_a_cancelled_call_ends_only_when_its_thread_has() -> None:
 
 
 async def test_threads_are_bounded_and_the_next_call_waits() -> None:
-    threads, gate, inside = Threads(2), threading.Event(), []
+    threads, gate = Threads(2), threading.Event()
+    inside: list[None] = []
 
     def work() -> None:
         inside.append(None)

@@ -1,22 +1,27 @@
-"""Agents that mean harm, through the desk and the stores that would have to bear it."""
+"""Agents that mean harm, through the boundary and the stores that would have to bear it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
-from runner.desk import Desk
-from runner.turns.book import Book
 
-from runner.agents.base import About
-from runner.agents.calling import Caller, as_callee
-from runner.agents.kinds import SharedAgent
+from runner.agents.base import About, Message
+from runner.agents.calling import Callee, Caller, as_callee
+from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent
 from runner.agents.threads import Threads
-from runner.store import Store, make_store
+from runner.settings import StoreSettings
+from runner.store import Record, Store, StoreUnavailable, make_store
+from runner.store.history import History
+from runner.turns.answering import Answering
+from runner.turns.journal import Journal
+from runner.turns.registry import Registry
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
 
@@ -45,10 +50,12 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
         task.cancel()
         return "done"
 
-    strategy = Queue(Desk(agent(cancels_itself), store, Book(60.0)).answer, Limits())
+    journal = Journal(store, StoreSettings(), time.time)
+    answering = Answering(agent(cancels_itself), store, Registry(60.0), journal)
+    strategy = Queue(answering.answer, Limits())
     with pytest.raises(AgentFailed):
         await strategy.submit(Turn("1", "c", "m")).reply()
-    assert await store.history("c") == []
+    assert await store.messages("c") == []
 
 
 async def test_an_agent_that_swallows_its_cancellation_returns_normally() -> None:
@@ -97,3 +104,90 @@ async def test_an_agents_own_agent_failed_says_nothing_to_the_client() -> None:
 def test_a_bad_option_of_a_built_in_agent_is_refused_at_load(value: object) -> None:
     with pytest.raises(AgentNotFound, match="eliza"):
         load_agent("eliza", {"thinking_s": value}, threads=1, max_reply_bytes=10)
+
+
+async def test_the_agent_is_called_in_the_turns_own_task() -> None:
+    async def looks(message: str) -> str:
+        return str(asyncio.current_task() is task)
+
+    task = asyncio.create_task(agent(looks).answer("c", "m", []))
+    assert await task == "True"
+
+
+@pytest.mark.parametrize("ends", ["returns", "raises", "awaits"])
+async def test_an_agent_that_cancels_its_own_task_leaves_no_cancellation_behind(
+    ends: str,
+) -> None:
+    async def cancels_itself(message: str) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        if ends == "awaits":
+            await asyncio.sleep(0)
+        if ends == "raises":
+            raise ValueError
+        return "done"
+
+    async def turn() -> str:
+        with pytest.raises((AgentFailed, asyncio.CancelledError)):
+            await agent(cancels_itself).answer("c", "m", [])
+        await asyncio.sleep(0)
+        return "nothing came out later"
+
+    assert await asyncio.create_task(turn()) == "nothing came out later"
+
+
+class Broken:
+    """A past that cannot be read."""
+
+    def span(self, conversation: str) -> tuple[int, int]:
+        raise StoreUnavailable
+
+    def read(self, conversation: str, first: int, last: int) -> list[tuple[str, str]]:
+        raise StoreUnavailable
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_an_agent_whose_history_could_not_be_read_fails_as_the_store_did(
+    goes_on: bool,
+) -> None:
+    async def reads(message: str, history: Sequence[Message]) -> str:
+        try:
+            list(history)
+        except StoreUnavailable as error:
+            if not goes_on:
+                raise ValueError from error
+        return "as if nothing had been said"
+
+    history = History(Broken(), "c")
+    with pytest.raises(StoreUnavailable) as failure:
+        await agent(reads).answer("c", "m", history)
+    assert failure.value is history.error
+
+
+async def test_the_history_of_a_factory_ends_where_its_agent_was_made(store: Store) -> None:
+    class Late:
+        def __init__(self, history: Sequence[Message]) -> None:
+            self._history = history
+
+        async def answer(self, message: str) -> str:
+            return str(len(self._history)) if message == "look" else "nothing"
+
+    takes = frozenset({"history"})
+    late = AgentPerConversation(ABOUT, Late, takes, {}, Caller(Threads(2), 1_000))
+    for number, message in enumerate(("a", "b", "look")):
+        reply = await late.answer("c", message, store.history("c"))
+        await store.commit(Record(str(number), "c", message, reply))
+    assert reply == "0"
+
+
+async def test_pieces_from_a_thread_come_whole_and_in_order() -> None:
+    def counts(message: str) -> Iterator[str]:
+        for number in range(300):
+            yield f"{number} "
+
+    said: list[str] = []
+    whole = " ".join(map(str, range(300))) + " "
+    slow = SharedAgent(ABOUT, cast("Callee", as_callee(counts)), Caller(Threads(2), 10_000))
+    assert await slow.answer("c", "m", [], said.append) == whole
+    assert "".join(said) == whole

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from runner.store.schema import FIRST
 
 from runner.store import AcceptedTurn, Ending, Record, Store, StoreUnavailable, make_store
+from runner.store.migrations import MIGRATIONS
 from strategies import State
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)
@@ -106,8 +106,27 @@ async def test_keyed_turns_are_given_with_their_keys(store: Store) -> None:
 async def test_conversations_are_found_by_the_letters_of_their_prefix(store: Store) -> None:
     for name in ("a_b/x", "acb/x", "a%b/x"):
         await store.commit(Record(name, name, "m", "r"))
-    assert await store.conversations("a_b/") == {"a_b/x": 1}
-    assert await store.conversations("a%") == {"a%b/x": 1}
+    assert await store.conversations("a_b/", 0) == ({"a_b/x": 1}, 1)
+    assert await store.conversations("a%", 0) == ({"a%b/x": 1}, 1)
+
+
+async def test_conversations_are_listed_by_name_up_to_a_limit_with_how_many_there_are(
+    store: Store,
+) -> None:
+    for name in ("b", "a", "c", "é", "x/y", "b"):
+        await store.commit(Record(f"{name}-{await store.turns(name)}", name, "m", "r"))
+    kept, total = await store.conversations("", 2, without="/")
+    assert list(kept.items()) == [("a", 1), ("b", 2)]
+    assert total == 4
+    kept, total = await store.conversations("", 0)
+    assert (list(kept), total) == (["a", "b", "c", "x/y", "é"], 5)
+    assert await store.conversations("nobody", 0) == ({}, 0)
+
+
+async def test_turns_counts_those_of_one_conversation(store: Store) -> None:
+    for number in range(3):
+        await store.commit(Record(str(number), "c", "m", "r"))
+    assert [await store.turns(name) for name in ("c", "b", "c/d", "")] == [3, 0, 0, 0]
 
 
 async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Store) -> None:
@@ -115,7 +134,7 @@ async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Sto
     await store.commit(Record("a", "c", "m", "r"))
     await store.accept(turn("b"))
     await store.forget("c")
-    assert await store.history("c") == []
+    assert await store.messages("c") == []
     assert await store.find("a") is None
     assert [kept.id for kept in await store.unfinished()] == ["b"]
 
@@ -123,9 +142,10 @@ async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Sto
 # SQLite alone.
 
 
-async def test_a_file_of_the_first_version_keeps_its_history(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, version: int) -> None:
     with closing(sqlite3.connect(tmp_path / "old.db")) as old:
-        old.executescript(f"{FIRST} PRAGMA user_version = 1;")
+        old.executescript(f"{''.join(MIGRATIONS[:version])} PRAGMA user_version = {version};")
         old.execute(
             "INSERT INTO turns (conversation, number, id, message, reply) VALUES (?, ?, ?, ?, ?)",
             ("c", 1, "t", "before", "reply"),
@@ -133,7 +153,7 @@ async def test_a_file_of_the_first_version_keeps_its_history(tmp_path: Path) -> 
         old.commit()
     store = make_store(f"sqlite:///{tmp_path}/old.db")
     await store.open()
-    assert [said["content"] for said in await store.history("c")] == ["before", "reply"]
+    assert [said["content"] for said in await store.messages("c")] == ["before", "reply"]
     assert await store.commit(Record("u", "c", "after", "reply")) == 2
     found = await store.find("t")
     assert found is not None
@@ -153,5 +173,5 @@ async def test_writes_that_come_together_are_kept_and_one_that_fails_fails_alone
     failed = [number for number, one in enumerate(results) if isinstance(one, BaseException)]
     assert failed == [99]
     assert results[:99] == list(range(1, 100))
-    assert len(await store.history("c")) == 198
+    assert len(await store.messages("c")) == 198
     await store.close()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from runner.store import Record, StoreInUse, StoreUnavailable
+from runner.store import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable, statements
 from runner.store.sqlite import SqliteStore
+from strategies import State
 
 RECORD = Record("id", "c", "message", "reply")
 
@@ -41,7 +47,7 @@ async def test_a_turn_that_is_kept_already_is_not_kept_again(tmp_path: Path) -> 
     await store.commit(RECORD)
     with pytest.raises(StoreUnavailable):
         await store.commit(RECORD)
-    assert len(await store.history("c")) == 2
+    assert len(await store.messages("c")) == 2
     await store.close()
 
 
@@ -79,3 +85,70 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 async def test_a_folder_that_is_not_there_is_an_error_and_no_crash(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         await SqliteStore(tmp_path / "nowhere" / "kept.db").open()
+
+
+async def test_a_read_however_long_does_not_hold_up_a_commit(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    await store.commit(RECORD)
+    committed = threading.Event()
+
+    def long_read(connection: sqlite3.Connection) -> int:
+        cursor = connection.execute("SELECT id FROM turns")
+        assert committed.wait(30)
+        return len(cursor.fetchall())
+
+    reading = asyncio.create_task(store._read(long_read))
+    await asyncio.sleep(0)
+    assert await store.commit(Record("second", "c", "message", "reply")) == 2
+    committed.set()
+    assert await reading >= 1
+    await store.close()
+
+
+Step = Callable[[sqlite3.Connection], object]
+
+HOT: dict[str, Step] = {
+    "commit": lambda c: statements.commit(c, RECORD),
+    "history": lambda c: statements.turns(c, "c", 1, statements.last_number(c, "c")),
+    "accept": lambda c: statements.accept(c, AcceptedTurn("a", "c", "m", 1.0)),
+    "begin": lambda c: statements.begin(c, ["a"]),
+    "end": lambda c: statements.end(c, "a", Ending(State.FAILED)),
+    "find": lambda c: statements.find(c, "nobody"),
+    "list": lambda c: statements.conversations(c, "c", 10, "/"),
+    "prune": lambda c: statements.prune(c, 1.0, 10),
+    "forget": lambda c: statements.forget(c, "c"),
+}
+
+
+async def test_no_statement_of_a_turns_way_scans_a_table(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        said: list[str] = []
+        connection.set_trace_callback(said.append)
+        for step in HOT.values():
+            step(connection)
+        connection.set_trace_callback(None)
+        assert len(said) >= len(HOT)
+        for sql in said:
+            plan = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+            scans = [line for line in plan if re.match(r"SCAN (turns|accepted|a|t)\b", line)]
+            by_order = [line for line in scans if "INDEX ended" in line]  # Up to an OFFSET.
+            assert scans == by_order, sql
+            assert not [line for line in plan if "TEMP B-TREE" in line], sql
+
+
+@pytest.mark.parametrize("name", ["kept.db", "kept.db-wal"])
+async def test_a_file_that_was_removed_under_the_store_is_noticed(
+    tmp_path: Path, name: str
+) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    await store.commit(RECORD)
+    (tmp_path / name).unlink()
+    with pytest.raises(StoreUnavailable):
+        await store.commit(Record("lost", "c", "message", "reply"))
+    await store.close()

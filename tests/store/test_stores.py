@@ -35,7 +35,7 @@ async def test_history_is_given_oldest_first_with_each_reply_after_its_message(
 ) -> None:
     for name in "ab":
         await store.commit(record(name))
-    assert await store.history("c") == [
+    assert await store.messages("c") == [
         {"role": "user", "content": "message a"},
         {"role": "assistant", "content": "reply a"},
         {"role": "user", "content": "message b"},
@@ -47,24 +47,24 @@ async def test_history_is_given_oldest_first_with_each_reply_after_its_message(
 async def test_count_takes_messages_from_the_end(store: Store, count: int) -> None:
     for name in "ab":
         await store.commit(record(name))
-    whole = await store.history("c")
-    assert await store.history("c", count) == whole[-count:]
+    whole = await store.messages("c")
+    assert await store.messages("c", count) == whole[-count:]
 
 
 async def test_a_conversation_that_is_not_known_has_no_history(store: Store) -> None:
-    assert await store.history("nobody") == []
+    assert await store.messages("nobody") == []
 
 
 async def test_what_is_given_is_the_callers_to_change(store: Store) -> None:
     await store.commit(record("a"))
-    (await store.history("c")).clear()
-    assert len(await store.history("c")) == 2
+    (await store.messages("c")).clear()
+    assert len(await store.messages("c")) == 2
 
 
 @pytest.mark.parametrize("text", ["", "a\x00b", "日本 𝄞", "\u202e", "'; DROP TABLE turns; --"])
 async def test_every_text_comes_back_as_it_was(store: Store, text: str) -> None:
     await store.commit(Record("id", "c", text, text))
-    assert [said["content"] for said in await store.history("c")] == [text, text]
+    assert [said["content"] for said in await store.messages("c")] == [text, text]
 
 
 async def test_commits_at_once_are_all_kept_with_numbers_of_their_own(store: Store) -> None:
@@ -79,7 +79,7 @@ async def test_a_commit_whose_caller_is_cancelled_is_whole_or_absent(store: Stor
         task.cancel()
     await asyncio.wait(tasks)
     await store.commit(record("after"))
-    history = await store.history("c")
+    history = await store.messages("c")
     assert len(history) % 2 == 0
     kept = {said["content"] for said in history}
     for number in range(1, 20, 2):

@@ -32,20 +32,22 @@ async def test_a_full_disk_fails_the_commit_and_not_the_next_one(tmp_path: Path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as failure:
             await store.commit(Record("2", "c", "x" * 400_000, "r"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    # The disk failed amid the commit: who could swear that nothing of it is there?
+    assert failure.value.outcome == "unknown"
     assert await store.commit(Record("2", "c", "m", "r")) == 2
-    assert len(await store.history("c")) == 4
+    assert len(await store.messages("c")) == 4
     await store.close()
 
 
 async def test_who_edits_a_message_of_the_history_does_not_edit_the_past() -> None:
     store = make_store("memory:")
     await store.commit(Record("1", "c", "m", "r"))
-    (await store.history("c"))[0]["content"] = "edited"
-    assert (await store.history("c"))[0]["content"] == "m"
+    (await store.messages("c"))[0]["content"] = "edited"
+    assert (await store.messages("c"))[0]["content"] == "m"
 
 
 async def test_memory_keeps_a_turn_only_once_too() -> None:
@@ -60,7 +62,7 @@ async def test_text_that_cannot_be_encoded_is_refused_and_nothing_kept(tmp_path:
     await store.open()
     with pytest.raises(StoreUnavailable):
         await store.commit(Record("1", "c", "\ud800", "r"))
-    assert await store.history("c") == []
+    assert await store.messages("c") == []
     await store.close()
 
 
@@ -94,7 +96,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     async def kept() -> list[str]:
         store = make_store(url)
         await store.open()
-        history = await store.history("c")
+        history = await store.messages("c")
         await store.close()
         return [message["content"] for message in history]
 

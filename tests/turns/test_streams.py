@@ -225,9 +225,9 @@ def test_a_reader_that_stops_slows_neither_its_turn_nor_others_and_is_told(
         "async def agent(message, history):\n"
         "    for number in range(900):\n"
         "        await asyncio.sleep(0)\n"
-        "        yield 'x' * 1000\n"
+        "        yield 'x' * 16000\n"  # More than the kernel's buffers hold.
     )
-    with Server(folder, target="flood:agent") as server:
+    with Server(folder, target="flood:agent", agent__max_reply_bytes=2**24) as server:
         with socket.socket() as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow.connect(("127.0.0.1", server.port))

@@ -1,0 +1,84 @@
+"""What memory holds has bounds, and what it drops is gone wholly: I-27."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.store import AcceptedTurn, Record, StoreUnavailable
+from runner.store.memory import MemoryStore
+
+
+async def commit(store: MemoryStore, conversation: str, *names: str, text: str = "m") -> list[int]:
+    return [await store.commit(Record(name, conversation, text, f"reply {name}")) for name in names]
+
+
+async def test_the_oldest_turns_of_the_conversation_used_longest_ago_go_first() -> None:
+    store = MemoryStore(most_turns=4)
+    await commit(store, "a", "a1", "a2")
+    await commit(store, "b", "b1", "b2")
+    store.history("a")
+    await commit(store, "c", "c1")
+    kept = [name for name in ("a1", "a2", "b1", "b2", "c1") if await store.find(name) is not None]
+    assert kept == ["a1", "a2", "b2", "c1"]
+
+
+async def test_numbers_go_on_counting_though_turns_were_dropped() -> None:
+    store = MemoryStore(most_turns=3)
+    assert await commit(store, "c", *"abcdefgh") == list(range(1, 9))
+    assert [said["content"] for said in store.history("c")[1::2]] == [
+        "reply f",
+        "reply g",
+        "reply h",
+    ]
+    assert await store.turns("c") == 8
+
+
+async def test_numbers_go_on_in_a_conversation_of_which_no_turn_is_left() -> None:
+    store = MemoryStore(most_turns=1)
+    await commit(store, "c", "a", "b")
+    await commit(store, "other", "x")
+    assert await store.conversations("", 0) == ({"other": 1}, 1)
+    assert await commit(store, "c", "d") == [3]
+
+
+async def test_bytes_are_bounded_too() -> None:
+    store = MemoryStore(most_bytes=10_000)
+    await commit(store, "c", *map(str, range(100)), text="x" * 1_000)
+    assert 5 <= len(store.history("c")) // 2 <= 10
+
+
+async def test_the_turn_that_was_committed_last_stays_however_large() -> None:
+    store = MemoryStore(most_bytes=1)
+    await commit(store, "c", "a", "b")
+    assert [said["content"] for said in store.history("c")] == ["m", "reply b"]
+
+
+async def test_memory_that_was_full_and_was_forgotten_takes_as_much_again() -> None:
+    store = MemoryStore(most_bytes=100_000)
+    await commit(store, "c", *map(str, range(500)))
+    as_many = len(store.history("c"))
+    await store.forget("c")
+    await commit(store, "c", *map(str, range(500)))
+    assert len(store.history("c")) == as_many
+
+
+async def test_a_history_of_which_turns_were_dropped_shows_no_half_of_them() -> None:
+    store = MemoryStore(most_turns=3)
+    await commit(store, "c", *"abc")
+    history = store.history("c")
+    assert len(history) == 6
+    await commit(store, "c", "d")
+    with pytest.raises(StoreUnavailable):
+        list(history)
+
+
+async def test_an_accepted_turn_goes_with_its_reply() -> None:
+    store = MemoryStore(most_turns=1)
+    await store.accept(AcceptedTurn("a", "c", "m", 1.0))
+    await commit(store, "c", "a")
+    found = await store.find("a")
+    assert found is not None
+    assert found.ending is not None
+    assert found.ending.reply == "reply a"
+    await commit(store, "c", "b")
+    assert await store.find("a") is None
