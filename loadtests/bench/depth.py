@@ -65,7 +65,9 @@ class Counts:
         self.ours: set[CodeType] = set()
 
     def profile(self, frame: FrameType, event: str, _: object) -> None:
-        if event != "call" or not (chain := _chain(frame)):
+        chain = _chain(frame) if event == "call" else []
+        # What begins in `count` is the measuring itself.
+        if not chain or chain[-1] is count.__code__:
             return
         self.calls += 1
         if frame.f_code in MADE:
