@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache
 from statistics import fmean
+from typing import Any
 
 from loadtests.controls import find
 from loadtests.histories import Findings, check
@@ -54,10 +55,10 @@ def faults(strategy: str, workload: str, seed: int = 1) -> Findings:
 class Stage:
     """A strategy over an agent whose every turn takes one second, unless its message says."""
 
-    def __init__(self, name: str, **limits: object) -> None:
+    def __init__(self, name: str, **limits: Any) -> None:
         self.began: list[str] = []
         self.ended: list[str] = []
-        self.strategy: Strategy = find(name)(self._answer, Limits(**limits))  # type: ignore[arg-type]
+        self.strategy: Strategy = find(name)(self._answer, Limits(**limits))
 
     async def _answer(self, turn: Turn, attempt: Attempt) -> Reply:
         self.began.append(turn.id)
@@ -74,7 +75,7 @@ class Stage:
         return self.strategy.submit(Turn(id, conversation, message, deadline_s))
 
 
-def on_stage(name: str, play: Callable[[Stage], Awaitable[None]], **limits: object) -> None:
+def on_stage(name: str, play: Callable[[Stage], Awaitable[None]], **limits: Any) -> None:
     """Run the play over a strategy in virtual time."""
 
     async def live() -> None:
