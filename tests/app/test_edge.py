@@ -76,13 +76,14 @@ def test_a_page_that_is_not_allowed_may_not_read(guarded: Server) -> None:
 
 def test_the_counters_of_health_agree_with_what_happened(tmp_path: Path) -> None:
     """I-9."""
-    with Server(tmp_path, strategy__name="reject", agent__turn_timeout_s=0.2) as server:
-        with send(server.port, chat("sleep 0.1")) as running:
-            server.until_called("sleep 0.1")
+    with Server(tmp_path, strategy__name="reject") as server:
+        with send(server.port, chat("until refused")) as running:
+            server.until_called("until refused")
             assert server.chat("refused").status == 409
+            server.let_on("refused")
             assert receive(running).status == 200
         assert server.chat("raise Exception").status == 502
-        assert server.chat("hang").status == 504
+        assert server.chat("hang", turn_deadline_ms="300").status == 504
         assert server.health()["turns"] == {
             "accepted": 3,
             "refused_at_once": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from loadtests.clients import message_text
 from loadtests.records import Call, History, Run, Tried, UserTurn
@@ -43,6 +44,6 @@ def a_run(
     *turns: UserTurn,
     histories: tuple[History, ...] = (),
     calls: tuple[Call, ...] = (),
-    **more: object,
+    **more: Any,
 ) -> Run:
-    return Run("queue", WORKLOAD.name, 1, 1.0, 40.0, turns, calls, histories, **more)  # type: ignore[arg-type]
+    return Run("queue", WORKLOAD.name, 1, 1.0, 40.0, turns, calls, histories, **more)

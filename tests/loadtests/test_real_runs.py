@@ -19,11 +19,10 @@ from loadtests.servers import ROOT, running
 from loadtests.simulate import simulate
 from tests.support.client import PATIENCE_S
 
-pytestmark = pytest.mark.slow
-
 PLAN = Plan(("queue", "reject", "unprotected"), ("burst", "retrying-openai"), 1, 0.05, 30.0)
 
 
+@pytest.mark.slow
 def test_a_real_comparison_finds_the_control_broken_and_the_strategies_sound(
     tmp_path: Path,
 ) -> None:
@@ -54,6 +53,7 @@ async def agent(message, history):
 """
 
 
+@pytest.mark.slow
 def test_an_agent_and_a_strategy_of_ones_own_are_compared_from_ones_own_folder(
     tmp_path: Path,
 ) -> None:
@@ -121,6 +121,7 @@ def locust_alone(workload: str, tmp_path: Path) -> tuple[str, list[UserTurn]]:
     return done.stdout + done.stderr, [turn_from_list(json.loads(line)) for line in lines]
 
 
+@pytest.mark.slow
 def test_the_locustfile_works_on_its_own_and_tells_refusals_from_failures(tmp_path: Path) -> None:
     said, turns = locust_alone("overload-2", tmp_path)
 
@@ -130,6 +131,7 @@ def test_the_locustfile_works_on_its_own_and_tells_refusals_from_failures(tmp_pa
     assert {tried.status for turn in turns for tried in turn.attempts} >= {200, 503}
 
 
+@pytest.mark.slow
 def test_a_client_that_gives_up_is_told_from_a_connection_that_breaks(tmp_path: Path) -> None:
     said, turns = locust_alone("impatient", tmp_path)
 
