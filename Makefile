@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-slow test-all check lock compare review bench demo-llm clean
+.PHONY: help install hooks serve test test-slow test-all check lock compare review bench demo-llm clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -21,17 +21,20 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+hooks: install  ## Let git run ruff, mypy and the import check before each commit (.pre-commit-config.yaml).
+	$(BIN)/pre-commit install
+
 serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
 	$(BIN)/runner serve
 
-test: install  ## Run the fast tests (under 3 minutes).
+test: install  ## Run the fast tests (about a minute on 2 quiet cores).
 	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
-test-slow: install  ## Run the slow tests: very many schedules, 200 kills, 5,000 waiting clients.
+test-slow: install  ## Run the slow tests: statistics, real comparisons, 200 kills, 5,000 clients that wait.
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
 
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
-	$(BIN)/python tests/matrix.py
+	$(BIN)/python tests/matrix.py $(TEST_ALL_ARGS)
 
 check: install  ## Lint, types, import directions, lock file in step, design review in step with its data.
 	$(BIN)/ruff check .

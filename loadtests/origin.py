@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from strategies import (
     AgentFailed,
@@ -17,6 +18,7 @@ from strategies import (
     Draining,
     Limits,
     Load,
+    Place,
     Reply,
     State,
     Ticket,
@@ -82,9 +84,6 @@ class Origin:
 class _Waiting:
     """A future and its turn."""
 
-    position = None
-    eta_s = None
-    eta_range_s = None
     interrupted = False
 
     def __init__(self, turn: Turn) -> None:
@@ -105,6 +104,9 @@ class _Waiting:
             return State.ANSWERED if self.future.exception() is None else State.FAILED
         return State.WAITING if self._began_s is None else State.RUNNING
 
+    def place(self) -> Place | None:
+        return Place() if self.state is State.WAITING else None
+
     @property
     def waited_s(self) -> float:
         return (self._began_s or self._loop.time()) - self._came_s
@@ -118,6 +120,14 @@ class _Waiting:
 
     def cancel(self) -> bool:
         return self.future.cancel()
+
+    def result(self) -> Reply:
+        if self.future.cancelled():
+            raise TurnCancelled
+        return self.future.result()
+
+    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+        self.future.add_done_callback(lambda future: callback(self))
 
     async def reply(self) -> Reply:
         try:

@@ -1,50 +1,119 @@
 """What a user would write instead, to measure against: `python -m loadtests.peers KIND`.
 
-Each serves `POST /chat` on a free port of 127.0.0.1, which it prints, with the
-same agent as the runner has in the benchmark.
+Each serves on a free port of 127.0.0.1, which it prints, with the agents of the
+benchmark: `POST /chat` answers at once; `POST /speak` answers what an agent says
+piece by piece; `POST /stream` sends those pieces, in events such as the runner's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from pydantic import BaseModel
-from quart import Quart, request
+from quart import Quart, Response, request
 
-from runner.__main__ import compose
-from runner.app import make_app
-from runner.settings import AgentSettings, Settings, StoreSettings
-from runner.telemetry import configure_logging
+from loadtests.bench.agents import ok, speaker
 
-
-async def agent(message: str) -> str:
-    """The same for all: it costs nothing, so what is measured is what is around it."""
-    return "ok"
+EVENT_STREAM = "text/event-stream"
 
 
-class Message(BaseModel):
-    message: str
-    conversation_id: str = "default"
+def to_json(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def events(message: str) -> AsyncIterator[bytes]:
+    """The events of a turn, as the runner encodes them."""
+    place = 0
+    async for text in speaker(message):
+        place += len(text)
+        yield b"id: 1.%d\nevent: delta\ndata: %b\n\n" % (place, to_json({"text": text}))
+    yield b"id: 1e\nevent: done\ndata: {}\n\n"
+
+
+async def spoken(message: str) -> str:
+    return "".join([text async for text in speaker(message)])
+
+
+def answer(response: str) -> dict[str, Any]:
+    return {"status": "success", "response": response}
+
+
+async def raw(scope: Any, receive: Any, send: Any) -> None:
+    """ASGI alone, the floor: what any application adds is above this."""
+    if scope["type"] == "lifespan":
+        await _raw_lifespan(receive, send)
+    else:
+        await _raw_request(scope["path"], receive, send)
+
+
+async def _raw_request(path: str, receive: Any, send: Any) -> None:
+    body = bytearray()
+    while (part := await receive()).get("more_body"):
+        body += part["body"]
+    message = json.loads(bytes(body + part["body"]))["message"]
+    if path == "/stream":
+        await _raw_stream(message, send)
+        return
+    content = to_json(answer(await (ok if path == "/chat" else spoken)(message)))
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _raw_stream(message: str, send: Any) -> None:
+    headers = [(b"content-type", EVENT_STREAM.encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for event in events(message):
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _raw_lifespan(receive: Any, send: Any) -> None:
+    while True:
+        happened = (await receive())["type"]
+        await send({"type": f"{happened}.complete"})
+        if happened == "lifespan.shutdown":
+            return
 
 
 def make_quart() -> Quart:
-    """A bare handler: no line, no lock, no checks."""
+    """Bare handlers: no line, no lock, no checks."""
     app = Quart(__name__)
 
     @app.post("/chat")
     async def chat() -> dict[str, Any]:
         content = await request.get_json()
-        return {"status": "success", "response": await agent(content["message"])}
+        return answer(await ok(content["message"]))
+
+    @app.post("/speak")
+    async def speak() -> dict[str, Any]:
+        content = await request.get_json()
+        return answer(await spoken(content["message"]))
+
+    @app.post("/stream")
+    async def stream() -> Response:
+        content = await request.get_json()
+        response = Response(events(content["message"]), content_type=EVENT_STREAM)
+        response.timeout = None
+        return response
 
     return app
+
+
+class Message(BaseModel):
+    message: str
+    conversation_id: str = "default"
 
 
 def make_fastapi() -> FastAPI:
@@ -55,18 +124,48 @@ def make_fastapi() -> FastAPI:
     @app.post("/chat")
     async def chat(message: Message) -> dict[str, Any]:
         async with locks[message.conversation_id]:
-            return {"status": "success", "response": await agent(message.message)}
+            return answer(await ok(message.message))
+
+    @app.post("/speak")
+    async def speak(message: Message) -> dict[str, Any]:
+        async with locks[message.conversation_id]:
+            return answer(await spoken(message.message))
+
+    @app.post("/stream")
+    async def stream(message: Message) -> StreamingResponse:
+        return StreamingResponse(one_at_a_time(message), media_type=EVENT_STREAM)
+
+    async def one_at_a_time(message: Message) -> AsyncIterator[bytes]:
+        async with locks[message.conversation_id]:
+            async for event in events(message.message):
+                yield event
 
     return app
 
 
 def make_runner() -> Any:
     """The runner's own app, to be served by uvicorn: what is left is the HTTP layer's share."""
+    from runner.__main__ import compose
+    from runner.app import make_app
+    from runner.settings import AgentSettings, Settings, StoreSettings, StrategySettings
+    from runner.telemetry import configure_logging
+
+    streams = sys.argv[2].endswith(":speaker")
     settings = Settings(
-        agent=AgentSettings(target="loadtests.peers:agent"), store=StoreSettings(url="memory:")
+        agent=AgentSettings(target=sys.argv[2]),
+        strategy=StrategySettings(max_running=16) if streams else StrategySettings(),
+        store=StoreSettings(url="memory:"),
     )
     configure_logging(settings.observability)
     return make_app(compose(settings))
+
+
+ON_HYPERCORN: dict[str, Callable[[], Any]] = {"raw-hypercorn": lambda: raw, "quart": make_quart}
+ON_UVICORN: dict[str, Callable[[], Any]] = {
+    "raw-uvicorn": lambda: raw,
+    "fastapi": make_fastapi,
+    "runner": make_runner,
+}
 
 
 def main() -> None:
@@ -75,15 +174,15 @@ def main() -> None:
     # asyncio sets this only on sockets that name their protocol, which this one does not.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    if kind == "quart":
+    if kind in ON_HYPERCORN:
         config = Config()
         config.bind = [f"fd://{listener.detach()}"]
         config.accesslog = config.errorlog = None
-        asyncio.run(serve(make_quart(), config))
+        asyncio.run(serve(ON_HYPERCORN[kind](), config))
     else:
-        app = make_fastapi() if kind == "fastapi" else make_runner()
-        settings = uvicorn.Config(app, log_level="error", access_log=False)
-        asyncio.run(uvicorn.Server(settings).serve([listener]))
+        # Its loop and its parser are the fastest that are installed, as for the runner on it.
+        settings = uvicorn.Config(ON_UVICORN[kind](), log_level="error", access_log=False)
+        uvicorn.Server(settings).run([listener])
 
 
 if __name__ == "__main__":

@@ -8,8 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
-from strategies import AgentFailed, Answer, Limits, Load, Reply, State, Ticket, Turn, TurnError
+from strategies import (
+    AgentFailed,
+    Answer,
+    Limits,
+    Load,
+    Place,
+    Reply,
+    State,
+    Ticket,
+    Turn,
+    TurnCancelled,
+    TurnError,
+)
 
 
 class Unprotected:
@@ -43,9 +56,6 @@ class Unprotected:
 class _Call:
     """One call of the agent: the ticket of a turn that nothing protects."""
 
-    position = 0
-    eta_s = 0.0
-    eta_range_s = (0.0, 0.0)
     interrupted = False
     waited_s = 0.0
 
@@ -78,8 +88,19 @@ class _Call:
     def seal(self) -> None:
         pass
 
+    def place(self) -> Place | None:
+        return None
+
     def cancel(self) -> bool:
         return self.task.cancel()
+
+    def result(self) -> Reply:
+        if self.task.cancelled():
+            raise TurnCancelled
+        return self.task.result()
+
+    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+        self.task.add_done_callback(lambda task: callback(self))
 
     async def reply(self) -> Reply:
         return await asyncio.shield(self.task)

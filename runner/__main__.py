@@ -22,10 +22,10 @@ ADDED = "runner.commands"
 if TYPE_CHECKING:
     from quart import Quart
 
-    from runner.service import Service
+    from runner.server.base import HttpServer
     from runner.settings import Settings
+    from runner.turns.service import Service
     from strategies import Answer, Limits, Strategy
-    from strategies.registry import Factory
 
 
 def main() -> None:
@@ -137,18 +137,29 @@ def serve_command(
 
 def serve(settings: Settings) -> int:
     """Serve until told to stop; the exit status."""
-    from runner import server
     from runner.app import make_app
     from runner.cli.banner import banner
+    from runner.server import server
     from runner.telemetry import configure_logging
 
+    http = _http_server(settings)
     configure_logging(settings.observability)
     service = compose(settings)
 
     def announce(url: str) -> None:
-        say(banner(settings, service.desk.agent.about, url))
+        say(banner(settings, service.about, url))
 
-    return server.run(make_app(service), service, announce)
+    return server.run(make_app(service), service, http, announce)
+
+
+def _http_server(settings: Settings) -> HttpServer:
+    """The module that carries HTTP. Raises UsageError."""
+    from runner.server.base import NotInstalled, http_server
+
+    try:
+        return http_server(settings.server.http)
+    except NotInstalled as error:
+        raise UsageError(str(error)) from error
 
 
 def make_asgi_app() -> Quart:
@@ -164,15 +175,13 @@ def make_asgi_app() -> Quart:
 def compose(settings: Settings) -> Service:
     """Everything that serves, connected and not yet started. Raises UsageError."""
     from runner.agents.loader import AgentNotFound, load_agent
-    from runner.desk import Desk
-    from runner.service import Service
     from runner.store import UnknownStore, make_store
-    from runner.turns.book import Book
+    from runner.turns.service import Service
     from strategies import registry
 
     look_here()
     try:
-        strategy_class = registry.find(settings.strategy.name)
+        registry.find(settings.strategy.name)
         store = make_store(
             settings.store.url, settings.store.memory_turns, settings.store.memory_bytes
         )
@@ -189,32 +198,20 @@ def compose(settings: Settings) -> Service:
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or take the names off server.tokens"
         )
-    desk = Desk(agent, store, Book(settings.server.resume_s), settings.agent.history_turns)
-    try:
-        if settings.strategy.per_turn:
-            strategy_class = _by_choice(settings, strategy_class)
-        strategy = strategy_class(desk.answer, _limits(settings), **settings.strategy.options)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
-    return Service(settings, desk, strategy)
 
-
-def _by_choice(settings: Settings, strategy_class: Factory) -> Factory:
-    """The strategy by which each turn may choose, with the one in the settings for the others."""
-    from strategies.choice import NAMES, Choice
-
-    name, options = settings.strategy.name, dict(settings.strategy.options)
-    default = "rollback" if options.pop("said", None) == "rollback" else name
-    if name not in NAMES or options.keys() - {"ageing_s"}:
-        raise ValueError(
-            "strategy.per_turn is for queue, reject, interrupt or merge, without other options "
-            "than `said` and `ageing_s`: the conversations of another strategy are its own"
+    def make_strategy(answer: Answer) -> Strategy:
+        return registry.make(
+            settings.strategy.name,
+            answer,
+            _limits(settings),
+            settings.strategy.options,
+            per_turn=bool(settings.strategy.per_turn),
         )
 
-    def make(answer: Answer, limits: Limits, **_: object) -> Strategy:
-        return Choice(answer, limits, default=default, **options)
-
-    return make
+    try:
+        return Service(settings, agent, store, make_strategy)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
 
 
 def _limits(settings: Settings) -> Limits:
@@ -305,13 +302,15 @@ def check_command(context: click.Context, /, assignments: tuple[str, ...], as_js
     from runner.cli import tables
 
     try:
-        service = compose(load_settings(assignments).settings)
+        settings = load_settings(assignments).settings
+        _http_server(settings)
+        service = compose(settings)
     except UsageError as error:
         if not as_json:
             raise
         say(tables.as_json({"valid": False, "problem": error.message}))
         context.exit(UsageError.exit_code)
-    about = service.desk.agent.about
+    about = service.about
     if as_json:
         say(tables.as_json({"valid": True, "agent": about.target, "kind": about.kind}))
     else:

@@ -13,6 +13,7 @@ OnDisconnect = Literal["drop-waiting", "continue", "cancel"]
 PerTurn = Literal["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
 OnRestart = Literal["run", "fail"]
 LogFormat = Literal["console", "json"]
+HttpLibrary = Literal["hypercorn", "uvicorn"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
 NAMED_TOKEN = re.compile(
@@ -132,6 +133,7 @@ class StrategySettings(Table):
 class ServerSettings(Table):
     host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
+    http: HttpLibrary = knob("hypercorn", "what carries HTTP; uvicorn is an extra to install")
     drain_s: float = knob(
         30.0, "running turns may end so long after SIGTERM", ge=0, le=86_400, allow_inf_nan=False
     )
@@ -141,7 +143,9 @@ class ServerSettings(Table):
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
     stream_comment_s: Seconds = knob(15.0, "a silent event stream says so often that it lives")
-    resume_s: Seconds = knob(300.0, "an ended turn's events can be asked for so long")
+    resume_s: Seconds = knob(300.0, "seconds that an ended turn's events can be asked for")
+    resume_turns: Count = knob(10_000, "ended turns kept in memory for that, at most")
+    resume_bytes: Bytes = knob(33_554_432, "what those may weigh together")
     body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
     header_timeout_s: Seconds = knob(5.0, "headers must arrive within so long")
     max_connections: Count = knob(16_384, "connections open at once")

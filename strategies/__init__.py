@@ -1,6 +1,6 @@
 """When may a turn run? Queue, lock and reject behind one interface, for any asyncio program."""
 
-from .base import Answer, Attempt, Limits, Load, Reply, Strategy, Ticket, Turn
+from .base import Answer, Attempt, Limits, Load, Place, Reply, Strategy, Ticket, Turn
 from .errors import (
     AgentFailed,
     ConversationBusy,
@@ -26,6 +26,7 @@ __all__ = [
     "Limits",
     "Load",
     "Outcome",
+    "Place",
     "Reply",
     "ServerFull",
     "State",

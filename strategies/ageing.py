@@ -19,8 +19,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-Place = tuple[int, float]
-"""Where something stands: its urgency, and the instant from which on it waits."""
+Standing = tuple[int, float]
+"""What a rank is made of: an urgency, and the instant from which on something waits."""
 
 
 class Ageing(Generic[T]):
@@ -66,14 +66,14 @@ class Ageing(Generic[T]):
         heads = (next(self._ranked(*line)) for line in self._levels.items())
         return min(heads, key=lambda ranked: ranked[:2])[2]
 
-    def rank(self, place: Place) -> float:
-        urgency, since = place
+    def rank(self, standing: Standing) -> float:
+        urgency, since = standing
         return since + urgency * self._ageing_s
 
-    def place(self, item: T) -> Place | None:
-        """The best at which it stands."""
-        places = [(u, level[item]) for u, level in self._levels.items() if item in level]
-        return min(places, key=self.rank, default=None)
+    def standing(self, item: T) -> Standing | None:
+        """The best that it has."""
+        standings = [(u, level[item]) for u, level in self._levels.items() if item in level]
+        return min(standings, key=self.rank, default=None)
 
     def add(self, item: T, urgency: int, since: float) -> None:
         """Add it at the end of its level: `since` is no earlier than any before; or let it stand.
@@ -91,7 +91,7 @@ class Ageing(Generic[T]):
                 del self._levels[urgency]
 
     def before(self, urgency: int, since: float) -> int:
-        """About how many stand before one that would come to this place.
+        """About how many stand before one of this standing.
 
         Exact for a level that stands before or behind as a whole; one that is
         divided counts as if its things had come at even intervals, so that

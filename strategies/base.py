@@ -12,7 +12,7 @@ turns in another process: nothing in this interface is a callback of a caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,8 +29,9 @@ class Turn:
     deadline_s    seconds from submission in which the turn must have ended, or None.
     priority      urgency from 0, most urgent, to 7, as in RFC 9218; a strategy without
                   priorities takes all alike.
-    strategy      how to treat it where its conversation is busy, by the name of a strategy,
-                  in place of the server's own; None for that.
+    strategy      what to do where its conversation is busy, in place of what the strategy does
+                  by itself: `queue`, `enqueue`, `reject`, `interrupt`, `rollback` or `merge`
+                  (see `strategies.queue`). A strategy without such a choice ignores it.
     merged        the turns that this one was made of, in their order; their messages are
                   joined in its own. Empty for one that stands for itself.
     """
@@ -141,6 +142,20 @@ class Load:
     service_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a waiting turn stands. What the strategy does not know is None.
+
+    position  the place in its conversation's line: 1 is next.
+    eta_s     expected seconds until the turn starts.
+    range_s   seconds between which it starts with a chance of 80 %.
+    """
+
+    position: int | None = None
+    eta_s: float | None = None
+    range_s: tuple[float, float] | None = None
+
+
 class Ticket(Protocol):
     """The caller's side of an accepted turn. Dropping it does not stop the turn."""
 
@@ -152,19 +167,8 @@ class Ticket(Protocol):
         """Where the turn stands now."""
         ...
 
-    @property
-    def position(self) -> int | None:
-        """The place in its conversation's line: 1 is next, 0 is not waiting, None is not known."""
-        ...
-
-    @property
-    def eta_s(self) -> float | None:
-        """Expected seconds until the turn starts; 0.0 once it has, None where nothing is known."""
-        ...
-
-    @property
-    def eta_range_s(self) -> tuple[float, float] | None:
-        """Seconds between which the turn starts with a chance of 80 %; None where not known."""
+    def place(self) -> Place | None:
+        """Where the turn stands while it waits; None once it waits no longer."""
         ...
 
     @property
@@ -184,6 +188,21 @@ class Ticket(Protocol):
         called. A running one is told to stop, its reply will not be kept, and
         its conversation is free when the agent has really stopped. False where
         the turn has ended, or its reply is being kept: then it will be answered.
+        """
+        ...
+
+    def result(self) -> Reply:
+        """The reply of a turn that has ended, or raise its `TurnError`.
+
+        Raises asyncio.InvalidStateError before the end.
+        """
+        ...
+
+    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+        """Let the event loop call `callback(ticket)` once, soon after the end of the turn.
+
+        Where the turn has ended already, that is soon. Callbacks run in the order in which they
+        were added, each in the context in which it was.
         """
         ...
 

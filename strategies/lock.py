@@ -6,27 +6,27 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from .base import Answer, Limits, Load, Ticket, Turn
+from .engine import Engine, Line
 from .ticket import LocalTicket
-from .turns import Turns
 
 
-class Lock:
+class Lock(Line):
     """Turns of a conversation run in order of arrival; any number wait, for any time.
 
     `asyncio.Lock` wakes its waiters first in, first out, and is safe against
-    those that leave. It cannot say who stands where, so `position` and `eta_s`
-    are None. Takes `turn_timeout_s` of the limits and no other.
+    those that leave. It cannot say who stands where, so a ticket's place is
+    empty. Takes `turn_timeout_s` of the limits and no other.
     """
 
     def __init__(self, answer: Answer, limits: Limits) -> None:
-        self._turns = Turns(answer, limits.turn_timeout_s, left=self._left)
+        self._engine = Engine(answer, limits.turn_timeout_s, self)
         # A lock lives as long as a task holds or awaits it, so idle conversations leave nothing.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[LocalTicket, asyncio.Task[None]] = {}
 
     def submit(self, turn: Turn) -> Ticket:
-        self._turns.admit(turn)
-        ticket = self._turns.accept(turn)
+        self._engine.admit(turn)
+        ticket = self._engine.accept(turn)
         lock = self._locks.setdefault(turn.conversation, asyncio.Lock())
         task = asyncio.get_running_loop().create_task(self._take(lock, ticket))
         self._tasks[ticket] = task
@@ -34,15 +34,15 @@ class Lock:
         return ticket
 
     def load(self) -> Load:
-        return self._turns.load()
+        return self._engine.load()
 
     async def drain(self, timeout_s: float) -> None:
-        await self._turns.drain(timeout_s)
+        await self._engine.drain(timeout_s)
 
     async def _take(self, lock: asyncio.Lock, ticket: LocalTicket) -> None:
         async with lock:
             # `wait`, for the lock is held until the agent has stopped, however it ends.
-            await asyncio.wait({self._turns.start(ticket)})
+            await asyncio.wait({self._engine.start(ticket)})
 
-    def _left(self, ticket: LocalTicket) -> None:
+    def left(self, ticket: LocalTicket, /) -> None:
         self._tasks[ticket].cancel()

@@ -16,31 +16,72 @@ has just given up. So a turn is accepted, and started, only while it can still
 end in time by the service times measured so far. One exception keeps a wrong
 estimate from refusing everything for ever: a turn that can start at once is
 started, and measured.
+
+What a turn does where its conversation is busy is a policy: `on_busy` for all, or
+`Turn.strategy` for one.
+
+wait       it waits for its turn (`queue` and `enqueue` as a `Turn.strategy`).
+reject     it is refused.
+interrupt  it stops the running turn; what that one has said is kept as its reply, where
+           the agent and the `answer` around it can do so. What waits in between ends too.
+rollback   the same, and nothing is kept of what it stopped.
+merge      it waits, and runs as one with its neighbours in the line that do so too; all of
+           them get that reply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from itertools import takewhile
 from math import inf
+from typing import Literal, get_args
 
 from .ageing import Ageing
-from .base import Answer, Limits, Load, Ticket, Turn
-from .errors import ConversationQueueFull, ServerFull, State, WaitExpired
+from .base import Answer, Limits, Load, Place, Ticket, Turn
+from .engine import Engine, Line
+from .errors import (
+    ConversationQueueFull,
+    ServerFull,
+    State,
+    TurnInterrupted,
+    WaitExpired,
+)
 from .service_time import NONE, Span
 from .ticket import LocalTicket
-from .turns import Turns
 
 AGEING_S = 10.0
 """A turn that waits gains one level of urgency in so many seconds, unless told otherwise."""
 
+Policy = Literal["wait", "reject", "interrupt", "rollback", "merge"]
+Waiting = Literal["drop", "keep"]
 
-class Queue:
+CHOICES: dict[str, Policy] = {
+    "queue": "wait",
+    "enqueue": "wait",
+    "reject": "reject",
+    "interrupt": "interrupt",
+    "rollback": "rollback",
+    "merge": "merge",
+}
+"""What a turn may name, and what it means. Four of them are called so by LangGraph's server too."""
+
+
+class Queue(Line):
     """Turns wait in a line for each conversation; `max_running` slots go round the lines.
 
-    Takes all of the limits, and honours priorities: a turn gains one level of
-    urgency in every `ageing_s` seconds. Submitting, cancelling, expiring and
-    starting cost the same however many wait; `position` is counted when asked for.
+    on_busy    what a turn does that does not say so itself; see above.
+    waiting    what becomes of those that wait when a newer turn interrupts: `drop` ends
+               them as interrupted, `keep` leaves them their places, before the newest.
+    joined_by  stands between messages that are merged, which keep their order.
+    ageing_s   a waiting turn gains one level of urgency in so many seconds.
+
+    A reply that is just being kept is not interrupted, and an agent that does not stop
+    keeps its conversation: then the newest waits. A merged turn that is cancelled or
+    expires while they run leaves the others alone; its outcome is `unknown`, for its
+    message is with theirs.
+
+    Takes all of the limits. Submitting, cancelling, expiring and starting cost the same
+    however many wait; a ticket's place is counted when asked for.
     """
 
     def __init__(
@@ -48,126 +89,145 @@ class Queue:
         answer: Answer,
         limits: Limits,
         *,
-        ageing_s: float = AGEING_S,
-        merges: Callable[[Turn], bool] = lambda turn: False,
+        on_busy: Policy = "wait",
+        waiting: Waiting = "drop",
         joined_by: str = "\n\n",
+        ageing_s: float = AGEING_S,
     ) -> None:
-        """`merges` says which turns may be merged with their neighbours in the line."""
         if limits.max_running < 1:
             raise ValueError("max_running must be at least 1, or no turn would ever run")
+        one_of("on_busy", on_busy, get_args(Policy))
+        one_of("waiting", waiting, get_args(Waiting))
+        if not isinstance(joined_by, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"joined_by must be a text, and not {joined_by!r}")
+        if not _is_number(ageing_s):
+            raise TypeError(f"ageing_s must be a number of seconds, and not {ageing_s!r}")
         if not 0 < ageing_s < inf:
             raise ValueError("ageing_s must be more than 0 and finite, or some turns would starve")
         self.ageing_s = ageing_s
+        self._on_busy: Policy = on_busy
+        self._drops_waiting = waiting == "drop"
+        self._joined_by = joined_by
         self._limits = limits
-        self._turns = Turns(
-            answer,
-            limits.turn_timeout_s,
-            left=self._left,
-            freed=self._freed,
-            position=self._position,
-            eta_s=self._ticket_eta_s,
-            eta_range_s=self._ticket_eta_range_s,
-            joined_by=joined_by,
-        )
-        self._merges = merges
+        self._engine = Engine(answer, limits.turn_timeout_s, self)
         self._lines: dict[str, Ageing[LocalTicket]] = {}
         self._ready: Ageing[str] = Ageing(ageing_s)
 
     def submit(self, turn: Turn) -> Ticket:
-        return self.enter(turn)
-
-    def enter(self, turn: Turn, *, leaving: int = 0, frees: bool = False) -> LocalTicket:
-        """As `submit`, for a strategy that is made of this one and acts when it returns.
-
-        leaving  how many turns of its line are about to leave for it.
-        frees    whether its conversation is about to be freed for it.
-        """
-        self._turns.admit(turn)
-        conversation = turn.conversation
-        if self._can_start(conversation):
-            ticket = self._turns.accept(turn)
-            self._turns.start(ticket)
-            return ticket
-        self._check_bounds(turn, leaving)
-        if not frees:
-            self._check_time(turn)
-        ticket = self._turns.accept(turn, self._limits.max_wait_s)
-        line = self._lines.setdefault(conversation, Ageing(self.ageing_s))
-        line.add(ticket, turn.priority, ticket.accepted_at)
-        if self._turns.holder(conversation) is None:
-            self._ready.add(conversation, turn.priority, ticket.accepted_at)
-        return ticket
-
-    @property
-    def turns(self) -> Turns:
-        return self._turns
-
-    def line(self, conversation: str) -> list[LocalTicket]:
-        """Those that wait in it, the next one first."""
-        return list(self._lines.get(conversation, ()))
+        policy = self._policy(turn)
+        self._engine.admit(turn)
+        if self._can_start(turn.conversation):
+            return self._engine.start_now(turn)
+        if policy in ("interrupt", "rollback"):
+            return self._interrupt(turn, keeps_said=policy == "interrupt")
+        if policy == "reject":
+            self._check_idle(turn.conversation)
+        self._check_bounds(turn)
+        self._check_time(turn)
+        return self._enter(turn)
 
     def load(self) -> Load:
-        return self._turns.load()
+        return self._engine.load()
 
     async def drain(self, timeout_s: float) -> None:
-        await self._turns.drain(timeout_s)
+        await self._engine.drain(timeout_s)
+
+    # What does it do where its conversation is busy?
+
+    def _policy(self, turn: Turn) -> Policy:
+        if turn.strategy is None:
+            return self._on_busy
+        one_of("the strategy of a turn", turn.strategy, CHOICES)
+        return CHOICES[turn.strategy]
+
+    def _merges(self, ticket: LocalTicket) -> bool:
+        return self._policy(ticket.turn) == "merge"
+
+    def _interrupt(self, turn: Turn, *, keeps_said: bool) -> LocalTicket:
+        """Let the turn wait, and make room for it. A refused one interrupts nothing."""
+        before = list(self._line(turn)) if self._drops_waiting else []
+        running = self._engine.holder(turn.conversation)
+        self._check_bounds(turn, leaving=len(before))
+        ticket = self._enter(turn)
+        for other in before:
+            self._engine.withdraw(other, TurnInterrupted)
+        if running is not None and keeps_said:
+            self._engine.interrupt(running)
+        elif running is not None:
+            self._engine.withdraw_all(running, TurnInterrupted)
+        return ticket
+
+    def _enter(self, turn: Turn) -> LocalTicket:
+        """Give the turn its place in the line, and in the ring."""
+        ticket = self._engine.accept(turn, self._limits.max_wait_s)
+        line = self._lines.setdefault(turn.conversation, Ageing(self.ageing_s))
+        line.add(ticket, turn.priority, ticket.accepted_at)
+        if self._engine.holder(turn.conversation) is None:
+            self._ready.add(turn.conversation, turn.priority, ticket.accepted_at)
+        return ticket
 
     # May the turn wait?
 
     def _can_start(self, conversation: str) -> bool:
         # Were a slot free and a line ready, the line would have started.
-        return self._turns.holder(conversation) is None and self._free_slots() > 0
+        return self._engine.holder(conversation) is None and self._free_slots() > 0
 
     def _free_slots(self) -> int:
-        return self._limits.max_running - self._turns.slots_taken
+        return self._limits.max_running - self._engine.slots_taken
 
-    def _check_bounds(self, turn: Turn, leaving: int) -> None:
+    def _check_idle(self, conversation: str) -> None:
+        if self._engine.holder(conversation) is not None or conversation in self._lines:
+            raise self._engine.refuse_busy(conversation)
+
+    def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
+        """`leaving`: how many turns of its line are about to leave for it."""
         if len(self._line(turn)) - leaving >= self._limits.max_waiting_per_conversation:
-            retry_after_s = self._eta_s(turn, max(self._place(turn) - 1, 1))
-            raise self._turns.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
-        if self._turns.waiting - leaving >= self._limits.max_waiting:
-            retry_after_s = self._eta_s(turn, self._place(turn))
-            raise self._turns.refuse(ServerFull(retry_after_s=retry_after_s))
+            retry_after_s = self._eta_s(turn, max(self._place_of_next(turn) - 1, 1))
+            raise self._engine.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
+        if self._engine.waiting - leaving >= self._limits.max_waiting:
+            retry_after_s = self._eta_s(turn, self._place_of_next(turn))
+            raise self._engine.refuse(ServerFull(retry_after_s=retry_after_s))
 
     def _check_time(self, turn: Turn) -> None:
-        eta_s = self._eta_s(turn, self._place(turn))
+        eta_s = self._eta_s(turn, self._place_of_next(turn))
         if eta_s is None:
             return
         max_wait_s = self._limits.max_wait_s
         too_long = max_wait_s is not None and eta_s > max_wait_s
         if turn.deadline_s is not None:
             # Twice the slack that a start needs, or those accepted last would wait in vain.
-            service_time = self._turns.service_time
+            service_time = self._engine.service_time
             ends_s = eta_s + (service_time.mean_s or 0.0) + 2 * service_time.slack_s
             too_long |= ends_s > turn.deadline_s
         if too_long:
-            raise self._turns.refuse(WaitExpired(retry_after_s=eta_s))
+            raise self._engine.refuse(WaitExpired(retry_after_s=eta_s))
 
     # Where does it stand?
+
+    def place(self, ticket: LocalTicket, /) -> Place:
+        position = self._position(ticket)
+        wait = self._wait(ticket.turn, position)
+        if wait is None:
+            return Place(position)
+        return Place(position, wait.mean_s, self._engine.service_time.range_s(wait))
 
     def _line(self, turn: Turn) -> Ageing[LocalTicket]:
         return self._lines.get(turn.conversation) or Ageing(self.ageing_s)
 
-    def _place(self, turn: Turn) -> int:
+    def _place_of_next(self, turn: Turn) -> int:
         """Where the turn would stand in its line were it to come now."""
-        return self._line(turn).before(turn.priority, self._turns.now()) + 1
+        return self._line(turn).before(turn.priority, self._engine.now()) + 1
 
     def _position(self, ticket: LocalTicket) -> int:
         """The place among the runs to come: those that are to be merged share one."""
         place, merging = 0, False
         for other in self._lines[ticket.turn.conversation]:
-            place += not (merging and self._merges(other.turn))
-            merging = self._merges(other.turn)
+            merges = self._merges(other)
+            place += not (merging and merges)
+            merging = merges
             if other is ticket:
                 break
         return place
-
-    def _ticket_eta_s(self, ticket: LocalTicket) -> float | None:
-        return self._eta_s(ticket.turn, self._position(ticket))
-
-    def _ticket_eta_range_s(self, ticket: LocalTicket) -> tuple[float, float] | None:
-        wait = self._wait(ticket.turn, self._position(ticket))
-        return None if wait is None else self._turns.service_time.range_s(wait)
 
     def _eta_s(self, turn: Turn, position: int) -> float | None:
         wait = self._wait(turn, position)
@@ -180,30 +240,29 @@ class Queue:
         conversation waits for a slot, behind those that stand before it in the
         ring. Who will come and be more urgent nobody knows, so they do not count.
         """
-        service_time = self._turns.service_time
+        service_time = self._engine.service_time
         if service_time.mean_s is None:
             return None
-        holder = self._turns.holder(turn.conversation)
-        first = NONE if holder is None else self._turns.left(holder)
+        free = self._engine.until_free(turn.conversation)
         # A holder gives its slot to the ring when it ends; any other slot must be waited for.
-        slots = self._others_ahead(turn, position) + (holder is None)
+        slots = self._others_ahead(turn, position) + (free is None)
         return (
-            first
+            (free or NONE)
             + service_time.one_by_one(position - 1)
             + service_time.slots_freed(slots, self._limits.max_running)
         )
 
     def _others_ahead(self, turn: Turn, position: int) -> int:
         """Turns of other lines that start before it: in each round one of each before it."""
-        come_now = turn.priority, self._turns.now()
-        stands = self._ready.place(turn.conversation) or come_now
+        come_now = turn.priority, self._engine.now()
+        stands = self._ready.standing(turn.conversation) or come_now
         this_round = self._before_in_ring(turn, *min(stands, come_now, key=self._ready.rank))
         each_round = self._before_in_ring(turn, *come_now)
-        others = self._turns.waiting - len(self._line(turn))
+        others = self._engine.waiting - len(self._line(turn))
         return min(others, this_round + (position - 1) * each_round)
 
     def _before_in_ring(self, turn: Turn, urgency: int, since: float) -> int:
-        rank, stands = self._ready.rank, self._ready.place(turn.conversation)
+        rank, stands = self._ready.rank, self._ready.standing(turn.conversation)
         counts_itself = stands is not None and rank(stands) <= rank((urgency, since))
         return self._ready.before(urgency, since) - counts_itself
 
@@ -214,33 +273,45 @@ class Queue:
             conversation = self._ready.first()
             first = self._lines[conversation].first()
             if self._is_late(first):
-                self._turns.expire(first)
+                self._engine.expire(first)
                 continue
             together = self._merged_with(first)
             self._leave_ring(conversation)
             for ticket in together:
                 self._leave_line(ticket)
-            self._turns.start(*together)
+            as_one = self._merged(together) if len(together) > 1 else None
+            self._engine.start(*together, as_one=as_one)
 
     def _is_late(self, ticket: LocalTicket) -> bool:
         """It cannot end in time any more."""
-        service_time = self._turns.service_time
+        service_time = self._engine.service_time
         needed_s = (service_time.mean_s or 0.0) + service_time.slack_s
-        remaining_s = self._turns.remaining_s(ticket)
+        remaining_s = self._engine.remaining_s(ticket)
         return remaining_s is not None and remaining_s < needed_s
 
     def _merged_with(self, first: LocalTicket) -> list[LocalTicket]:
         """The first of a line, and those behind it with which it is merged."""
-        if not self._merges(first.turn):
+        if not self._merges(first):
             return [first]
         line = self._lines[first.turn.conversation]
-        together = list(takewhile(lambda ticket: self._merges(ticket.turn), line))
+        together = list(takewhile(self._merges, line))
         for ticket in together:
             if self._is_late(ticket):
-                self._turns.expire(ticket)
+                self._engine.expire(ticket)
         return [ticket for ticket in together if ticket.state is State.WAITING]
 
-    def _left(self, ticket: LocalTicket) -> None:
+    def _merged(self, tickets: Iterable[LocalTicket]) -> Turn:
+        """The turn that stands for these: their messages in order, the first one's id."""
+        turns = tuple(ticket.turn for ticket in tickets)
+        return Turn(
+            id=turns[0].id,
+            conversation=turns[0].conversation,
+            message=self._joined_by.join(turn.message for turn in turns),
+            priority=min(turn.priority for turn in turns),
+            merged=turns,
+        )
+
+    def left(self, ticket: LocalTicket, /) -> None:
         """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
         turn = ticket.turn
         self._leave_line(ticket)
@@ -257,8 +328,19 @@ class Queue:
         for urgency in self._lines[conversation].urgencies:
             self._ready.remove(conversation, urgency)
 
-    def _freed(self, conversation: str) -> None:
-        if conversation in self._lines and self._turns.holder(conversation) is None:
+    def freed(self, conversation: str, /) -> None:
+        if conversation in self._lines and self._engine.holder(conversation) is None:
             for urgency in self._lines[conversation].urgencies:
-                self._ready.add(conversation, urgency, self._turns.now())
+                self._ready.add(conversation, urgency, self._engine.now())
         self._start_ready()
+
+
+def one_of(option: str, value: object, known: Iterable[str]) -> None:
+    """Raise ValueError, with the known names, for one that is not known."""
+    known = tuple(known)
+    if value not in known:
+        raise ValueError(f"{option} must be one of {', '.join(known)}, and not {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,46 +1,104 @@
-"""From the name in the settings to the strategy's class."""
+"""From the name in the settings to the strategy."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, cast
+from inspect import Parameter, signature
+from typing import Any, Literal, cast
 
-from .base import Strategy
-from .interrupt import Interrupt
+from .base import Answer, Limits, Strategy
 from .lock import Lock
-from .merge import Merge
-from .queue import Queue
+from .queue import AGEING_S, Queue, Waiting, one_of
 from .reject import Reject
 
 GROUP = "runner.strategies"
 """The entry point group in which a package may offer strategies of its own, each by a name."""
 
-BUILT_IN: dict[str, type[Strategy]] = {
+Factory = Callable[..., Strategy]
+"""Called as `factory(answer, limits, **options)`."""
+
+
+def interrupt(
+    answer: Answer,
+    limits: Limits,
+    *,
+    said: Literal["keep", "rollback"] = "keep",
+    waiting: Waiting = "drop",
+    ageing_s: float = AGEING_S,
+) -> Queue:
+    """The newest message stops the running turn; with what it said kept, or rolled back."""
+    one_of("said", said, ("keep", "rollback"))
+    on_busy: Literal["interrupt", "rollback"] = "interrupt" if said == "keep" else "rollback"
+    return Queue(answer, limits, on_busy=on_busy, waiting=waiting, ageing_s=ageing_s)
+
+
+def merge(
+    answer: Answer, limits: Limits, *, joined_by: str = "\n\n", ageing_s: float = AGEING_S
+) -> Queue:
+    """Turns wait as in the queue; when their conversation is free, all of them run as one."""
+    return Queue(answer, limits, on_busy="merge", joined_by=joined_by, ageing_s=ageing_s)
+
+
+BUILT_IN: dict[str, Factory] = {
     "queue": Queue,
     "lock": Lock,
     "reject": Reject,
-    "interrupt": Interrupt,
-    "merge": Merge,
+    "interrupt": interrupt,
+    "merge": merge,
 }
 
-Factory = Callable[..., Strategy]
-"""Called as `factory(answer, limits, **options)`."""
+PER_TURN: dict[str, Factory] = {
+    "queue": Queue,
+    "reject": partial(Queue, on_busy="reject"),
+    "interrupt": interrupt,
+    "merge": merge,
+}
+"""Those in which each turn may choose; the named one is for turns that do not."""
 
 
 class UnknownStrategy(ValueError):
     """No strategy goes by this name."""
 
 
-def find(name: str) -> Factory:
+def make(
+    name: str,
+    answer: Answer,
+    limits: Limits,
+    options: Mapping[str, Any],
+    *,
+    per_turn: bool = False,
+) -> Strategy:
+    """The strategy called `name`, made. Raises as `find`, and TypeError for an unknown option."""
+    factory = find(name, per_turn=per_turn)
+    known = _options(factory)
+    for option in options:
+        if known is not None and option not in known:
+            its_own = f"its options: {', '.join(known)}" if known else "it has none"
+            raise TypeError(f"there is no option {option!r}; {its_own}")
+    return factory(answer, limits, **options)
+
+
+def find(name: str, *, per_turn: bool = False) -> Factory:
     """The strategy called `name`: a built-in, an entry point, or `package.module:Class`.
+
+    per_turn  one in which each turn may choose by `Turn.strategy` what it does. Raises
+              ValueError for a strategy that has no such choice.
 
     Raises UnknownStrategy, whose text lists the known names or says what is
     wrong with the dotted one. What a strategy's own module raises when it is
     imported passes through, but for its own absence.
     """
+    if per_turn:
+        if name not in PER_TURN:
+            raise ValueError(
+                f"turns may choose in {', '.join(PER_TURN)}, and not in {name!r}: "
+                "the conversations of another strategy are its own"
+            )
+        return PER_TURN[name]
     if ":" in name:
         return _import(name)
     if name in BUILT_IN:
@@ -81,5 +139,16 @@ def _import(name: str) -> Factory:
     return cast(Factory, found)
 
 
-def _first_line(strategy: type[Strategy]) -> str:
-    return (strategy.__doc__ or "").strip().partition("\n")[0]
+def _options(factory: Factory) -> list[str] | None:
+    """The names of its options; None where it takes any, or does not tell."""
+    try:
+        parameters = [*signature(factory).parameters.values()][2:]
+    except ValueError:
+        return None
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return sorted(parameter.name for parameter in parameters)
+
+
+def _first_line(factory: Factory) -> str:
+    return (factory.__doc__ or "").strip().partition("\n")[0]

@@ -91,7 +91,7 @@ class ServiceTime:
         variance_s2 = (turns - at_random) * self._spread_s2 + at_random * mean_s**2
         return Span(turns * mean_s / slots, variance_s2 / slots**2)
 
-    def left(self, ran_s: float) -> Span:
+    def remaining(self, ran_s: float) -> Span:
         """Until a turn ends that has run for so long.
 
         What is left of the mean would be too little: a turn that has run for

@@ -3,63 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import copy_context
+from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
-from .base import Reply, Turn
-from .errors import Outcome, State, TurnCancelled, TurnError
+from .base import Place, Reply, Ticket, Turn
+from .errors import State, TurnCancelled, TurnError
 
 if TYPE_CHECKING:
-    from .run import Run
-    from .turns import Turns
+    from .engine import Engine
+    from .phases import Run
+
+# Names of the module: in Python 3.11 `State.WAITING` takes ten times as long.
+WAITING, ANSWERED, INTERRUPTED = State.WAITING, State.ANSWERED, State.INTERRUPTED
 
 
 class LocalTicket:
-    """A turn accepted in this process."""
+    """A turn accepted in this process.
+
+    ending  what the turn came to: its reply or its error. None until it has ended.
+    run     the call of the agent, while the turn runs.
+    """
 
     __slots__ = (
-        "_turns",
+        "_callbacks",
+        "_engine",
+        "_waiters",
         "accepted_at",
         "context",
         "ended_at",
-        "error",
-        "kept_reply",
+        "ending",
         "run",
-        "settled",
         "started_at",
         "state",
         "timer",
         "turn",
     )
 
-    def __init__(self, turn: Turn, turns: Turns, now: float) -> None:
+    def __init__(self, turn: Turn, engine: Engine, now: float) -> None:
         self.turn = turn
-        self.state = State.WAITING
+        self.state = WAITING
         self.accepted_at = now
         self.started_at: float | None = None
         self.ended_at: float | None = None
-        self.kept_reply: Reply | None = None
-        self.error: TurnError | None = None
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.context = copy_context()
+        self.ending: Reply | TurnError | None = None
+        self.context: Context | None = None
         self.run: Run | None = None
         self.timer: asyncio.TimerHandle | None = None
-        self._turns = turns
+        self._engine = engine
+        self._callbacks: list[tuple[Callable[[Ticket], object], Context]] = []
+        self._waiters: list[asyncio.Future[None]] = []
 
     def __repr__(self) -> str:
         return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
 
-    @property
-    def position(self) -> int | None:
-        return self._turns.position(self) if self.state is State.WAITING else 0
-
-    @property
-    def eta_s(self) -> float | None:
-        return self._turns.eta_s(self) if self.state is State.WAITING else 0.0
-
-    @property
-    def eta_range_s(self) -> tuple[float, float] | None:
-        return self._turns.eta_range_s(self) if self.state is State.WAITING else (0.0, 0.0)
+    def place(self) -> Place | None:
+        return self._engine.line.place(self) if self.state is WAITING else None
 
     @property
     def waited_s(self) -> float:
@@ -71,17 +70,58 @@ class LocalTicket:
 
     def _first(self, *instants: float | None) -> float:
         known = (instant for instant in instants if instant is not None)
-        return next(known, self._turns.now())
+        return next(known, self._engine.now())
 
     def cancel(self) -> bool:
-        outcome: Outcome = "not_started" if self.state is State.WAITING else "rolled_back"
-        return self._turns.withdraw(self, TurnCancelled(outcome=outcome))
+        return self._engine.withdraw(self, TurnCancelled)
+
+    def result(self) -> Reply:
+        if self.ending is None:
+            raise asyncio.InvalidStateError(f"{self!r} has not ended")
+        if isinstance(self.ending, TurnError):
+            raise self.ending.again()
+        return self.ending
+
+    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+        context = copy_context()
+        if self.ending is None:
+            self._callbacks.append((callback, context))
+        else:
+            asyncio.get_running_loop().call_soon(callback, self, context=context)
 
     async def reply(self) -> Reply:
-        if not self.settled.done():
-            # A waiter that leaves must not cancel the future that others wait for.
-            await asyncio.shield(self.settled)
-        if self.error is not None:
-            raise self.error.again() from self.error.__cause__
-        assert self.kept_reply is not None
-        return self.kept_reply
+        if self.ending is None:
+            waiter = self.waiter()
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                raise
+        return self.result()
+
+    def waiter(self) -> asyncio.Future[None]:
+        """A future of the caller's own, done at the end of the turn, which has not ended yet."""
+        # One for each, as one that leaves cancels what it waits for.
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
+
+    def end(self, ending: Reply | TurnError, now: float) -> None:
+        """The engine says what the turn came to, once."""
+        if isinstance(ending, TurnError):
+            self.state = ending.state
+        else:
+            self.state = INTERRUPTED if ending.interrupted else ANSWERED
+        self.ending = ending
+        self.ended_at = now
+        self.run = None
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        if self._callbacks:
+            loop = asyncio.get_running_loop()
+            for callback, context in self._callbacks:
+                loop.call_soon(callback, self, context=context)
+            self._callbacks = []
+        self._waiters = []

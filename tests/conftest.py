@@ -9,14 +9,42 @@ import pytest
 
 from tests.support.server import Server
 
+SOCKETS = {
+    f"tests.process.test_{name}"
+    for name in (
+        "disconnects", "ended_loop", "held_connections", "input", "kill", "shutdown",
+        "slow_clients", "unread_answers",
+    )
+}  # fmt: skip
+"""What each library does by itself: these run over both in the fast tests too."""
+
+OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the rooms in OVER_BOTH over Hypercorn and, mostly in the slow tests, over uvicorn."""
+    name = metafunc.module.__name__
+    if "http" in metafunc.fixturenames and name.startswith(OVER_BOTH):
+        marks = () if name in SOCKETS else (pytest.mark.slow,)
+        libraries = ["hypercorn", pytest.param("uvicorn", marks=marks)]
+        metafunc.parametrize("http", libraries, indirect=True, scope="module")
+
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def http(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What carries HTTP in the servers that are started; ask for it where one is."""
+    before, Server.http = Server.http, getattr(request, "param", Server.http)
+    yield Server.http
+    Server.http = before
+
+
+@pytest.fixture(scope="module")
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the defaults, shared by the tests of a module."""
     with Server(tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(http: str, tmp_path: Path) -> Path:
     return tmp_path

@@ -21,9 +21,11 @@ from loadtests.controls import find
 from loadtests.probe.memory import message, snapshot
 from runner.agents.base import Agent, Emit, Message, unheard
 from runner.agents.loader import load_agent
-from runner.desk import Desk
+from runner.settings import StoreSettings
 from runner.store.memory import MemoryStore
-from runner.turns.book import Book
+from runner.turns.answering import Answering
+from runner.turns.journal import Journal
+from runner.turns.registry import Registry
 from strategies import Limits, Strategy, Turn, TurnError
 
 CONVERSATION = "default"
@@ -63,7 +65,8 @@ class _Trial:
         self._lines = lines
         self._agent = agent
         self._store = MemoryStore()
-        self._desk = Desk(_Seen(agent, self), self._store, Book(300.0))
+        journal = Journal(self._store, StoreSettings(), time.time)
+        self._answering = Answering(_Seen(agent, self), self._store, Registry(300.0), journal)
 
     def say(self, event: str, **fields: object) -> None:
         print(json.dumps({"event": event, **fields}), file=self._lines, flush=True)  # type: ignore[call-overload]
@@ -72,7 +75,7 @@ class _Trial:
         await self._store.open()
         factory = find(name or "queue")
         limits = Limits(turn_timeout_s=None, max_wait_s=None)
-        strategy = factory(self._desk.answer, limits)
+        strategy = factory(self._answering.answer, limits)
         await self._turn(strategy, 0)
         began = time.monotonic()
         if name:

@@ -47,6 +47,20 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
     return bytes(body)
 
 
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """`receive` for an app behind: it is given the body that was read here."""
+    is_given = False
+
+    async def receive_again() -> object:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
+
+
 async def until_left(receive: Receive) -> None:
     """Wait until the client has closed the connection; the body was read before."""
     while (await receive())["type"] != "http.disconnect":

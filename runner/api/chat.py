@@ -1,91 +1,78 @@
-"""`POST /chat`: one turn, from what is asked to the answer.
-
-This is plain ASGI, in front of Quart. It answers most requests, so the cost of
-routing and request objects counts here; and only here the connection matters
-while the answer is being made. Quart's own handling of a client that leaves
-differs between its versions (0.22 cancels the handler, 0.23 raises) and loses
-some departures on Python 3.11; `receive` says it in one way everywhere.
-"""
+"""`POST /chat`, and a turn's events: what is answered while the turn is still going on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from runner.api import documents
-from runner.api.asgi import Receive, Send, send_answer
+from runner.api.asgi import Headers
 from runner.api.body import ClientLeft, until_left
-from runner.api.problems import KEY_REUSED, Answer, Headers, RequestError, turn_problem
-from runner.api.stream import send_events
-from runner.callers import split
-from runner.service import Service
-from runner.turns.asking import Asking
-from runner.turns.ledger import KeyReused
-from runner.turns.live import LiveTurn
+from runner.api.exchange import Answer, Request, Response
+from runner.api.parsing import parse_submission
+from runner.api.problems import KEY_REUSED, WRONG_FIELD, RequestError
+from runner.api.stream import EventStream
+from runner.api.turns import find_turn
+from runner.turns.callers import split
+from runner.turns.events import Cursor
+from runner.turns.journal import KeyReused
+from runner.turns.live_turn import LiveTurn
+from runner.turns.service import Service
+from runner.turns.submission import Submission
+from runner.turns.waiting import until
 from strategies import TurnError
 
 
-async def answer_chat(service: Service, asking: Asking, receive: Receive, send: Send) -> None:
-    """Submit the turn and answer as was asked for. Raises RequestError, ClientLeft."""
+async def chat(service: Service, request: Request) -> Response:
+    """Submit the turn, and answer as was asked for."""
+    submission = parse_submission(request, service.settings)
+    check_conversation(service, split(submission.turn.conversation)[1])
     try:
-        live, again = await service.submit(asking)
+        live, again = await service.submit(submission)
     except TurnError as error:
-        await send_answer(send, _refusal(service, asking, error))
-        return
+        return documents.refused(service, submission.turn, error)
     except KeyReused as error:
         raise RequestError(KEY_REUSED, str(error)) from error
-    headers = _told(asking, again)
-    with _waiting(service, asking, live):
-        if asking.stream and await _is_promised(asking, live):
-            await send_events(service, live, "", receive, send, headers)
-        else:
-            answer = await _answer(service, asking, live, receive, headers)
-            await send_answer(send, answer)
+    headers = _applied(submission, again)
+    if submission.stream and (live.row is None or await service.is_written(live)):
+        live.promised = live.promised or submission.respond_async
+        return EventStream(service, live, Cursor(), headers, is_waiting=True)
+    with service.waiting_for(live):
+        return await _answer(service, submission, live, request, headers)
 
 
-@contextmanager
-def _waiting(service: Service, asking: Asking, live: LiveTurn) -> Generator[None]:
-    """While a client waits. The server under us may end the request too: that is a departure."""
-    live.waiters += 1
-    try:
-        yield
-    finally:
-        live.waiters -= 1
-        service.departed(live, asking.on_disconnect)
-
-
-async def _is_promised(asking: Asking, live: LiveTurn) -> bool:
-    """Write the turn down if it is to be, before a word about it; False where that failed."""
-    if live.written is None:
-        return True
-    if not await asyncio.shield(live.written):
-        return False
-    live.detached = live.detached or asking.respond_async
-    return True
+async def events(service: Service, request: Request) -> Response:
+    """`GET /turns/{id}/events`. A client that has seen the end is told not to come again."""
+    live = await find_turn(service, request)
+    cursor = Cursor(request.headers.get(b"last-event-id", b"").decode("latin1"))
+    if cursor.at_end and live.ending is not None:
+        return Answer(204, (), b"")
+    return EventStream(service, live, cursor)
 
 
 async def _answer(
-    service: Service, asking: Asking, live: LiveTurn, receive: Receive, headers: Headers
+    service: Service, submission: Submission, live: LiveTurn, request: Request, headers: Headers
 ) -> Answer:
-    at_once = asking.respond_async and asking.wait_s is None
-    await ended_or_left(live, receive, 0.0 if at_once else asking.wait_s)
-    if live.ending is None and live.written is not None and await asyncio.shield(live.written):
-        live.detached = True
-        return documents.accepted(live, headers)
-    await ended_or_left(live, receive, None)
-    return documents.ended(service, live, headers)
+    if submission.respond_async or submission.wait_s is not None:
+        await _until_ended(service, live, request, submission.wait_s or 0.0)
+        if live.ending is None and await service.is_written(live):
+            live.promised = True
+            return documents.accepted(live, headers)
+    await _until_ended(service, live, request, None)
+    return documents.ended_answer(service, live, headers)
 
 
-async def ended_or_left(live: LiveTurn, receive: Receive, limit_s: float | None) -> None:
+async def _until_ended(
+    service: Service, live: LiveTurn, request: Request, limit_s: float | None
+) -> None:
     """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
     if live.ending is not None or limit_s == 0:
         return
-    departure = asyncio.get_running_loop().create_task(until_left(receive))
+    if service.ends_alike(live):  # The common case, and a task less for it.
+        await until(live, _has_ended, limit_s=limit_s)
+        return
+    departure = asyncio.get_running_loop().create_task(until_left(request.receive))
     try:
-        await asyncio.wait(
-            (live.settled, departure), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        await until(live, _has_ended, limit_s=limit_s, departure=departure)
         if departure.done() and live.ending is None:
             departure.result()  # Raises what `receive` raised, if it did.
             raise ClientLeft
@@ -93,16 +80,21 @@ async def ended_or_left(live: LiveTurn, receive: Receive, limit_s: float | None)
         departure.cancel()
 
 
-def _told(asking: Asking, again: bool) -> Headers:
+def _has_ended(live: LiveTurn) -> bool:
+    return live.ending is not None
+
+
+def _applied(submission: Submission, again: bool) -> Headers:
     """What of the client's wishes was heeded."""
-    applied = (("preference-applied", asking.applied),) if asking.applied else ()
+    applied = (("preference-applied", submission.applied),) if submission.applied else ()
     return (*applied, ("idempotent-replayed", "true")) if again else applied
 
 
-def _refusal(service: Service, asking: Asking, error: TurnError) -> Answer:
-    members = {
-        "turn_id": asking.turn.id,
-        "conversation_id": split(asking.turn.conversation)[1],
-        "queue_depth": service.load().waiting,
-    }
-    return turn_problem(error, members)
+def check_conversation(service: Service, conversation: str) -> None:
+    """Raise RequestError for a conversation that this agent cannot have."""
+    if service.about.single_conversation and conversation != "default":
+        detail = (
+            "This agent is one object with one history, so there is one conversation, `default`. "
+            "Serve its class or a factory to have one for each."
+        )
+        raise RequestError(WRONG_FIELD, detail, pointer="/conversation_id")

@@ -1,103 +1,259 @@
-"""What a client is shown of a turn: the body of a 200, of a 202, of a problem, of `GET /turns`."""
+"""Every JSON document of the interface: its shape as a type, and how it is made.
+
+The types are what `runner.api.schemas` makes the OpenAPI schemas from, so a field that is
+not described here cannot be answered without mypy's notice.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Literal, NotRequired, cast
 
-from runner.api.problems import Answer, Headers, json_answer, turn_problem
-from runner.callers import split
-from runner.service import Service
+from pydantic import Field
+from typing_extensions import TypedDict
+
+import strategies
+from runner.agents.base import Message
+from runner.api.asgi import Headers
+from runner.api.exchange import Answer, json_answer
+from runner.api.problems import as_answer, turn_document
 from runner.store.base import Ending
+from runner.telemetry import in_a_line
+from runner.turns.callers import split
 from runner.turns.ending import error_of
-from runner.turns.live import LiveTurn
-from strategies import State, TurnError
+from runner.turns.live_turn import LiveTurn
+from runner.turns.service import Conversation, Service
+from strategies import AgentFailed, Outcome, Place, State, TurnError
 
-Document = dict[str, Any]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+TurnId = Annotated[str, Field(description="the turn's id, unique for ever")]
+ConversationId = Annotated[str, Field(description="the conversation's id")]
+Attempt = Annotated[
+    int, Field(ge=0, description="how often the agent was called for it; 2 or more after a restart")
+]
+Position = Annotated[
+    Count | None, Field(description="1 is next, 0 is not waiting, null is not known")
+]
+EtaS = Annotated[Seconds | None, Field(description="expected seconds until it starts")]
+EtaRangeS = Annotated[
+    tuple[Seconds, Seconds] | None,
+    Field(description="it starts between these two with a chance of 80 %"),
+]
 
 
-def ended(service: Service, live: LiveTurn, headers: Headers = ()) -> Answer:
-    """The answer to whoever waited for the turn, which has ended."""
+class Standing(TypedDict):
+    """Where a turn stands: the data of the events `queued` and `position`."""
+
+    turn_id: TurnId
+    position: Position
+    eta_s: EtaS
+    eta_range_s: NotRequired[EtaRangeS]
+
+
+class Reply(TypedDict):
+    """The 200 of `POST /chat`."""
+
+    status: Literal["success"]
+    response: Annotated[str, Field(description="the agent's words")]
+    agent_id: str
+    conversation_id: ConversationId
+    turn_id: TurnId
+    turn: Annotated[int, Field(ge=1, description="its place in the history")]
+    waited_ms: Count
+    ran_ms: Count
+    interrupted: NotRequired[
+        Annotated[Literal[True], Field(description="stopped early; these are the words so far")]
+    ]
+    attempt: NotRequired[Attempt]
+
+
+class Problem(TypedDict):
+    """RFC 9457: everything that is not a success. `schemas` lists the types."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="what to do")]
+    outcome: Outcome
+    turn_id: NotRequired[TurnId]
+    conversation_id: NotRequired[ConversationId]
+    retry_after_s: NotRequired[Seconds]
+    queue_depth: NotRequired[Count]
+    attempt: NotRequired[Attempt]
+    pointer: NotRequired[Annotated[str, Field(description="the field, or ?name of the parameter")]]
+    agent_error: NotRequired[
+        Annotated[str, Field(description="only with agent.expose_agent_errors")]
+    ]
+
+
+class Accepted(Standing):
+    """The 202 of `POST /chat`."""
+
+    status: Literal["accepted"]
+    conversation_id: ConversationId
+    state: State
+
+
+class Turn(Standing):
+    """A turn as it stands now; with the members of its reply or its problem once it has ended."""
+
+    conversation_id: ConversationId
+    state: State
+    attempt: Attempt
+    priority: Annotated[int, Field(ge=0, le=7)]
+    waited_ms: NotRequired[Count]
+    ran_ms: NotRequired[Count]
+    status: NotRequired[Literal["success"]]
+    response: NotRequired[str]
+    agent_id: NotRequired[str]
+    turn: NotRequired[Annotated[int, Field(ge=1)]]
+    interrupted: NotRequired[Literal[True]]
+    outcome: NotRequired[Outcome]
+    problem: NotRequired[Problem]
+    fenced: NotRequired[
+        Annotated[bool, Field(description="its agent was told to stop and has not")]
+    ]
+
+
+class TurnInLine(TypedDict):
+    turn_id: TurnId
+    position: Position
+    age_s: Seconds
+    attempt: Attempt
+    priority: Count
+
+
+class ConversationSummary(TypedDict):
+    conversation_id: ConversationId
+    turns: Annotated[Count, Field(description="turns in its history")]
+    waiting: Count
+    running: Count
+
+
+class ConversationList(TypedDict):
+    status: Literal["success"]
+    conversations: list[ConversationSummary]
+    total: Count
+
+
+class ConversationDetail(TypedDict):
+    conversation_id: ConversationId
+    turns: Count
+    waiting: list[TurnInLine]
+    running: TurnInLine | None
+
+
+class Messages(TypedDict):
+    status: Literal["success"]
+    messages: list[Message]
+
+
+class Health(TypedDict):
+    status: Literal["healthy", "draining"]
+    agent_id: str
+    processing: bool
+    queue_depth: Annotated[Count, Field(description="turns that wait")]
+    running: Count
+    strategy: str
+    oldest_wait_s: Seconds
+    fenced: Annotated[Count, Field(description="conversations held by an agent that does not stop")]
+    requests_in_flight: Count
+    service_s: Annotated[Seconds | None, Field(description="measured seconds from start to end")]
+    loop_lag_s: Seconds
+    turns: Annotated[dict[str, Count], Field(description="accepted, refused, and how they ended")]
+
+
+class Probe(TypedDict):
+    status: Literal["alive", "ready"]
+
+
+SHAPES = (
+    Reply, Accepted, Turn, ConversationDetail, ConversationList, Messages, Health, Probe, Problem,
+)  # fmt: skip
+"""What `schemas` describes; the others stand inside of these."""
+
+
+# Of one turn.
+
+
+def ended(service: Service, live: LiveTurn) -> Reply | Problem:
+    """What whoever waited for the turn is told, once it has ended."""
     ending = live.ending
     assert ending is not None
-    error = live.error or error_of(ending)
-    if error is not None:
-        return failed(service, live, error, headers)
-    return json_answer(200, _success(service, live, ending), headers)
+    error = error_of(ending)
+    return _reply(service, live, ending) if error is None else _problem(service, live, error)
 
 
-def failed(service: Service, live: LiveTurn, error: TurnError, headers: Headers = ()) -> Answer:
-    members = {
-        "turn_id": live.turn.id,
-        "conversation_id": split(live.turn.conversation)[1],
+def ended_answer(service: Service, live: LiveTurn, headers: Headers = ()) -> Answer:
+    document = ended(service, live)
+    if "title" in document:
+        return as_answer(document, headers)
+    return json_answer(200, document, headers)
+
+
+def refused(service: Service, asked: strategies.Turn, error: TurnError) -> Answer:
+    """The answer to a message that became no turn."""
+    return as_answer(turn_document(error, _members(service, asked)))
+
+
+def _members(service: Service, asked: strategies.Turn) -> dict[str, object]:
+    return {
+        "turn_id": asked.id,
+        "conversation_id": split(asked.conversation)[1],
         "queue_depth": service.load().waiting,
-        "attempt": live.attempts if live.attempts > 1 else None,
     }
+
+
+def _problem(service: Service, live: LiveTurn, error: TurnError) -> Problem:
+    members = _members(service, live.turn)
+    if live.attempts > 1:
+        members["attempt"] = live.attempts
     exposed = service.settings.agent.expose_agent_errors
-    return turn_problem(error, members, expose_agent_errors=exposed, headers=headers)
+    # The agent's own words are for the log.
+    if exposed and isinstance(error, AgentFailed) and live.fault is not None:
+        members["agent_error"] = in_a_line(live.fault).encode(errors="backslashreplace").decode()
+    return cast(Problem, turn_document(error, members))
 
 
 def accepted(live: LiveTurn, headers: Headers = ()) -> Answer:
     """The 202: the turn goes on, and here is how it may be asked for."""
+    document: Accepted = {
+        "status": "accepted",
+        "conversation_id": split(live.turn.conversation)[1],
+        "state": live.state,
+        **standing(live),
+    }
     location = ("location", f"/turns/{live.turn.id}")
-    return json_answer(202, {"status": "accepted", **_place(live)}, (location, *headers))
+    return json_answer(202, document, (location, *headers))
 
 
-def turn(service: Service, live: LiveTurn) -> Document:
+def turn(service: Service, live: LiveTurn) -> Turn:
     """The turn as it stands now."""
-    document = _place(live)
-    document["attempt"] = live.attempts
+    document = cast(Turn, standing(live))
+    document["conversation_id"] = split(live.turn.conversation)[1]
+    document["state"], document["attempt"] = live.state, live.attempts
     document["priority"] = live.turn.priority
-    if live.ticket is not None and live.ending is None:
-        document["waited_ms"] = _ms(live.ticket.waited_s)
-        document["ran_ms"] = _ms(live.ticket.ran_s)
-    if live.ending is not None:
-        document.update(_outcome(service, live, live.ending))
-        document["fenced"] = live.at_work
+    ending, ticket = live.ending, live.ticket
+    if ticket is not None:
+        document["waited_ms"], document["ran_ms"] = _ms(ticket.waited_s), _ms(ticket.ran_s)
+    if ending is not None:
+        document["waited_ms"], document["ran_ms"] = _ms(ending.waited_s), _ms(ending.ran_s)
+        document["fenced"] = live.is_at_work
+        error = error_of(ending)
+        if error is None:
+            told = cast(Turn, _reply(service, live, ending))
+            document.update({**told, "attempt": live.attempts})
+        else:
+            document["outcome"] = ending.outcome
+            document["problem"] = _problem(service, live, error)
     return document
 
 
-def queued(live: LiveTurn) -> Document:
-    """Where it stands in the line."""
-    ticket = live.ticket
-    if ticket is None or live.state is not State.WAITING:
-        return {"turn_id": live.turn.id, "position": 0, "eta_s": 0.0}
-    between = ticket.eta_range_s
-    return {
-        "turn_id": live.turn.id,
-        "position": ticket.position,
-        "eta_s": None if ticket.eta_s is None else round(ticket.eta_s, 3),
-        "eta_range_s": None if between is None else [round(end, 3) for end in between],
-    }
-
-
-def _place(live: LiveTurn) -> Document:
-    return {
-        "turn_id": live.turn.id,
-        "conversation_id": split(live.turn.conversation)[1],
-        "state": live.state,
-        **queued(live),
-    }
-
-
-def _outcome(service: Service, live: LiveTurn, ending: Ending) -> Document:
-    """The members of the 200 or of the problem document."""
-    error = live.error or error_of(ending)
-    if error is None:
-        return _success(service, live, ending)
-    problem = failed(service, live, error)
-    return {
-        "outcome": ending.outcome,
-        "problem": json.loads(problem.body),
-        "waited_ms": _ms(ending.waited_s),
-        "ran_ms": _ms(ending.ran_s),
-    }
-
-
-def _success(service: Service, live: LiveTurn, ending: Ending) -> Document:
-    document: Document = {
+def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
+    """The body of the 200."""
+    document: Reply = {
         "status": "success",
-        "response": ending.reply,
+        "response": ending.reply or "",
         "agent_id": service.settings.agent.id,
         "conversation_id": split(live.turn.conversation)[1],
         "turn_id": live.turn.id,
@@ -110,6 +266,84 @@ def _success(service: Service, live: LiveTurn, ending: Ending) -> Document:
     if live.attempts > 1:
         document["attempt"] = live.attempts
     return document
+
+
+NOT_WAITING = Place(position=0, eta_s=0.0)
+
+
+def standing(live: LiveTurn) -> Standing:
+    """Where it stands in the line."""
+    place = live.ticket.place() if live.ticket is not None else None
+    if place is None or live.state is not State.WAITING:
+        return {"turn_id": live.turn.id, "position": 0, "eta_s": 0.0}
+    between = place.range_s
+    return {
+        "turn_id": live.turn.id,
+        "position": place.position,
+        "eta_s": None if place.eta_s is None else round(place.eta_s, 3),
+        "eta_range_s": None if between is None else (round(between[0], 3), round(between[1], 3)),
+    }
+
+
+# Of conversations.
+
+
+def conversation_detail(one: Conversation) -> ConversationDetail:
+    running = (_in_line(live) for live in one.line if live.state is State.RUNNING)
+    waiting = [_in_line(live) for live in one.line if live.state is State.WAITING]
+    return {
+        "conversation_id": split(one.id)[1],
+        "turns": one.turns,
+        "running": next(running, None),
+        "waiting": sorted(waiting, key=lambda shown: shown["position"] or 0),
+    }
+
+
+def conversation_summary(one: Conversation) -> ConversationSummary:
+    states = [live.state for live in one.line]
+    return {
+        "conversation_id": split(one.id)[1],
+        "turns": one.turns,
+        "running": states.count(State.RUNNING),
+        "waiting": states.count(State.WAITING),
+    }
+
+
+def _in_line(live: LiveTurn) -> TurnInLine:
+    ticket = live.ticket
+    assert ticket is not None
+    return {
+        "turn_id": live.turn.id,
+        "position": (ticket.place() or NOT_WAITING).position,
+        "age_s": round(ticket.waited_s + ticket.ran_s, 3),
+        "attempt": live.attempts,
+        "priority": live.turn.priority,
+    }
+
+
+# Of the server.
+
+
+def health(service: Service) -> Health:
+    load = service.load()
+    return {
+        "status": "draining" if service.draining else "healthy",
+        "agent_id": service.settings.agent.id,
+        "processing": load.running + load.fenced > 0,
+        "queue_depth": load.waiting,
+        "running": load.running,
+        "strategy": service.settings.strategy.name,
+        "oldest_wait_s": round(load.oldest_wait_s, 3),
+        "fenced": load.fenced,
+        "requests_in_flight": service.requests_in_flight,
+        "service_s": None if load.service_s is None else round(load.service_s, 6),
+        "loop_lag_s": round(service.lag.worst_s, 6),
+        "turns": {
+            "accepted": load.accepted,
+            "refused_at_once": load.refused,
+            **{str(state): count for state, count in load.ended.items()},
+        },
+    }
 
 
 def _ms(seconds: float) -> int:

@@ -1,50 +1,40 @@
-"""The outermost layer: what is settled before any handler sees a request.
+"""The way of a request, from ASGI to ASGI: caller, body, route, answer; and one ladder of errors.
 
-Every body is read here, bounded, before anything is answered; so no handler
-behind reads one, and an answer never overtakes a body that still arrives.
+Every body is read here, bounded, before anything is answered; so no handler reads one,
+and an answer never overtakes a body that still arrives. Ours are answered here; what the
+table of routes does not have goes to Quart, with its blueprints.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
-from runner.api.asgi import App, Receive, Scope, Send, send_answer
-from runner.api.body import ClientLeft, read_body
-from runner.api.chat import answer_chat
+from runner.api.asgi import App, Receive, Scope, Send
+from runner.api.body import ClientLeft, read_body, replayed
 from runner.api.cors import with_cors
-from runner.api.parsing import parse_asking
+from runner.api.exchange import Answer, Request, Response
 from runner.api.problems import (
-    INTERNAL,
     MALFORMED_REQUEST,
-    METHOD_NOT_ALLOWED,
     UNAUTHORIZED,
-    WRONG_FIELD,
-    Answer,
     RequestError,
-    problem,
-    request_problem,
-    turn_problem,
+    answer_to,
+    method_not_allowed,
 )
-from runner.api.responses import CALLER
-from runner.api.stream import resume_events
-from runner.api.turns import find_turn
-from runner.callers import split
-from runner.service import Service
-from strategies import TurnError
+from runner.api.routes import match
+from runner.turns.service import Service
 
-EVENTS = re.compile(r"/turns/([^/]+)/events")
-
-OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/openapi.json", "/docs"})
-"""Probes come without a token, and so do those who read how to ask."""
+CALLER = "turnline.caller"
+"""Where a blueprint finds the caller's name in the scope of its request."""
 
 log = structlog.get_logger(__name__)
 
 
 class Edge:
-    """An ASGI app: `POST /chat` and event streams are answered here, everything else by `inner`."""
+    """An ASGI app: answers our own routes, and hands everything else to `inner`."""
 
     def __init__(self, service: Service, inner: App) -> None:
         self._service = service
@@ -61,63 +51,55 @@ class Edge:
         if self._settings.cors_origins:
             send = with_cors(self._settings.cors_origins, scope, send)
         self._service.requests_in_flight += 1
-        began = False
-
-        async def note(message: object) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
         try:
-            await self._respond(scope, receive, note)
-        except RequestError as error:
-            await send_answer(send, request_problem(error))
-        except TurnError as error:
-            await send_answer(send, turn_problem(error))
+            response = await self._respond(scope, receive)
+            await response.send(send, receive)
         except ClientLeft:
             pass
-        except Exception:
-            log.exception("request failed", path=scope["path"])
-            if not began:
-                detail = "The log has the reason."
-                await send_answer(send, problem(INTERNAL, detail, outcome="unknown"))
+        except Exception as error:  # In the middle of an answer: nothing can be said any more.
+            log.error("request failed", path=scope["path"], exc_info=error)
         finally:
             self._service.requests_in_flight -= 1
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self._read(scope, receive)
-        if scope["method"] == "OPTIONS" and self._settings.cors_origins:
-            await send_answer(send, Answer(204, (), b""))
-            return
-        if scope["path"] not in OPEN_PATHS:
-            scope[CALLER] = self._caller(dict(scope["headers"]))
-        events = EVENTS.fullmatch(scope["path"])
-        if scope["path"] == "/chat":
-            await self._chat(scope, body, receive, send)
-        elif events:
-            if scope["method"] != "GET":
-                detail = "Read the events of a turn with GET."
-                raise RequestError(METHOD_NOT_ALLOWED, detail, headers=(("allow", "GET"),))
-            live = await find_turn(self._service, scope[CALLER], events[1])
-            last = dict(scope["headers"]).get(b"last-event-id", b"").decode("latin1")
-            await resume_events(self._service, live, last, receive, send)
-        else:
-            await self._inner(scope, _no_body(receive), send)
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await self._answer(scope, receive)
+        except ClientLeft:
+            raise
+        except Exception as error:
+            return answer_to(error, scope["path"])
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body = await self._read(headers, receive)
+        method = scope["method"]
+        methods, params = match(scope["path"])
+        if method == "OPTIONS" and (methods or self._settings.cors_origins):
+            return Answer(204, (("allow", ", ".join(sorted(methods))),), b"")
+        route = methods.get("GET" if method == "HEAD" else method)
+        caller = "" if route is not None and route.is_open else self._caller(headers)
+        if route is not None:
+            request = Request(scope, headers, body, caller, receive, params)
+            answer = await route.handler(self._service, request)
+            return _WithoutBody(answer) if method == "HEAD" else answer
+        if methods:
+            raise method_not_allowed(methods)
+        scope[CALLER] = caller
+        return _Inner(self._inner, scope, body)
+
+    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The body, whatever it is for; RFC 9112 6.1 calls one with both lengths an attack."""
         body = await read_body(
             receive,
             max_bytes=self._settings.max_body_bytes,
             timeout_s=self._settings.body_timeout_s,
         )
-        names = {name for name, _ in scope["headers"]}
-        if b"content-length" in names and b"transfer-encoding" in names:
+        if b"content-length" in headers and b"transfer-encoding" in headers:
             detail = "Send Content-Length or Transfer-Encoding, not both."
             raise RequestError(MALFORMED_REQUEST, detail, headers=(("connection", "close"),))
         return body
 
-    def _caller(self, headers: dict[bytes, bytes]) -> str:
+    def _caller(self, headers: Mapping[bytes, bytes]) -> str:
         """The caller's name, "" for one without. Raises RequestError for a stranger."""
         if not self._callers:
             return ""
@@ -131,34 +113,29 @@ class Edge:
             raise RequestError(UNAUTHORIZED, detail, headers=(("www-authenticate", "Bearer"),))
         return matches[0]
 
-    async def _chat(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        if scope["method"] != "POST":
-            detail = "Send a message with POST /chat."
-            raise RequestError(METHOD_NOT_ALLOWED, detail, headers=(("allow", "POST"),))
-        asking = parse_asking(scope["headers"], body, self._service.settings, scope[CALLER])
-        check_conversation(self._service, split(asking.turn.conversation)[1])
-        await answer_chat(self._service, asking, receive, send)
+
+class _Inner:
+    """What another app answers, given the body that was read here."""
+
+    def __init__(self, app: App, scope: Scope, body: bytes) -> None:
+        self._app = app
+        self._scope = scope
+        self._body = body
+
+    async def send(self, send: Send, receive: Receive) -> None:
+        await self._app(self._scope, replayed(self._body, receive), send)
 
 
-def check_conversation(service: Service, conversation: str) -> None:
-    """Raise RequestError for a conversation that this agent cannot have."""
-    if service.desk.agent.about.single_conversation and conversation != "default":
-        detail = (
-            "This agent is one object with one history, so there is one conversation, `default`. "
-            "Serve its class or a factory to have one for each."
-        )
-        raise RequestError(WRONG_FIELD, detail, pointer="/conversation_id")
+class _WithoutBody:
+    """The answer to HEAD."""
 
+    def __init__(self, response: Response) -> None:
+        self._response = response
 
-def _no_body(receive: Receive) -> Receive:
-    """`receive` for a handler behind: the body was read here, and nothing is left of it."""
-    done = False
+    async def send(self, send: Send, receive: Receive) -> None:
+        async def send_head(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
 
-    async def receive_rest() -> object:
-        nonlocal done
-        if not done:
-            done = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        return await receive()
-
-    return receive_rest
+        await self._response.send(send_head, receive)

@@ -39,6 +39,9 @@ class Preferences:
         return ", ".join(parts)
 
 
+NO_WISHES = Preferences()
+
+
 def parse_prefer(headers: Pairs) -> Preferences:
     found: dict[str, str] = {}
     for name, value in headers:
@@ -54,9 +57,9 @@ def parse_prefer(headers: Pairs) -> Preferences:
     )
 
 
-def parse_priority(value: bytes) -> int:
-    """The urgency of RFC 9218, 0 to 7; what cannot be read counts as not said, as it wants."""
-    match = URGENCY.search(value)
+def parse_priority(value: bytes | None) -> int:
+    """The urgency of RFC 9218, 0 to 7; one that cannot be read counts as none, as it wants."""
+    match = URGENCY.search(value) if value is not None else None
     return int(match[1]) if match else DEFAULT_URGENCY
 
 

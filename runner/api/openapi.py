@@ -1,14 +1,18 @@
-"""The description of the HTTP interface: OpenAPI 3.1, made from the tables that it is served by."""
+"""The description of the HTTP interface: OpenAPI 3.1, made from the table of routes.
+
+Each function here that a route names gives the OpenAPI operation of that route.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from runner import __version__
+from runner.api import documents
 from runner.api import problems as p
 from runner.api.problems import Cause, type_of
-from runner.api.schemas import TEXT, Schema, all_schemas, conversation_id, ref
-from runner.settings import Settings
+from runner.api.schemas import TEXT, Bounds, Schema, all_schemas, conversation_id, ref
 from runner.store.base import StoreUnavailable
 from strategies import Draining
 
@@ -30,9 +34,32 @@ EVENTS = """A stream of events, each with an `id`:
 comes again with the next attempt, and the text begins anew. A comment now and then keeps
 proxies awake."""
 
+Operation = dict[str, Any]
+Describe = Callable[[Bounds], Operation]
 
-def describe(settings: Settings) -> dict[str, Any]:
+
+class Described(Protocol):
+    """What is needed here of a route."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def describe(self) -> Describe: ...
+    @property
+    def is_open(self) -> bool: ...
+
+
+def describe(routes: Iterable[Described], bounds: Bounds) -> dict[str, Any]:
     """The document."""
+    paths: dict[str, dict[str, Operation]] = {}
+    for route in routes:
+        operation = route.describe(bounds)
+        if route.is_open:  # Asked for without a token.
+            operation["security"] = []
+            operation["responses"].pop("401")
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {
@@ -42,61 +69,68 @@ def describe(settings: Settings) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"token": []}] if settings.server.tokens else [],
-        "paths": _paths(settings),
+        "security": [{"token": []}] if bounds.with_tokens else [],
+        "paths": paths,
         "components": {
-            "schemas": all_schemas(settings),
+            "schemas": all_schemas(bounds),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _paths(settings: Settings) -> dict[str, Any]:
-    turn_id = _parameter("path", "turn_id", TEXT, "The id that the turn was given.")
-    own = conversation_id(settings)
-    conversation = _parameter("path", "conversation_id", own, "The conversation.")
-    return {
-        "/chat": {"post": _chat(settings)},
-        "/turns/{turn_id}": {
-            "get": _operation("Ask for a turn", _json(200, "Turn"), [turn_id], p.NO_TURN, STORE),
-            "delete": _operation(
-                "Cancel a turn, waiting or running; one that has ended stays as it is",
-                _json(200, "Turn"), [turn_id], p.NO_TURN, STORE,
-            ),
-        },
-        "/turns/{turn_id}/events": {"get": _events(turn_id)},
-        "/conversations": {
-            "get": _operation(
-                "List your conversations, those with a turn that lives first",
-                _json(200, "Conversations"), [_count("100")], p.WRONG_FIELD, STORE,
-            )
-        },
-        "/conversations/{conversation_id}": {
-            "get": _operation(
-                "Who runs and who waits", _json(200, "Conversation"), [conversation],
-                p.NO_CONVERSATION, p.WRONG_FIELD, STORE,
-            ),
-            "delete": _operation(
-                "Forget a conversation that is idle",
-                {"204": {"description": "It is forgotten."}}, [conversation],
-                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, STORE,
-            ),
-        },
-        "/history": {"get": _history(settings)},
-        "/health": {"get": _operation("How the server is", _json(200, "Health"), [])},
-        "/health/live": {"get": _probe("Whether the process lives", {})},
-        "/health/ready": {"get": _probe("Whether turns are taken", _problems(DRAINING))},
-        "/openapi.json": {"get": _page("This document", "application/json")},
-        "/docs": {"get": _page("The same, to be read", "text/html; charset=utf-8")},
-    }  # fmt: skip
+# Parameters, made for the settings' bounds.
+
+Parameter = Callable[[Bounds], Schema]
 
 
-def _chat(settings: Settings) -> dict[str, Any]:
+def turn_id(bounds: Bounds) -> Schema:
+    return _parameter("path", "turn_id", TEXT, "The id that the turn was given.")
+
+
+def conversation(bounds: Bounds) -> Schema:
+    return _parameter("path", "conversation_id", conversation_id(bounds), "The conversation.")
+
+
+def asked_conversation(bounds: Bounds) -> Schema:
+    return _parameter("query", "conversation_id", conversation_id(bounds), "The conversation.")
+
+
+def count(default: int) -> Parameter:
+    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(default)}
+    return lambda bounds: _parameter("query", "count", digits, "How many to give; 0 means all.")
+
+
+# Operations.
+
+
+def plain(
+    summary: str, document: type | None, *causes: Cause, parameters: tuple[Parameter, ...] = ()
+) -> Describe:
+    """An operation that answers 200 with this document, or 204 with none."""
+
+    def made(bounds: Bounds) -> Operation:
+        answers = _json(200, document) if document else {"204": {"description": "It is done."}}
+        return _operation(summary, answers, [one(bounds) for one in parameters], *causes)
+
+    return made
+
+
+def page(summary: str, media_type: str) -> Describe:
+    def made(bounds: Bounds) -> Operation:
+        anything: Schema = {}
+        answer = {"description": "The text.", "content": {media_type: {"schema": anything}}}
+        return _operation(summary, {"200": answer}, [])
+
+    return made
+
+
+def chat(bounds: Bounds) -> Operation:
+    """`POST /chat`."""
     whole: dict[str, Any] = {
         "description": "The reply.",
         "headers": {**_applied(), "Idempotent-Replayed": _header("true: answered before")},
         "content": {
-            "application/json": {"schema": ref("Reply")},
+            "application/json": {"schema": ref(documents.Reply)},
             "text/event-stream": {"schema": {"type": "string", "description": EVENTS}},
         },
     }
@@ -107,22 +141,22 @@ def _chat(settings: Settings) -> dict[str, Any]:
             "Location": _header("/turns/{turn_id}"),
             "Idempotent-Replayed": _header("true: accepted before"),
         },
-        "content": {"application/json": {"schema": ref("Accepted")}},
+        "content": {"application/json": {"schema": ref(documents.Accepted)}},
     }
     operation = _operation(
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
-        _chat_headers(settings),
+        _chat_headers(bounds),
         p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, *REFUSED_OR_FAILED,
     )  # fmt: skip
     operation["requestBody"] = {
         "required": True,
-        "content": {"application/json": {"schema": ref("Message")}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatBody"}}},
     }
     return operation
 
 
-def _chat_headers(settings: Settings) -> list[Schema]:
+def _chat_headers(bounds: Bounds) -> list[Schema]:
     key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     headers = [
         _parameter(
@@ -145,14 +179,15 @@ def _chat_headers(settings: Settings) -> list[Schema]:
             "Refuse or stop the turn after so many milliseconds.",
         ),
     ]  # fmt: skip
-    if settings.strategy.per_turn:
-        names = {"type": "string", "enum": [*settings.strategy.per_turn]}
+    if bounds.per_turn:
+        names = {"type": "string", "enum": [*bounds.per_turn]}
         text = "What to do where the conversation is busy, in place of the server's strategy."
         headers.append(_parameter("header", "Turn-Strategy", names, text))
     return headers
 
 
-def _events(turn_id: Schema) -> dict[str, Any]:
+def events(bounds: Bounds) -> Operation:
+    """`GET /turns/{turn_id}/events`."""
     last = _parameter("header", "Last-Event-ID", TEXT, "Go on after this event.")
     stream = {"schema": {"type": "string", "description": EVENTS}}
     answers = {
@@ -163,42 +198,7 @@ def _events(turn_id: Schema) -> dict[str, Any]:
         },
         "204": {"description": "You have seen the end; do not come again."},
     }
-    return _operation("Read a turn's events", answers, [turn_id, last], p.NO_TURN, STORE)
-
-
-def _history(settings: Settings) -> dict[str, Any]:
-    parameters = [
-        _count("1"),
-        _parameter("query", "conversation_id", conversation_id(settings), "The conversation."),
-    ]
-    return _operation(
-        "What was said", _json(200, "Messages"), parameters, p.WRONG_FIELD, STORE
-    )  # fmt: skip
-
-
-def _count(default: str) -> Schema:
-    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": default}
-    return _parameter("query", "count", digits, "How many to give; 0 means all.")
-
-
-def _probe(summary: str, more: dict[str, Any]) -> dict[str, Any]:
-    said = {"type": "object", "properties": {"status": TEXT}, "required": ["status"]}
-    answer = {"description": "Yes.", "content": {"application/json": {"schema": said}}}
-    operation = _operation(summary, {"200": answer}, [])
-    operation["responses"].update(more)
-    return _open(operation)
-
-
-def _page(summary: str, media_type: str) -> dict[str, Any]:
-    anything: Schema = {}
-    answer = {"description": "The text.", "content": {media_type: {"schema": anything}}}
-    return _open(_operation(summary, {"200": answer}, []))
-
-
-def _open(operation: dict[str, Any]) -> dict[str, Any]:
-    """Asked for without a token."""
-    del operation["responses"]["401"]
-    return {**operation, "security": []}
+    return _operation("Read a turn's events", answers, [turn_id(bounds), last], p.NO_TURN, STORE)
 
 
 # The parts of an operation.
@@ -206,9 +206,9 @@ def _open(operation: dict[str, Any]) -> dict[str, Any]:
 
 def _operation(
     summary: str, answers: dict[str, Any], parameters: list[Schema], *causes: Cause
-) -> dict[str, Any]:
+) -> Operation:
     problems = _problems(*causes, *ANYWHERE)
-    operation: dict[str, Any] = {"summary": summary, "responses": {**answers, **problems}}
+    operation: Operation = {"summary": summary, "responses": {**answers, **problems}}
     if parameters:
         operation["parameters"] = parameters
     return operation
@@ -234,13 +234,13 @@ def _problem(status: int, causes: list[Cause]) -> dict[str, Any]:
     return {
         "description": ". ".join(f"{cause.title} ({cause.name})" for cause in causes) + ".",
         "headers": headers,
-        "content": {p.MEDIA_TYPE: {"schema": {"allOf": [ref("Problem"), types]}}},
+        "content": {p.MEDIA_TYPE: {"schema": {"allOf": [ref(documents.Problem), types]}}},
     }
 
 
-def _json(status: int, name: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": ref(name)}}
-    return {str(status): {"description": name, "content": content}}
+def _json(status: int, document: type) -> dict[str, Any]:
+    content = {"application/json": {"schema": ref(document)}}
+    return {str(status): {"description": document.__name__, "content": content}}
 
 
 def _applied() -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any, cast
-from uuid import uuid4
 
+from runner.api.exchange import Request
 from runner.api.headers import (
+    NO_WISHES,
     parse_deadline,
     parse_key,
     parse_prefer,
@@ -23,9 +25,9 @@ from runner.api.problems import (
     WRONG_FIELD,
     RequestError,
 )
-from runner.callers import scoped
 from runner.settings import ServerSettings, Settings
-from runner.turns.asking import Asking
+from runner.turns.callers import scoped
+from runner.turns.submission import Submission
 from strategies import Turn
 
 DEFAULT_CONVERSATION = "default"
@@ -33,32 +35,29 @@ DEFAULT_CONVERSATION = "default"
 CONVERSATION_ID = re.compile(r"[A-Za-z0-9._:-]+")
 
 
-def parse_asking(
-    pairs: Sequence[tuple[bytes, bytes]], body: bytes, settings: Settings, caller: str
-) -> Asking:
+def parse_submission(request: Request, settings: Settings) -> Submission:
     """What `POST /chat` asks for; its turn has a new id. Raises RequestError."""
-    headers = dict(pairs)
-    limits = settings.server
+    headers, limits = request.headers, settings.server
     _check_media_type(headers.get(b"content-type", b""))
-    fields = _parse_object(body, limits.max_json_depth)
+    fields = _parse_object(request.body, limits.max_json_depth)
     own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
     turn = Turn(
-        id=uuid4().hex,
-        conversation=scoped(caller, own),
+        id=token_hex(16),
+        conversation=scoped(request.caller, own),
         message=_parse_message(fields, limits.max_message_bytes),
         deadline_s=parse_deadline(headers.get(b"turn-deadline-ms")),
-        priority=parse_priority(headers.get(b"priority", b"")),
+        priority=parse_priority(headers.get(b"priority")),
         strategy=parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
     )
-    preferences = parse_prefer(pairs)
-    return Asking(
+    wishes = parse_prefer(request.scope["headers"]) if b"prefer" in headers else NO_WISHES
+    return Submission(
         turn,
-        on_disconnect=preferences.on_disconnect or settings.strategy.on_disconnect,
+        on_disconnect=wishes.on_disconnect or settings.strategy.on_disconnect,
         key=parse_key(headers.get(b"idempotency-key")),
-        respond_async=preferences.respond_async,
-        wait_s=preferences.wait_s,
+        respond_async=wishes.respond_async,
+        wait_s=wishes.wait_s,
         stream=wants_events(headers.get(b"accept", b"")),
-        applied=preferences.applied,
+        applied=wishes.applied,
     )
 
 
@@ -77,8 +76,10 @@ def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> s
     return value
 
 
-def parse_count(text: str) -> int:
+def parse_count(text: str | None, default: int) -> int:
     """How many of something to give; 0 means all. Raises RequestError."""
+    if text is None:
+        return default
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         detail = "count is how many to give; 0 means all."
         raise RequestError(WRONG_FIELD, detail, pointer="?count")
@@ -93,9 +94,7 @@ def _check_media_type(value: bytes) -> None:
 
 def _parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
     try:
-        content: object = json.loads(
-            body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_duplicates
-        )
+        content: object = _DECODER.decode(body.decode("utf-8"))
     except RecursionError as error:
         raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own two.
@@ -120,6 +119,9 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(fields) < len(pairs):
         raise ValueError("a key stands twice in one object")
     return fields
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
 
 
 def _depth(content: object) -> int:

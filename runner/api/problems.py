@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from types import MappingProxyType
 from typing import Any
 
+import structlog
+from werkzeug.exceptions import HTTPException
+
+from runner.api.asgi import Headers
+from runner.api.exchange import Answer, to_json
 from runner.store.base import StoreUnavailable
-from runner.telemetry import in_a_line
 from strategies import (
     AgentFailed,
     ConversationBusy,
@@ -25,10 +28,11 @@ from strategies import (
     WaitExpired,
 )
 
-Headers = tuple[tuple[str, str], ...]
-"""Response headers: names in lower case, and values."""
-
 MEDIA_TYPE = "application/problem+json"
+
+ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see GET /docs."
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,34 +116,16 @@ class RequestError(Exception):
         self.pointer = pointer
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole response, for any framework to send."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-def json_answer(status: int, content: dict[str, Any], headers: Headers = ()) -> Answer:
-    return Answer(status, (("content-type", "application/json"), *headers), to_json(content))
-
-
-def to_json(content: object) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def problem(
+def problem_document(
     cause: Cause,
     detail: str,
     *,
     outcome: Outcome = "not_started",
     retry_after_s: float | None = None,
-    headers: Headers = (),
     members: Mapping[str, object] = MappingProxyType({}),
-) -> Answer:
-    """The problem document for a cause, with its outcome in the body and in `Turn-Outcome`."""
-    content: dict[str, object] = {
+) -> dict[str, Any]:
+    """The problem document for a cause; members that are None are left out."""
+    content: dict[str, Any] = {
         "type": type_of(cause),
         "title": cause.title,
         "status": cause.status,
@@ -147,44 +133,66 @@ def problem(
         "outcome": outcome,
     }
     content.update({name: value for name, value in members.items() if value is not None})
-    head = [("content-type", MEDIA_TYPE), ("turn-outcome", outcome), *headers]
     if cause.status in RETRY_STATUSES and cause.name not in NOT_TO_BE_RETRIED:
-        # Before the first measurement there is no figure. The header knows whole seconds only.
-        retry_after_s = max(0.001, round(1.0 if retry_after_s is None else retry_after_s, 3))
-        content["retry_after_s"] = retry_after_s
-        head.append(("retry-after", str(ceil(retry_after_s))))
-    return Answer(cause.status, tuple(head), to_json(content))
+        # Before the first measurement there is no figure.
+        retry_after_s = 1.0 if retry_after_s is None else retry_after_s
+        content["retry_after_s"] = max(0.001, round(retry_after_s, 3))
+    return content
 
 
-def request_problem(error: RequestError) -> Answer:
-    members = {"pointer": error.pointer}
-    return problem(error.cause, error.detail, headers=error.headers, members=members)
-
-
-def turn_problem(
-    error: TurnError,
-    members: Mapping[str, object] = MappingProxyType({}),
-    *,
-    expose_agent_errors: bool = False,
-    headers: Headers = (),
-) -> Answer:
-    """The problem document for a turn that ended without a reply.
-
-    The agent's own words are for the log; `expose_agent_errors` adds them.
-    """
+def turn_document(
+    error: TurnError, members: Mapping[str, object] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The problem document for a turn that ended without a reply."""
     causes = (TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
-    cause = next(causes, INTERNAL)  # A strategy of one's own may have an error of its own.
-    if expose_agent_errors and isinstance(error, AgentFailed) and error.__cause__ is not None:
-        members = {**members, "agent_error": _encodable(in_a_line(error.__cause__))}
-    return problem(
-        cause,
+    return problem_document(
+        next(causes, INTERNAL),  # A strategy of one's own may have an error of its own.
         str(error),
         outcome=error.outcome,
         retry_after_s=error.retry_after_s,
-        headers=headers,
         members=members,
     )
 
 
-def _encodable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+def as_answer(document: Mapping[str, Any], headers: Headers = ()) -> Answer:
+    """The response with this problem document; its headers say the same to a program."""
+    head = [("content-type", MEDIA_TYPE), ("turn-outcome", document["outcome"]), *headers]
+    if "retry_after_s" in document:  # The header knows whole seconds only.
+        head.append(("retry-after", str(ceil(document["retry_after_s"]))))
+    return Answer(document["status"], tuple(head), to_json(document))
+
+
+def problem(cause: Cause, detail: str, *, headers: Headers = (), **more: Any) -> Answer:
+    """As `problem_document`, whole."""
+    return as_answer(problem_document(cause, detail, **more), headers)
+
+
+def answer_to(error: Exception, path: str) -> Answer:
+    """What a client is told when its request ended with this error: the one ladder."""
+    if isinstance(error, RequestError):
+        members = {"pointer": error.pointer}
+        return problem(error.cause, error.detail, headers=error.headers, members=members)
+    if isinstance(error, TurnError):
+        return as_answer(turn_document(error))
+    if isinstance(error, HTTPException):
+        return _http_problem(error)
+    log.error("request failed", path=path, exc_info=error)
+    return problem(INTERNAL, "The log has the reason.", outcome="unknown")
+
+
+def _http_problem(error: HTTPException) -> Answer:
+    """Of routes that are not ours: those of blueprints, and those that are not there."""
+    status = error.code or 500
+    detail = {404: ELSEWHERE, 405: "See the Allow header for the methods of this path."}
+    name = error.name.lower().replace(" ", "-")
+    known = {cause.status: cause for cause in (NOT_FOUND, METHOD_NOT_ALLOWED)}
+    cause = known.get(status) or Cause(status, name, error.name)
+    allow = dict(error.get_headers()).get("Allow")
+    headers = () if allow is None else (("allow", allow),)
+    return problem(cause, detail.get(status, "See the title."), headers=headers)
+
+
+def method_not_allowed(methods: Iterable[str]) -> RequestError:
+    allow = (("allow", ", ".join(sorted(methods))),)
+    detail = "See the Allow header for the methods of this path."
+    return RequestError(METHOD_NOT_ALLOWED, detail, headers=allow)

@@ -1,17 +1,19 @@
-"""Server-sent events (WHATWG HTML, 9.2): a turn as it happens, from wherever a client left off."""
+"""Server-sent events (WHATWG HTML, 9.2): a turn as it happens, from wherever a client was."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+from collections.abc import Mapping
+from contextlib import nullcontext
 
 from runner.api import documents
-from runner.api.asgi import Receive, Send, send_answer
+from runner.api.asgi import Headers, Receive, Send
 from runner.api.body import ClientLeft, until_left
-from runner.api.problems import Answer, Headers, to_json
-from runner.service import Service
+from runner.api.exchange import to_json
 from runner.turns.events import Cursor, Event
-from runner.turns.live import LiveTurn
+from runner.turns.live_turn import LiveTurn
+from runner.turns.service import Service
+from runner.turns.waiting import Wakeup
 
 PATIENCE_S = 30.0
 """A reader that takes nothing for so long is let go; it may resume."""
@@ -23,85 +25,127 @@ HEADERS = (
 )
 
 
-async def resume_events(
-    service: Service, live: LiveTurn, last_event_id: str, receive: Receive, send: Send
-) -> None:
-    """`GET /turns/{id}/events`. A client that has seen the end is told not to come again."""
-    if Cursor(last_event_id).at_end and live.ending is not None:
-        await send_answer(send, Answer(204, (), b""))
-    else:
-        await send_events(service, live, last_event_id, receive, send)
+class EventStream:
+    """A response: the turn's events after those that the cursor has seen, until its end.
 
+    is_waiting  whether its client waits for the turn, so that the turn may end when it leaves.
+    """
 
-async def send_events(
-    service: Service,
-    live: LiveTurn,
-    last_event_id: str,
-    receive: Receive,
-    send: Send,
-    headers: Headers = (),
-) -> None:
-    """Send the events after this id until the turn's end. Raises ClientLeft."""
-    cursor = Cursor(last_event_id)
-    comment_s = service.settings.server.stream_comment_s
-    departure = asyncio.get_running_loop().create_task(until_left(receive))
-    service.book.watch(live)
-    try:
-        await _send(send, _start(live, headers))
-        while not cursor.at_end:
-            news = b"".join(_encode(service, live, event) for event in cursor.all_new(live))
+    def __init__(
+        self,
+        service: Service,
+        live: LiveTurn,
+        cursor: Cursor,
+        headers: Headers = (),
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        self._is_waiting = is_waiting
+        self._service = service
+        self._live = live
+        self._cursor = cursor
+        self._headers = (*HEADERS, ("location", f"/turns/{live.turn.id}"), *headers)
+        self._wakeup = Wakeup()
+
+    async def send(self, send: Send, receive: Receive) -> None:
+        with self._service.waiting_for(self._live) if self._is_waiting else nullcontext():
+            await self._send(send, receive)
+
+    async def _send(self, send: Send, receive: Receive) -> None:
+        departure = asyncio.get_running_loop().create_task(until_left(receive))
+        departure.add_done_callback(self._wakeup.wake)
+        self._service.watch(self._live, self._wakeup.wake)
+        try:
+            # One time limit for the whole stream, moved by the clock: two timers for each
+            # piece, as a limit of its own would make, cost more than the piece.
+            async with asyncio.timeout(None) as limit:
+                clock = _Clock(self._service.settings.server.stream_comment_s, limit, self._wakeup)
+                try:
+                    await self._send_events(send, clock, departure)
+                finally:
+                    clock.stop()
+        except TimeoutError as error:
+            raise ClientLeft from error
+        finally:
+            self._service.unwatch(self._live, self._wakeup.wake)
+            departure.cancel()
+
+    async def _send_events(
+        self, send: Send, clock: _Clock, departure: asyncio.Future[None]
+    ) -> None:
+        head = [(name.encode(), value.encode()) for name, value in self._headers]
+        clock.sending()
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        while not self._cursor.at_end:
+            news = b"".join(map(self._encode, self._cursor.all_new(self._live)))
+            if not news and clock.comment_is_due:
+                news = b":\n\n"
             if news:
-                await _send(send, _body(news))
-            elif not await _something_new(live, departure, comment_s):
-                await _send(send, _body(b":\n\n"))
+                clock.sending()
+                await send({"type": "http.response.body", "body": news, "more_body": True})
+                clock.sent()
+            else:
+                await self._wakeup.wait()
             if departure.done():
                 raise ClientLeft
-        await _send(send, {"type": "http.response.body", "body": b""})
-    finally:
-        service.book.unwatch(live)
-        departure.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    def _encode(self, event: Event) -> bytes:
+        kind, data = self._describe(event)
+        # JSON has no line break of its own, so one data line is enough.
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (
+            event.id.encode(), kind.encode(), to_json(data)
+        )  # fmt: skip
+
+    def _describe(self, event: Event) -> tuple[str, Mapping[str, object]]:
+        live = self._live
+        match event.kind:
+            case "delta":
+                joined = {"pieces": event.pieces} if event.pieces > 1 else {}
+                return event.kind, {"text": event.text, **joined}
+            case "started":
+                return event.kind, {"turn_id": live.turn.id, "attempt": live.attempts}
+            case "end":
+                document = documents.ended(self._service, live)
+                return ("done" if "response" in document else "error"), document
+            case _:
+                return event.kind, documents.standing(live)
 
 
-async def _something_new(live: LiveTurn, departure: asyncio.Task[None], limit_s: float) -> bool:
-    """Wait for news of the turn or of its client; False where there was none for so long."""
-    news = (live.pulse.next(), departure)
-    done, _ = await asyncio.wait(news, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-    return bool(done)
+class _Clock:
+    """One timer for a stream: says when a comment is due, and ends a send that takes too long."""
 
+    def __init__(self, comment_s: float, limit: asyncio.Timeout, wakeup: Wakeup) -> None:
+        self._comment_s = comment_s
+        self._limit = limit
+        self._wakeup = wakeup
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._is_sending = False
+        self._timer = self._loop.call_later(self._next_s(), self._tick)
 
-async def _send(send: Send, message: dict[str, object]) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await send(message)
-    except TimeoutError as error:
-        raise ClientLeft from error
+    @property
+    def comment_is_due(self) -> bool:
+        return self._loop.time() - self._since >= self._comment_s
 
+    def sending(self) -> None:
+        self._since, self._is_sending = self._loop.time(), True
 
-def _start(live: LiveTurn, headers: Headers) -> dict[str, object]:
-    named = (*HEADERS, ("location", f"/turns/{live.turn.id}"), *headers)
-    encoded = [(name.encode(), value.encode()) for name, value in named]
-    return {"type": "http.response.start", "status": 200, "headers": encoded}
+    def sent(self) -> None:
+        self._since, self._is_sending = self._loop.time(), False
 
+    def stop(self) -> None:
+        self._timer.cancel()
 
-def _body(body: bytes) -> dict[str, object]:
-    return {"type": "http.response.body", "body": body, "more_body": True}
+    def _next_s(self) -> float:
+        due_s = PATIENCE_S if self._is_sending else self._comment_s
+        # At least a moment, or rounding could have it tick for ever in one instant.
+        return max(self._since + due_s - self._loop.time(), 0.001)
 
-
-def _encode(service: Service, live: LiveTurn, event: Event) -> bytes:
-    kind, content = _describe(service, live, event)
-    # JSON has no line break of its own, so one data line is enough.
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event.id.encode(), kind.encode(), to_json(content))
-
-
-def _describe(service: Service, live: LiveTurn, event: Event) -> tuple[str, documents.Document]:
-    match event.kind:
-        case "queued" | "position":
-            return event.kind, documents.queued(live)
-        case "started":
-            return event.kind, {"turn_id": live.turn.id, "attempt": live.attempts}
-        case "delta":
-            joined = {"pieces": event.pieces} if event.pieces > 1 else {}
-            return event.kind, {"text": event.text, **joined}
-        case "end":
-            answer = documents.ended(service, live)
-            return "done" if answer.status == 200 else "error", json.loads(answer.body)
+    def _tick(self) -> None:
+        if self._is_sending and self._loop.time() - self._since >= PATIENCE_S:
+            self._limit.reschedule(self._loop.time())
+            return
+        if not self._is_sending and self.comment_is_due:
+            self._wakeup.wake()
+        self._timer = self._loop.call_later(min(self._next_s(), self._comment_s), self._tick)

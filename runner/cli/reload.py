@@ -28,16 +28,18 @@ def serve_with_reload(arguments: Sequence[str], folder: Path) -> int:
     child = _Child([sys.executable, "-m", "runner", *arguments])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, child.stop)
-    child.start()
-    for changes in watch(
+    looks = watch(
         folder,
         watch_filter=PythonFilter(extra_extensions=WATCHED),
         stop_event=child.stopped,
         yield_on_timeout=True,
         rust_timeout=POLL_MS,
         raise_interrupt=False,
-    ):
-        if changes:
+    )
+    for look, changes in enumerate(looks):
+        if look == 0:
+            child.start()  # Not before the watcher: a change made meanwhile would be missed.
+        elif changes:
             names = sorted({Path(name).name for _, name in changes})
             click.echo(f"changed: {', '.join(names)}; starting again", err=True)
             child.restart()

@@ -1,10 +1,17 @@
-"""What became of a turn, as data that can be kept; and back to the error that it was."""
+"""What became of a turn: decided here, once, as data that can be kept and shown.
+
+`outcome` is the truth about all attempts, in this process and in earlier ones, so it is
+not taken from an error but decided from what happened: a turn whose agent was never
+called has not started; one whose agent was called and whose reply is not kept is rolled
+back; only where the strategy or the store cannot tell is it unknown.
+"""
 
 from __future__ import annotations
 
 import strategies
 from runner.store.base import Ending, StoreUnavailable
-from strategies import Reply, State, Ticket, TurnError
+from runner.turns.live_turn import LiveTurn
+from strategies import Draining, Outcome, Reply, State, Ticket, TurnCancelled, TurnError
 
 KINDS: dict[str, type[TurnError]] = {
     kind.__name__: kind
@@ -12,24 +19,52 @@ KINDS: dict[str, type[TurnError]] = {
     if isinstance(kind, type) and issubclass(kind, TurnError)
 }
 
+KEPT_FOR_LATER = "The server is shutting down. The turn is kept, and runs when it is back."
 
-def with_reply(ticket: Ticket, reply: Reply) -> Ending:
+
+def of_reply(ticket: Ticket, reply: Reply) -> Ending:
     state = State.INTERRUPTED if reply.interrupted else State.ANSWERED
     return Ending(state, reply.text, reply.number, waited_s=ticket.waited_s, ran_s=ticket.ran_s)
 
 
-def with_error(error: TurnError, waited_s: float = 0.0, ran_s: float = 0.0) -> Ending:
+def of_error(
+    error: TurnError, attempts: int, *, waited_s: float = 0.0, ran_s: float = 0.0
+) -> Ending:
+    """The ending of a turn that has no reply, after so many calls of its agent."""
     # The nearest kind that is known everywhere: a strategy may have errors of its own.
     cause = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS)
     return Ending(
         error.state,
         cause=cause,
         detail=str(error),
-        outcome=error.outcome,
+        outcome=outcome_of(error, attempts),
         retry_after_s=error.retry_after_s,
         waited_s=waited_s,
         ran_s=ran_s,
     )
+
+
+def outcome_of(error: TurnError, attempts: int) -> Outcome:
+    if error.outcome == "unknown":
+        return "unknown"
+    return "rolled_back" if attempts else "not_started"
+
+
+def told_instead(
+    live: LiveTurn, error: TurnError, *, is_written: bool = True, is_left: bool = False
+) -> TurnError:
+    """What clients are told where the strategy's error is only half of the truth.
+
+    is_written  False where the turn was to have a row and could not be written down.
+    is_left     whether the next process will run it.
+    """
+    if not is_written:
+        return StoreUnavailable()
+    if live.abandoned:
+        return TurnCancelled("The client left.", outcome=error.outcome)
+    if is_left:
+        return Draining(KEPT_FOR_LATER, outcome="unknown")
+    return error
 
 
 def error_of(ending: Ending) -> TurnError | None:
@@ -38,3 +73,8 @@ def error_of(ending: Ending) -> TurnError | None:
         return None
     kind = KINDS.get(ending.cause, TurnError)
     return kind(ending.detail, outcome=ending.outcome, retry_after_s=ending.retry_after_s)
+
+
+def frees_key(ending: Ending) -> bool:
+    """Whether the turn leaves its idempotency key as if it had not been used."""
+    return ending.reply is None and ending.outcome == "not_started"

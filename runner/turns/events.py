@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.turns.live import LiveTurn
+from runner.turns.live_turn import LiveTurn
 from strategies import State
 
 Kind = Literal["queued", "position", "started", "delta", "end"]
@@ -34,8 +34,8 @@ class Event:
 class Cursor:
     """What one client has seen of a turn.
 
-    Made from the id of the last event that it has; one that is none of ours counts as
-    nothing seen.
+    Made from the id of the last event that it has; an unknown id means: start from the
+    beginning.
     """
 
     def __init__(self, last_event_id: str = "") -> None:
@@ -68,15 +68,16 @@ class Cursor:
         return self._said(live) or self._ended(live)
 
     def _queued(self, live: LiveTurn, kind: Kind) -> Event | None:
+        place = live.ticket.place() if live.ticket is not None else None
         # A strategy that does not know the place tells once that the turn waits.
-        position = (live.ticket.position or 0) if live.ticket is not None else 0
+        position = (place.position or 0) if place is not None else 0
         if position == self._position:
             return None
         self._position = position
         return Event(f"{live.attempts}w{position}", kind)
 
     def _started(self, live: LiveTurn) -> Event | None:
-        if live.ending is None and not live.called:
+        if live.ending is None and not live.is_called:
             return None  # It has a slot, and the agent is about to be called.
         self._attempt, self._place = live.attempts, 0
         return Event(f"{self._attempt}.0", "started")
@@ -84,7 +85,7 @@ class Cursor:
     def _said(self, live: LiveTurn) -> Event | None:
         if self._place is None:
             return None
-        text, pieces = live.said.since(self._place)
+        text, pieces = live.text.since(self._place)
         if not text:
             return None
         self._place += len(text)

@@ -9,9 +9,10 @@ from functools import partial
 
 from ..registry import UnknownStrategy, find
 from .clock import run
-from .conformance import PROMISES, Factory
+from .conformance import PROMISES
 from .explorer import BrokenPromise, explore, replay
 from .plan import TurnPlan, make_plan
+from .rig import Factory
 
 
 def main() -> int:

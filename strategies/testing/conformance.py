@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
+from functools import partial
 from threading import Thread
 from typing import Any
 
-from ..base import Attempt, Limits, Reply, Strategy, Ticket, Turn
+from ..base import Limits, Ticket
 from ..errors import (
     AgentFailed,
     Draining,
@@ -26,150 +26,46 @@ from ..errors import (
     TurnTimeout,
 )
 from .residue import residue
-from .stubborn import ignore_cancellation
+from .rig import ERRORS, MARK, TIMEOUT_S, Factory, Rig, error_of
 
-Factory = Callable[..., Strategy]
 Promise = Callable[[Factory], Coroutine[Any, Any, None]]
 
-TIMEOUT_S = 10.0
 SOON_S = 0.001
 """Until an agent that was told to stop has."""
 
-LIMITS = Limits(max_running=4, turn_timeout_s=TIMEOUT_S)
 FINAL = frozenset(State) - {State.WAITING, State.RUNNING}
-MARK: ContextVar[str] = ContextVar("MARK", default="unset")
-
-
-class House:
-    """A strategy with an agent whose turns do what their message says, and what was seen of it.
-
-    `work S` takes S seconds and is kept; `hang` waits for ever; `stubborn S`
-    ignores its cancellation for S seconds; `raise NAME` raises; `keep S` seals
-    and then takes S seconds to keep its reply; `unsealed S` never seals; `break S`
-    fails S seconds after it has kept its reply; `nothing` ends without a reply. Of
-    merged turns the first one says what to do; all of them are kept, in order.
-    """
-
-    def __init__(self, factory: Factory, limits: Limits = LIMITS) -> None:
-        self.calls: list[str] = []
-        self.kept: dict[str, list[str]] = {}
-        self.inside: dict[str, int] = {}
-        self.overlaps: list[str] = []
-        self.marks: list[str] = []
-        self.told_to_stop_after_seal = False
-        self._serial = 0
-        self.strategy = factory(self.answer, limits)
-
-    def submit(
-        self, message: str, conversation: str = "c", deadline_s: float | None = None
-    ) -> Ticket:
-        self._serial += 1
-        return self.strategy.submit(Turn(f"t{self._serial}", conversation, message, deadline_s))
-
-    def try_submit(self, message: str, conversation: str = "c") -> Ticket | None:
-        """None where the strategy lets nothing wait."""
-        try:
-            return self.submit(message, conversation)
-        except TurnError:
-            return None
-
-    async def occupy(self, seconds: float, conversation: str = "c") -> Ticket:
-        """A turn that runs and cannot be interrupted, for its reply is being kept."""
-        ticket = self.submit(f"keep {seconds}", conversation)
-        while ticket.turn.id not in self.calls:
-            await asyncio.sleep(0)
-        return ticket
-
-    async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
-        parts = turn.merged or (turn,)
-        self.calls += [part.id for part in parts]
-        self.marks.append(MARK.get())
-        inside = self.inside[turn.conversation] = self.inside.get(turn.conversation, 0) + 1
-        if inside > 1:
-            self.overlaps.append(turn.id)
-        try:
-            return await self._act(parts, attempt)
-        finally:
-            self.inside[turn.conversation] -= 1
-
-    async def _act(self, parts: tuple[Turn, ...], attempt: Attempt) -> Reply:
-        verb, _, argument = parts[0].message.partition(" ")
-        match verb:
-            case "hang":
-                await asyncio.Event().wait()
-            case "stubborn":
-                await ignore_cancellation(float(argument))
-            case "raise":
-                raise {error.__name__: error for error in ERRORS}[argument]
-            case "keep":
-                attempt.seal()
-                await self._keep_slowly(float(argument))
-            case "break":
-                attempt.seal()
-                await self._keep_slowly(float(argument))
-                raise OSError("the connection was lost, who knows when")
-            case "nothing":
-                return None  # type: ignore[return-value]  # A mistake that is easily made.
-            case _:
-                await asyncio.sleep(float(argument or 1))
-        if verb not in {"keep", "unsealed"}:
-            attempt.seal()
-        kept = self.kept.setdefault(parts[0].conversation, [])
-        kept += [part.id for part in parts]
-        return Reply("+".join(part.id for part in parts), len(kept))
-
-    async def _keep_slowly(self, seconds: float) -> None:
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            self.told_to_stop_after_seal = True
-            raise
-
-
-ERRORS: tuple[type[BaseException], ...] = (
-    Exception, asyncio.CancelledError, GeneratorExit, StopAsyncIteration, SystemExit,
-    KeyboardInterrupt, RecursionError, MemoryError, ServerFull,
-)  # fmt: skip
-
-
-async def _ending(ticket: Ticket) -> TurnError | None:
-    try:
-        await ticket.reply()
-    except TurnError as error:
-        return error
-    return None
 
 
 async def one_turn_of_a_conversation_runs_at_once(factory: Factory) -> None:
-    house = House(factory)
-    tickets = [house.try_submit("work 1") for _ in range(5)]
-    await asyncio.gather(*(_ending(ticket) for ticket in tickets if ticket))
-    assert house.calls
-    assert not house.overlaps, f"these turns ran beside another: {house.overlaps}"
+    rig = Rig(factory)
+    tickets = [rig.try_submit("work 1") for _ in range(5)]
+    await asyncio.gather(*(error_of(ticket) for ticket in tickets if ticket))
+    assert rig.calls
+    assert not rig.overlaps, f"these turns ran beside another: {rig.overlaps}"
 
 
 async def turns_that_wait_start_in_the_order_of_submission(factory: Factory) -> None:
-    house = House(factory)
-    tickets = [await house.occupy(1)]
-    tickets += [ticket for ticket in (house.try_submit("work 1") for _ in range(4)) if ticket]
-    endings = [await _ending(ticket) for ticket in tickets]
+    rig = Rig(factory)
+    tickets = [await rig.occupy(1)]
+    tickets += [ticket for ticket in (rig.try_submit("work 1") for _ in range(4)) if ticket]
+    endings = [await error_of(ticket) for ticket in tickets]
     assert all(ending is None or isinstance(ending, TurnInterrupted) for ending in endings)
     answered = [t.turn.id for t, ending in zip(tickets, endings, strict=True) if ending is None]
-    assert house.calls == answered, f"order was {house.calls}"
+    assert rig.calls == answered, f"order was {rig.calls}"
 
 
 async def conversations_do_not_wait_for_each_other(factory: Factory) -> None:
-    house = House(factory)
-    house.submit("hang", "stuck")
-    ticket = house.submit("work 1", "other")
+    rig = Rig(factory)
+    rig.submit("hang", "stuck")
+    ticket = rig.submit("work 1", "other")
     await ticket.reply()
     assert ticket.waited_s == 0, "another conversation's turn made it wait, with slots free"
 
 
 async def a_reply_is_the_turns_own_with_its_place_in_the_history(factory: Factory) -> None:
-    house = House(factory)
+    rig = Rig(factory)
     for number in (1, 2, 3):
-        ticket = house.submit("work 1")
+        ticket = rig.submit("work 1")
         reply = await ticket.reply()
         assert (reply.text, reply.number) == (ticket.turn.id, number)
         assert ticket.state is State.ANSWERED
@@ -178,153 +74,153 @@ async def a_reply_is_the_turns_own_with_its_place_in_the_history(factory: Factor
 async def whatever_the_agent_raises_ends_its_turn_and_frees_its_conversation(
     factory: Factory,
 ) -> None:
-    house = House(factory)
-    for error in set(ERRORS) - {ServerFull}:
-        ending = await _ending(house.submit(f"raise {error.__name__}"))
-        assert isinstance(ending, AgentFailed), f"{error.__name__} became {ending!r}"
+    rig = Rig(factory)
+    for name in ERRORS.keys() - {"ServerFull"}:
+        ending = await error_of(rig.submit(f"raise {name}"))
+        assert isinstance(ending, AgentFailed), f"{name} became {ending!r}"
         assert ending.outcome == "rolled_back"
-        assert await _ending(house.submit("work 1")) is None, f"no turn after {error.__name__}"
+        assert await error_of(rig.submit("work 1")) is None, f"no turn after {name}"
 
 
 async def a_turn_error_of_the_answer_reaches_its_ticket_as_it_is(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("raise ServerFull")
-    ending = await _ending(ticket)
+    rig = Rig(factory)
+    ticket = rig.submit("raise ServerFull")
+    ending = await error_of(ticket)
     assert type(ending) is ServerFull, f"it became {ending!r}"
     assert ticket.state is ServerFull.state
 
 
 async def an_answer_without_a_reply_is_a_failure(factory: Factory) -> None:
-    house = House(factory)
-    ending = await _ending(house.submit("nothing"))
+    rig = Rig(factory)
+    ending = await error_of(rig.submit("nothing"))
     assert isinstance(ending, AgentFailed), f"it became {ending!r}"
-    assert await _ending(house.submit("work 1")) is None, "its conversation was not freed"
+    assert await error_of(rig.submit("work 1")) is None, "its conversation was not freed"
 
 
 async def a_failure_after_the_seal_has_an_unknown_outcome(factory: Factory) -> None:
-    house = House(factory)
-    ending = await _ending(house.submit("break 0.5"))
+    rig = Rig(factory)
+    ending = await error_of(rig.submit("break 0.5"))
     assert isinstance(ending, AgentFailed), f"it became {ending!r}"
     assert ending.outcome == "unknown", "nobody can tell whether the reply was kept"
-    assert await _ending(house.submit("work 1")) is None, "its conversation was not freed"
+    assert await error_of(rig.submit("work 1")) is None, "its conversation was not freed"
 
 
 async def a_turn_ends_at_its_time_limit_though_its_agent_hangs(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("hang")
-    ending = await _ending(ticket)
+    rig = Rig(factory)
+    ticket = rig.submit("hang")
+    ending = await error_of(ticket)
     assert isinstance(ending, TurnTimeout)
     assert ending.outcome == "rolled_back"
     assert ticket.ran_s == TIMEOUT_S
-    assert await _ending(house.submit("work 1")) is None, "its conversation was not freed"
+    assert await error_of(rig.submit("work 1")) is None, "its conversation was not freed"
 
 
 async def a_turn_ends_at_its_own_deadline_while_it_runs(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("hang", deadline_s=3.0)
-    assert isinstance(await _ending(ticket), TurnTimeout)
+    rig = Rig(factory)
+    ticket = rig.submit("hang", deadline_s=3.0)
+    assert isinstance(await error_of(ticket), TurnTimeout)
     assert ticket.ran_s == 3.0
 
 
 async def a_turn_whose_deadline_passes_while_it_waits_is_never_started(factory: Factory) -> None:
-    house = House(factory)
-    await house.occupy(5)
+    rig = Rig(factory)
+    await rig.occupy(5)
     try:
-        late = house.submit("work 1", deadline_s=2.0)
+        late = rig.submit("work 1", deadline_s=2.0)
     except TurnError as refusal:
         assert refusal.outcome == "not_started"
         return
-    ending = await _ending(late)
+    ending = await error_of(late)
     assert ending is not None
     assert ending.outcome == "not_started"
     assert late.waited_s == 2.0
     await asyncio.sleep(20)
-    assert late.turn.id not in house.calls, "it was started all the same"
+    assert late.turn.id not in rig.calls, "it was started all the same"
 
 
 async def an_agent_that_ignores_its_end_keeps_its_conversation_and_no_other(
     factory: Factory,
 ) -> None:
-    house = House(factory)
-    stuck = house.submit("stubborn 30", deadline_s=1.0)
-    assert isinstance(await _ending(stuck), TurnTimeout)
-    assert house.strategy.load().fenced == 1
-    after = house.try_submit("work 1")
-    assert await _ending(house.submit("work 1", "other")) is None
+    rig = Rig(factory)
+    stuck = rig.submit("stubborn 30", deadline_s=1.0)
+    assert isinstance(await error_of(stuck), TurnTimeout)
+    assert rig.strategy.load().fenced == 1
+    after = rig.try_submit("work 1")
+    assert await error_of(rig.submit("work 1", "other")) is None
     if after is not None:
         await after.reply()
-    assert not house.overlaps, "the conversation was given away before the agent had stopped"
+    assert not rig.overlaps, "the conversation was given away before the agent had stopped"
     await asyncio.sleep(60)
-    assert stuck.turn.id not in house.kept["c" if "c" in house.kept else "other"]
-    assert house.strategy.load().fenced == 0
+    assert stuck.turn.id not in rig.kept["c" if "c" in rig.kept else "other"]
+    assert rig.strategy.load().fenced == 0
 
 
 async def a_waiting_turn_that_is_cancelled_never_reaches_the_agent(factory: Factory) -> None:
-    house = House(factory)
-    running = await house.occupy(1)
-    waiting = house.try_submit("work 1")
+    rig = Rig(factory)
+    running = await rig.occupy(1)
+    waiting = rig.try_submit("work 1")
     if waiting is None:
         return
-    depth = house.strategy.load().waiting
+    depth = rig.strategy.load().waiting
     assert waiting.cancel()
     assert waiting.state is State.CANCELLED
-    assert house.strategy.load().waiting == depth - 1, "it kept its place"
-    ending = await _ending(waiting)
+    assert rig.strategy.load().waiting == depth - 1, "it kept its place"
+    ending = await error_of(waiting)
     assert isinstance(ending, TurnCancelled)
     assert ending.outcome == "not_started"
     await running.reply()
     await asyncio.sleep(5)
-    assert house.calls == [running.turn.id]
+    assert rig.calls == [running.turn.id]
 
 
 async def a_running_turn_that_is_cancelled_keeps_nothing(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("work 5")
+    rig = Rig(factory)
+    ticket = rig.submit("work 5")
     await asyncio.sleep(1)
     assert ticket.cancel()
-    ending = await _ending(ticket)
+    ending = await error_of(ticket)
     assert isinstance(ending, TurnCancelled)
     assert ending.outcome == "rolled_back"
     assert not ticket.cancel(), "it was cancelled twice"
     await asyncio.sleep(SOON_S)
-    assert await _ending(house.submit("work 1")) is None
-    assert ticket.turn.id not in house.kept["c"]
+    assert await error_of(rig.submit("work 1")) is None
+    assert ticket.turn.id not in rig.kept["c"]
 
 
 async def a_turn_cancelled_before_its_agent_was_called_did_not_start(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("work 1")
+    rig = Rig(factory)
+    ticket = rig.submit("work 1")
     assert ticket.cancel()
-    ending = await _ending(ticket)
+    ending = await error_of(ticket)
     assert ending is not None
     assert ending.outcome == "not_started"
     await asyncio.sleep(SOON_S)
-    assert await _ending(house.submit("work 1")) is None, "its conversation was not freed"
-    assert ticket.turn.id not in house.calls
+    assert await error_of(rig.submit("work 1")) is None, "its conversation was not freed"
+    assert ticket.turn.id not in rig.calls
 
 
 async def a_sealed_turn_cannot_be_withdrawn(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("keep 2")
+    rig = Rig(factory)
+    ticket = rig.submit("keep 2")
     await asyncio.sleep(1)
     assert not ticket.cancel(), "a turn whose reply is being kept was cancelled"
-    assert await _ending(ticket) is None
-    assert not house.told_to_stop_after_seal
+    assert await error_of(ticket) is None
+    assert not rig.told_to_stop_after_seal
 
 
 async def a_reply_that_takes_too_long_to_keep_has_an_unknown_outcome(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("keep 30", deadline_s=1.0)
-    ending = await _ending(ticket)
+    rig = Rig(factory)
+    ticket = rig.submit("keep 30", deadline_s=1.0)
+    ending = await error_of(ticket)
     assert ending is not None
     assert ending.outcome == "unknown"
     assert 1.0 <= ticket.ran_s <= 2.0
-    assert not house.told_to_stop_after_seal
+    assert not rig.told_to_stop_after_seal
 
 
 async def a_caller_that_stops_waiting_changes_nothing(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("work 2")
+    rig = Rig(factory)
+    ticket = rig.submit("work 2")
     callers = [asyncio.create_task(ticket.reply()) for _ in range(3)]
     await asyncio.sleep(1)
     callers[0].cancel()
@@ -334,51 +230,51 @@ async def a_caller_that_stops_waiting_changes_nothing(factory: Factory) -> None:
 
 
 async def a_turn_goes_on_though_its_ticket_is_dropped(factory: Factory) -> None:
-    house = House(factory)
-    turns = [house.submit("work 1").turn.id, house.submit("work 1", "other").turn.id]
+    rig = Rig(factory)
+    turns = [rig.submit("work 1").turn.id, rig.submit("work 1", "other").turn.id]
     gc.collect()
     await asyncio.sleep(5)
-    assert house.kept == {"c": turns[:1], "other": turns[1:]}
+    assert rig.kept == {"c": turns[:1], "other": turns[1:]}
 
 
 async def a_turn_that_has_ended_cannot_be_cancelled(factory: Factory) -> None:
-    house = House(factory)
+    rig = Rig(factory)
     for message in ("work 1", "raise Exception"):
-        ticket = house.submit(message)
-        ending = await _ending(ticket)
+        ticket = rig.submit(message)
+        ending = await error_of(ticket)
         state = ticket.state
         assert not ticket.cancel(), f"it was {state}, and was cancelled"
         assert ticket.state is state
-        assert type(await _ending(ticket)) is type(ending)
+        assert type(await error_of(ticket)) is type(ending)
 
 
 async def an_error_raised_at_many_callers_is_an_object_of_its_own_for_each(
     factory: Factory,
 ) -> None:
-    house = House(factory)
-    ticket = house.submit("raise Exception")
+    rig = Rig(factory)
+    ticket = rig.submit("raise Exception")
     errors = await asyncio.gather(*(ticket.reply() for _ in range(3)), return_exceptions=True)
     assert len({id(error) for error in errors}) == 3
 
 
 async def the_agent_sees_the_context_in_which_its_turn_was_submitted(factory: Factory) -> None:
-    house = House(factory)
+    rig = Rig(factory)
     for mark in ("a", "b"):
         MARK.set(mark)
-        house.submit("work 1", mark)
+        rig.submit("work 1", mark)
     MARK.set("later")
     await asyncio.sleep(5)
-    assert house.marks == ["a", "b"]
+    assert rig.marks == ["a", "b"]
 
 
 async def the_figures_agree_with_each_other_and_with_what_happened(factory: Factory) -> None:
-    house = House(factory)
+    rig = Rig(factory)
     messages = ("work 3", "raise Exception", "hang", "work 1")
-    tickets = [house.submit(message, message) for message in messages]
-    again = [house.try_submit(message, message) for message in messages]
+    tickets = [rig.submit(message, message) for message in messages]
+    again = [rig.try_submit(message, message) for message in messages]
     accepted = [ticket for ticket in (*tickets, *again) if ticket]
     for _ in range(40):
-        load = house.strategy.load()
+        load = rig.strategy.load()
         states = [ticket.state for ticket in accepted]
         assert load.accepted == len(accepted)
         assert load.refused == 8 - len(accepted)
@@ -390,95 +286,185 @@ async def the_figures_agree_with_each_other_and_with_what_happened(factory: Fact
 
 
 async def a_ticket_says_where_its_turn_stands(factory: Factory) -> None:
-    house = House(factory)
-    running = await house.occupy(2)
-    waiting = house.try_submit("work 1")
+    rig = Rig(factory)
+    running = await rig.occupy(2)
+    waiting = rig.try_submit("work 1")
     await asyncio.sleep(1)
-    assert (running.state, running.position, running.eta_s) == (State.RUNNING, 0, 0.0)
+    assert (running.state, running.place()) == (State.RUNNING, None)
     if waiting is not None:
         assert waiting.state is State.WAITING
-        assert waiting.position in (1, None)
+        place = waiting.place()
+        assert place is not None, "it waits, and its ticket tells no place"
+        assert place.position in (1, None)
         assert (waiting.waited_s, waiting.ran_s) == (1.0, 0.0)
-        assert house.strategy.load().oldest_wait_s == 1.0
+        assert rig.strategy.load().oldest_wait_s == 1.0
         await waiting.reply()
-        assert (waiting.waited_s, waiting.ran_s, waiting.position) == (2.0, 1.0, 0)
+        assert (waiting.waited_s, waiting.ran_s, waiting.place()) == (2.0, 1.0, None)
     await running.reply()
     assert running.ran_s == 2.0
+
+
+async def a_place_tells_what_is_known_of_the_wait(factory: Factory) -> None:
+    rig = Rig(factory)
+    await rig.submit("work 2").reply()
+    await rig.occupy(2)
+    tickets = [ticket for ticket in (rig.try_submit() for _ in range(3)) if ticket]
+    for ticket in tickets:
+        place = ticket.place()
+        if place is not None and place.position is not None:
+            assert place.position >= 1, "1 is next"
+        if place is not None and place.eta_s is not None and place.range_s is not None:
+            low_s, high_s = place.range_s
+            assert 0.0 <= low_s <= place.eta_s <= high_s, f"{place} contradicts itself"
+        assert (place is None) == (ticket.state is not State.WAITING)
+
+
+async def a_ticket_has_a_result_once_its_turn_has_ended(factory: Factory) -> None:
+    rig = Rig(factory)
+    tickets = [rig.submit("work 1", "a"), rig.submit("raise Exception", "b")]
+    for ticket in tickets:
+        try:
+            ticket.result()
+            raise AssertionError("a turn that has not ended had a result")
+        except asyncio.InvalidStateError:
+            pass
+    answered, failed = [await error_of(ticket) for ticket in tickets]
+    assert answered is None
+    assert tickets[0].result() == await tickets[0].reply()
+    try:
+        tickets[1].result()
+        raise AssertionError("a turn that failed had a reply")
+    except AgentFailed as error:
+        assert failed is not None
+        assert (error.outcome, error.state) == (failed.outcome, failed.state)
+        assert error is not failed, "an object raised twice grows its traceback"
+
+
+async def a_callback_is_called_once_and_soon_after_the_end(factory: Factory) -> None:
+    rig = Rig(factory)
+    seen: list[tuple[str, Ticket, State]] = []
+
+    def note(name: str, done: Ticket) -> None:
+        seen.append((name, done, done.state))
+
+    running, dropped = rig.submit("work 2", "a"), rig.submit("work 1", "b")
+    for ticket in (running, dropped):
+        for name in ("first", "second"):
+            ticket.add_done_callback(partial(note, name))
+    dropped.cancel()
+    assert not seen, "a callback was called by the caller of cancel()"
+    await asyncio.sleep(SOON_S)
+    assert seen == [("first", dropped, State.CANCELLED), ("second", dropped, State.CANCELLED)]
+    await asyncio.sleep(5)
+    assert seen[2:] == [("first", running, State.ANSWERED), ("second", running, State.ANSWERED)]
+    running.add_done_callback(partial(note, "late"))
+    assert len(seen) == 4, "it was called at once, and not by the event loop"
+    await asyncio.sleep(SOON_S)
+    assert seen[4:] == [("late", running, State.ANSWERED)]
+
+
+async def a_callback_that_fails_harms_no_turn_and_no_other_callback(factory: Factory) -> None:
+    rig = Rig(factory)
+    reports: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: reports.append(str(context)))
+    seen: list[Ticket] = []
+    ticket = rig.submit("work 1")
+    ticket.add_done_callback(lambda done: 1 / 0)
+    ticket.add_done_callback(seen.append)
+    assert await error_of(ticket) is None
+    await asyncio.sleep(SOON_S)
+    assert seen == [ticket]
+    assert len(reports) == 1, "nobody is told of its exception"
+    assert await error_of(rig.submit("work 1")) is None
+
+
+async def a_callback_runs_in_the_context_in_which_it_was_added(factory: Factory) -> None:
+    rig = Rig(factory)
+    marks: list[str] = []
+    ticket = rig.submit("work 1")
+    MARK.set("of the caller")
+    ticket.add_done_callback(lambda done: marks.append(MARK.get()))
+    MARK.set("later")
+    await asyncio.sleep(5)
+    ticket.add_done_callback(lambda done: marks.append(MARK.get()))
+    await asyncio.sleep(SOON_S)
+    assert marks == ["of the caller", "later"]
 
 
 async def draining_refuses_what_comes_and_what_waits_and_lets_what_runs_end(
     factory: Factory,
 ) -> None:
-    house = House(factory)
-    running, waiting = await house.occupy(3), house.try_submit("work 1")
+    rig = Rig(factory)
+    running, waiting = await rig.occupy(3), rig.try_submit("work 1")
     await asyncio.sleep(1)
-    drain = asyncio.create_task(house.strategy.drain(TIMEOUT_S))
+    drain = asyncio.create_task(rig.strategy.drain(TIMEOUT_S))
     await asyncio.sleep(0)
     for late in ("c", "other"):
         try:
-            house.submit("work 1", late)
+            rig.submit("work 1", late)
             raise AssertionError("a turn was accepted though the strategy drains")
         except Draining as refusal:
             assert refusal.outcome == "not_started"
     if waiting is not None:
         assert waiting.state is State.REFUSED, "a waiting turn was not refused at once"
-        assert isinstance(await _ending(waiting), Draining)
+        assert isinstance(await error_of(waiting), Draining)
     await drain
     assert running.state is State.ANSWERED
-    assert house.calls == [running.turn.id]
+    assert rig.calls == [running.turn.id]
 
 
 async def a_turn_that_outlasts_the_drain_is_rolled_back(factory: Factory) -> None:
-    house = House(factory)
-    hanging, stubborn = house.submit("hang", "a"), house.submit("stubborn 60", "b")
+    rig = Rig(factory)
+    hanging, stubborn = rig.submit("hang", "a"), rig.submit("stubborn 60", "b")
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
-    await house.strategy.drain(2.0)
+    await rig.strategy.drain(2.0)
     assert asyncio.get_running_loop().time() - began <= 3.0
     for ticket in (hanging, stubborn):
-        ending = await _ending(ticket)
+        ending = await error_of(ticket)
         assert isinstance(ending, Draining)
         assert ending.outcome == "rolled_back"
 
 
 async def draining_does_not_wait_for_an_agent_whose_turn_has_ended(factory: Factory) -> None:
-    house = House(factory)
-    ticket = house.submit("stubborn 500", deadline_s=1.0)
+    rig = Rig(factory)
+    ticket = rig.submit("stubborn 500", deadline_s=1.0)
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
-    await house.strategy.drain(100.0)
+    await rig.strategy.drain(100.0)
     took_s = asyncio.get_running_loop().time() - began
     assert took_s <= 2.0, f"the turn ended after 1 s, the drain after {took_s} s"
-    assert isinstance(await _ending(ticket), TurnTimeout)
+    assert isinstance(await error_of(ticket), TurnTimeout)
 
 
 async def a_second_drain_may_be_in_a_greater_hurry(factory: Factory) -> None:
     for message in ("hang", "stubborn 500"):
-        await _drain_twice(House(factory, Limits(turn_timeout_s=None)), message)
+        await _drain_twice(Rig(factory, Limits(turn_timeout_s=None)), message)
 
 
-async def _drain_twice(house: House, message: str) -> None:
-    ticket = house.submit(message)
+async def _drain_twice(rig: Rig, message: str) -> None:
+    ticket = rig.submit(message)
     await asyncio.sleep(0)
-    first = asyncio.create_task(house.strategy.drain(1_000.0))
+    first = asyncio.create_task(rig.strategy.drain(1_000.0))
     await asyncio.sleep(1)
-    await house.strategy.drain(0.0)
-    assert isinstance(await _ending(ticket), Draining)
+    await rig.strategy.drain(0.0)
+    assert isinstance(await error_of(ticket), Draining)
     await asyncio.wait([first], timeout=2.0)
     assert first.done(), "the first drain goes on though no turn runs"
 
 
 async def a_refusal_leaves_no_trace_but_its_count(factory: Factory) -> None:
-    house = House(factory)
+    rig = Rig(factory)
     try:
-        house.submit("work 1", deadline_s=0.0)
+        rig.submit("work 1", deadline_s=0.0)
         raise AssertionError("a turn was accepted whose deadline had passed")
     except TurnError as refusal:
         assert refusal.outcome == "not_started"
-    load = house.strategy.load()
+    load = rig.strategy.load()
     assert (load.accepted, load.refused) == (0, 1)
     await asyncio.sleep(1)
-    assert house.calls == []
+    assert rig.calls == []
 
 
 async def the_constructor_needs_no_event_loop(factory: Factory) -> None:
@@ -486,7 +472,7 @@ async def the_constructor_needs_no_event_loop(factory: Factory) -> None:
 
     def make() -> None:
         try:
-            House(factory)
+            Rig(factory)
         except BaseException as error:
             errors.append(error)
 
@@ -497,18 +483,16 @@ async def the_constructor_needs_no_event_loop(factory: Factory) -> None:
 
 
 async def at_rest_nothing_is_left_over(factory: Factory) -> None:
-    house = House(factory)
+    rig = Rig(factory)
     for number in range(50):
         for _ in range(3):
-            ticket = house.try_submit(
-                ("work 1", "raise Exception", "hang")[number % 3], f"c{number}"
-            )
+            ticket = rig.try_submit(("work 1", "raise Exception", "hang")[number % 3], f"c{number}")
             if ticket is not None and number % 5 == 0:
                 ticket.cancel()
     await asyncio.sleep(10 * TIMEOUT_S * 50)
-    load = house.strategy.load()
+    load = rig.strategy.load()
     assert (load.waiting, load.running, load.fenced) == (0, 0, 0)
-    left = residue(house.strategy, {f"c{number}" for number in range(50)})
+    left = residue(rig.strategy, {f"c{number}" for number in range(50)})
     assert not left, f"left over in the strategy: {left[:3]}"
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     assert not tasks, f"left over: {tasks}"
@@ -539,6 +523,11 @@ PROMISES: tuple[Promise, ...] = (
     the_agent_sees_the_context_in_which_its_turn_was_submitted,
     the_figures_agree_with_each_other_and_with_what_happened,
     a_ticket_says_where_its_turn_stands,
+    a_place_tells_what_is_known_of_the_wait,
+    a_ticket_has_a_result_once_its_turn_has_ended,
+    a_callback_is_called_once_and_soon_after_the_end,
+    a_callback_that_fails_harms_no_turn_and_no_other_callback,
+    a_callback_runs_in_the_context_in_which_it_was_added,
     draining_refuses_what_comes_and_what_waits_and_lets_what_runs_end,
     a_turn_that_outlasts_the_drain_is_rolled_back,
     draining_does_not_wait_for_an_agent_whose_turn_has_ended,

@@ -10,7 +10,8 @@ import asyncio
 
 from .clock import Deadlock, VirtualLoop, close
 from .plan import make_plan
-from .schedule import Factory, Schedule
+from .rig import Factory
+from .schedule import Schedule
 
 FOREVER_S = 1_000.0
 """No plan comes near this. A strategy with a timer that repeats would never be a deadlock."""

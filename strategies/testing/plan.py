@@ -17,14 +17,15 @@ TICK_S = 0.5
 SLOW_TICK_S = 12.0
 
 Deed = Literal[
-    "reply", "reply unsealed", "raise", "raise CancelledError", "raise SystemExit",
-    "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself", "hang",
+    "reply", "reply unsealed", "raise ZeroDivisionError", "raise CancelledError",
+    "raise SystemExit", "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself", "hang",
     "ignore cancellation", "fail to keep", "return nothing",
 ]  # fmt: skip
 DEEDS: tuple[Deed, ...] = (
-    "reply", "reply", "reply", "reply", "reply unsealed", "raise", "raise CancelledError",
-    "raise SystemExit", "raise KeyboardInterrupt", "raise GeneratorExit", "cancel itself",
-    "hang", "ignore cancellation", "ignore cancellation", "fail to keep",
+    "reply", "reply", "reply", "reply", "reply unsealed", "raise ZeroDivisionError",
+    "raise CancelledError", "raise SystemExit", "raise KeyboardInterrupt",
+    "raise GeneratorExit", "cancel itself", "hang", "ignore cancellation",
+    "ignore cancellation", "fail to keep",
     "return nothing",
 )  # fmt: skip
 PRIORITIES = ((3,), (3, 3, 3, 2, 4, 1, 5))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
-from ..base import Attempt, Reply, Strategy, Ticket, Turn
+from ..base import Attempt, Reply, Ticket, Turn
 from ..errors import Draining, State, TurnError
 from .plan import Plan, TurnPlan
-from .stubborn import ignore_cancellation
+from .rig import Factory, perform
 from .watch import FINAL, GRACE_S, Watch
-
-Factory = Callable[..., Strategy]
 
 LAST_AGENT_S = 90
 """When all clients have gone all agents have been told to stop; no plan lets one stay as long."""
@@ -63,24 +60,15 @@ class Schedule:
     async def _act(self, plan: TurnPlan) -> None:
         match plan.deed:
             case "hang":
-                await asyncio.Event().wait()
-            case "ignore cancellation":
-                await ignore_cancellation(plan.stays_s)
+                await perform("hang")
             case "cancel itself":
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
-                await asyncio.sleep(0)
-            case _:
-                await asyncio.sleep(plan.takes_s)
-        if plan.deed.startswith("raise"):
-            raise {
-                "raise": ZeroDivisionError,
-                "raise CancelledError": asyncio.CancelledError,
-                "raise SystemExit": SystemExit,
-                "raise KeyboardInterrupt": KeyboardInterrupt,
-                "raise GeneratorExit": GeneratorExit,
-            }[plan.deed]
+                await perform("cancel")
+            case "ignore cancellation":
+                await perform("stubborn", str(plan.stays_s))
+            case deed:
+                await perform("work", str(plan.takes_s))
+                if deed.startswith("raise "):
+                    await perform(*deed.split())
 
     async def _keep(self, plan: TurnPlan, parts: tuple[str, ...]) -> None:
         """Keep the reply, as a store does: it takes a while, and then it is there for ever."""

@@ -1,9 +1,10 @@
-"""Agents that mean harm, through the desk and the stores that would have to bear it."""
+"""Agents that mean harm, through the boundary and the stores that would have to bear it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -15,10 +16,12 @@ from runner.agents.calling import Callee, Caller, as_callee
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent
 from runner.agents.threads import Threads
-from runner.desk import Desk
+from runner.settings import StoreSettings
 from runner.store import Record, Store, StoreUnavailable, make_store
 from runner.store.history import History
-from runner.turns.book import Book
+from runner.turns.answering import Answering
+from runner.turns.journal import Journal
+from runner.turns.registry import Registry
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
 
@@ -47,7 +50,9 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
         task.cancel()
         return "done"
 
-    strategy = Queue(Desk(agent(cancels_itself), store, Book(60.0)).answer, Limits())
+    journal = Journal(store, StoreSettings(), time.time)
+    answering = Answering(agent(cancels_itself), store, Registry(60.0), journal)
+    strategy = Queue(answering.answer, Limits())
     with pytest.raises(AgentFailed):
         await strategy.submit(Turn("1", "c", "m")).reply()
     assert await store.messages("c") == []

@@ -17,7 +17,7 @@ ORIGIN = "https://page.example"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def guarded(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(
         tmp_path_factory.mktemp("guarded"), server__tokens=TOKENS, server__cors_origins=[ORIGIN]
     ) as running:

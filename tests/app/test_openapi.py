@@ -11,14 +11,15 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from runner.api.openapi import describe
 from runner.api.problems import ALL_CAUSES, type_of
-from runner.app import make_app
+from runner.api.routes import ROUTES, describe
+from runner.api.schemas import Bounds
 from runner.settings import Settings
 from tests.support import client
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 
-schema = schemathesis.openapi.from_dict(describe(Settings()))
+BOUNDS = Bounds.of(Settings())
+schema = schemathesis.openapi.from_dict(describe(BOUNDS))
 
 HELD_TO = [
     openapi_checks.status_code_conformance,
@@ -30,8 +31,8 @@ HELD_TO = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    knobs = {"strategy__max_waiting_per_conversation": 1, "store__url": "memory:"}
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    knobs: Knobs = {"strategy__max_waiting_per_conversation": 1, "store__url": "memory:"}
     with Server(tmp_path_factory.mktemp("openapi"), **knobs) as running:
         yield running
 
@@ -53,22 +54,22 @@ def test_the_server_does_what_its_description_says(case: Any, server: Server) ->
 def test_the_document_is_served_as_it_is_made(server: Server) -> None:
     document = server.request("GET", "/openapi.json").json
     assert document["openapi"].startswith("3.1")
-    assert document["paths"] == describe(Settings())["paths"]
+    assert document["paths"] == describe(BOUNDS)["paths"]
 
 
 def test_every_cause_of_a_problem_is_described() -> None:
-    described = str(describe(Settings())["paths"])
+    described = str(describe(BOUNDS)["paths"])
     missing = {type_of(cause) for cause in ALL_CAUSES if type_of(cause) not in described}
     assert missing == {"urn:turnline:problem:not-found"}  # Of paths that are not there.
 
 
 def test_every_route_is_described() -> None:
-    from runner.__main__ import compose
-
-    app = make_app(compose(Settings()))
-    routes = {re.sub(r"<\w+>", "{}", rule.rule) for rule in app.url_map.iter_rules()}
-    described = {re.sub(r"{\w+}", "{}", path) for path in describe(Settings())["paths"]}
-    assert routes | {"/chat", "/turns/{}/events"} == described
+    described = {
+        (method.upper(), path)
+        for path, operations in describe(BOUNDS)["paths"].items()
+        for method in operations
+    }
+    assert described == {(route.method, route.path) for route in ROUTES}
 
 
 def test_with_tokens_the_description_says_so_and_needs_none(folder_server: Server) -> None:
@@ -89,7 +90,7 @@ def test_the_page_loads_nothing_from_anywhere(server: Server) -> None:
     text = page.body.decode()
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"(src|href)=[\"'](https?:)?//|@import|url\(|<script", text)
-    for path in describe(Settings())["paths"]:
+    for path in describe(BOUNDS)["paths"]:
         assert path in text
 
 

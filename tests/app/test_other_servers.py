@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Answer, chat, connect, receive, request, send, until
+from tests.support.client import PATIENCE_S, Answer, chat, connect, receive, request, send, until
 from tests.support.events import Stream, text_of
 from tests.support.server import ROOT
 
@@ -53,8 +53,8 @@ def test_the_app_runs_unchanged_under_another_server(tmp_path: Path, name: str) 
         start_new_session=True,
     )
     try:
-        until(lambda: answers(port), f"{name} serves")
-        _check(port)
+        until(lambda: answers(port), f"{name} serves", PATIENCE_S)
+        _check(port, tmp_path)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -64,17 +64,18 @@ def test_the_app_runs_unchanged_under_another_server(tmp_path: Path, name: str) 
             process.wait()
 
 
-def _check(port: int) -> None:
+def _check(port: int, folder: Path) -> None:
     def ask(message: str) -> Answer:
         with send(port, chat(message)) as connection:
             return receive(connection)
 
     assert ask("one").json["turn"] == 1
     assert ask("raise Exception").status == 502
-    with send(port, chat("sleep 0.3")) as running:
+    with send(port, chat("until left")) as running:
         with send(port, chat("left")):
             until(lambda: _depth(port) == 1, "it waits")
         until(lambda: _depth(port) == 0, "a departed client's turn gives up its place")
+        (folder / "left").touch()
         assert receive(running).status == 200
     assert ask("three").json["turn"] == 3
     with Stream(port, "four") as stream:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runner.api.problems import turn_problem
+from runner.api.problems import as_answer, turn_document
 from strategies import ConversationBusy, TurnInterrupted
 
 
@@ -23,11 +23,11 @@ from strategies import ConversationBusy, TurnInterrupted
 def test_the_document_has_the_measured_time_and_the_header_whole_seconds(
     measured_s: float | None, told_s: float, header: bytes
 ) -> None:
-    answer = turn_problem(ConversationBusy(retry_after_s=measured_s))
+    answer = as_answer(turn_document(ConversationBusy(retry_after_s=measured_s)))
 
     assert json.loads(answer.body)["retry_after_s"] == told_s
     assert dict(answer.headers)["retry-after"] == header.decode()
 
 
 def test_a_turn_that_somebody_interrupted_is_not_to_be_retried() -> None:
-    assert "retry-after" not in dict(turn_problem(TurnInterrupted()).headers)
+    assert "retry-after" not in dict(as_answer(turn_document(TurnInterrupted())).headers)

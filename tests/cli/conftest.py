@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import runner
 from runner.__main__ import cli
+from tests.support.client import PATIENCE_S
 
 Process = subprocess.Popen[str]
 
@@ -55,4 +56,4 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start_one
     for process in started:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)

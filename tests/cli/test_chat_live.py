@@ -15,6 +15,7 @@ from typing import Self
 import pytest
 
 from tests.support import client
+from tests.support.events import Stream
 from tests.support.proxy import CuttingProxy
 from tests.support.server import ROOT, Server
 
@@ -46,7 +47,7 @@ class Terminal:
 
     def __exit__(self, *exc_info: object) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(client.LIMIT_S)
         os.close(self._master)
 
     def type(self, text: str) -> None:
@@ -71,12 +72,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_it_shows_the_place_in_the_line_and_then_the_words_as_they_come(server: Server) -> None:
     server.chat("1 0.2", "warm")
-    server.ask("1 0.4", "shown")
-    server.ask("1 0.4", "shown")
+    server.ask("1 0 until first", "shown")
+    server.ask("1 0 until second", "shown")
     with Terminal(server.port, "--conversation", "shown") as terminal:
         terminal.type("2 0.3\n")
         terminal.until("2nd in line, about ")
+        server.let_on("first")
         terminal.until("1st in line, about ")
+        server.let_on("second")
         terminal.until("piece 0, ")
         terminal.until("piece 0, piece 1, \r\n> ")
 
@@ -109,14 +112,16 @@ def test_after_a_kill_of_the_server_the_turn_is_begun_again_and_said_so(
     run: Run, folder: Path
 ) -> None:
     with Server(folder, target=TELLER, store__url="sqlite:///x.db") as server:
+        message = "10 0 hang-at-first"
         results: list[tuple[int, str, str]] = []
         url = f"http://127.0.0.1:{server.port}"
         chatting = threading.Thread(
-            target=lambda: results.append(run("chat", "--url", url, text="10 0.1\n"))
+            target=lambda: results.append(run("chat", "--url", url, text=f"{message}\n"))
         )
         chatting.start()
-        client.until(lambda: "began 10 0.1" in server.calls(), "the turn runs")
-        client.until(lambda: server.turn_of("default")["ran_ms"] > 300, "it has said something")
+        server.until_called(message)
+        with Stream(server.port, turn=server.turn_of("default")["turn_id"]) as said:
+            said.until("delta")
         server.kill()
         server.start()
         chatting.join()

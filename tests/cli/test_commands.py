@@ -10,6 +10,8 @@ from subprocess import Popen
 
 import pytest
 
+from tests.support.client import PATIENCE_S
+
 Run = Callable[..., tuple[int, str, str]]
 Start = Callable[..., Popen[str]]
 
@@ -111,7 +113,7 @@ def test_what_cannot_be_ends_with_status_2_and_the_reason(
 
 def test_an_unknown_strategy_is_not_served(start: Start) -> None:
     process = start("serve", "--strategy", "qeue")
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (2, "")
     assert "Known: queue, lock, reject" in err
 

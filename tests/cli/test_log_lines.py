@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import runner
+from tests.support.client import PATIENCE_S
 
 START = """
 import logging, sys, warnings
@@ -44,7 +45,7 @@ def logged(code: str, form: str = "json") -> str:
         [sys.executable, "-c", START + code, form],
         cwd=Path(runner.__file__).parents[1],
         capture_output=True,
-        timeout=10,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stderr.decode()
@@ -157,6 +158,6 @@ def test_a_process_without_stderr_logs_nowhere() -> None:
         ["sh", "-c", 'exec "$0" -c "$1" json 2>&-', sys.executable, START + "log(); print('on')"],
         cwd=Path(runner.__file__).parents[1],
         stdout=subprocess.PIPE,
-        timeout=10,
+        timeout=PATIENCE_S,
     )
     assert done.stdout == b"on\n"

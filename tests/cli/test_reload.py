@@ -10,6 +10,8 @@ from typing import IO
 
 import pytest
 
+from tests.support.client import PATIENCE_S
+
 Start = Callable[..., Popen[str]]
 
 
@@ -32,7 +34,7 @@ def test_a_change_starts_the_server_again_and_a_signal_ends_both(
     read_until(process.stdout, "runner serves")
     process.send_signal(number)
     # The pipes close when the last process that holds them has ended: none is left behind.
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 

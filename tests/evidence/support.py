@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache
 from statistics import fmean
+from typing import Any
 
 from loadtests.controls import find
 from loadtests.histories import Findings, check
@@ -13,9 +13,8 @@ from loadtests.intervals import Effect, paired
 from loadtests.measures import Figures, figures
 from loadtests.simulate import simulate
 from loadtests.workloads import make
-from strategies import Attempt, Limits, Reply, Strategy, Ticket, Turn
-from strategies.testing import run
-from strategies.testing.stubborn import ignore_cancellation
+from strategies import Limits
+from strategies.testing import Rig, run
 
 SEEDS = range(1, 11)
 
@@ -51,33 +50,10 @@ def faults(strategy: str, workload: str, seed: int = 1) -> Findings:
     return check(simulate(strategy, made), made)
 
 
-class Stage:
-    """A strategy over an agent whose every turn takes one second, unless its message says."""
-
-    def __init__(self, name: str, **limits: object) -> None:
-        self.began: list[str] = []
-        self.ended: list[str] = []
-        self.strategy: Strategy = find(name)(self._answer, Limits(**limits))  # type: ignore[arg-type]
-
-    async def _answer(self, turn: Turn, attempt: Attempt) -> Reply:
-        self.began.append(turn.id)
-        if turn.message == "ignores being told to stop":
-            await ignore_cancellation(1_000.0)
-        await asyncio.sleep(1.0)
-        attempt.seal()
-        self.ended.append(turn.id)
-        return Reply(f"reply to {turn.id}", len(self.ended))
-
-    def send(
-        self, id: str, conversation: str = "one", message: str = "", deadline_s: float | None = None
-    ) -> Ticket:
-        return self.strategy.submit(Turn(id, conversation, message, deadline_s))
-
-
-def on_stage(name: str, play: Callable[[Stage], Awaitable[None]], **limits: object) -> None:
-    """Run the play over a strategy in virtual time."""
+def play(name: str, scene: Callable[[Rig], Awaitable[None]], **limits: Any) -> None:
+    """Play the scene with a strategy over the scripted agent, in virtual time."""
 
     async def live() -> None:
-        await play(Stage(name, **limits))
+        await scene(Rig(find(name), Limits(**limits)))
 
     run(live())

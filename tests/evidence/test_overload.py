@@ -6,6 +6,8 @@ import pytest
 
 from tests.evidence.support import clearly_more, mean
 
+pytestmark = pytest.mark.slow  # Statistics over ten seeds.
+
 OVERLOADS = ("overload-1.2", "overload-2", "overload-4")
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.evidence.support import clearly_more, mean
 
+pytestmark = pytest.mark.slow  # Statistics over ten seeds.
+
 POLICIES = ("give-up", "fixed", "openai", "backoff")
 
 

@@ -7,43 +7,44 @@ import asyncio
 import pytest
 
 from strategies import TurnTimeout
-from tests.evidence.support import Stage, on_stage
+from strategies.testing import Rig
+from tests.evidence.support import play
 
 STRATEGIES = ("queue", "lock", "reject")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_stuck_turn_ends_at_its_limit_and_others_go_on(strategy: str) -> None:
-    async def play(stage: Stage) -> None:
-        stuck = stage.send("stuck", "one", "ignores being told to stop")
+    async def scene(rig: Rig) -> None:
+        stuck = rig.submit("stubborn 1000", "one", id="stuck")
         with pytest.raises(TurnTimeout):
             await stuck.reply()
-        await stage.send("other", "two").reply()
-        assert "stuck" not in stage.ended
+        await rig.submit(conversation="two", id="other").reply()
+        assert "one" not in rig.kept
 
-    on_stage(strategy, play, max_running=1, turn_timeout_s=5.0)
+    play(strategy, scene, max_running=1, turn_timeout_s=5.0)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_its_conversation_stays_fenced_until_it_really_stops(strategy: str) -> None:
-    async def play(stage: Stage) -> None:
-        stuck = stage.send("stuck", "one", "ignores being told to stop")
+    async def scene(rig: Rig) -> None:
+        stuck = rig.submit("stubborn 1000", "one", id="stuck")
         with pytest.raises(TurnTimeout):
             await stuck.reply()
-        assert stage.strategy.load().fenced == 1
+        assert rig.strategy.load().fenced == 1
         if strategy != "reject":
-            stage.send("next", "one")
+            rig.submit(conversation="one", id="next")
             await asyncio.sleep(10)
-        assert stage.began == ["stuck"]
+        assert rig.calls == ["stuck"]
 
-    on_stage(strategy, play, turn_timeout_s=5.0)
+    play(strategy, scene, turn_timeout_s=5.0)
 
 
 def test_the_classic_queue_serves_nobody_while_its_agent_hangs() -> None:
-    async def play(stage: Stage) -> None:
-        stage.send("stuck", "one", "ignores being told to stop")
-        stage.send("other", "two")
+    async def scene(rig: Rig) -> None:
+        rig.submit("stubborn 1000", "one", id="stuck")
+        rig.submit(conversation="two", id="other")
         await asyncio.sleep(100)
-        assert stage.began == ["stuck"]
+        assert rig.calls == ["stuck"]
 
-    on_stage("origin", play, turn_timeout_s=5.0)
+    play("origin", scene, turn_timeout_s=5.0)

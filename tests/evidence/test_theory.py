@@ -38,6 +38,7 @@ def test_every_single_wait_is_that_of_the_lindley_recursion(
     assert waited == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow  # Statistics.
 @pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("load", [0.5, 0.8])
 def test_the_recursion_has_the_mean_wait_of_the_formula_within_3_percent(
@@ -52,6 +53,7 @@ def test_the_recursion_has_the_mean_wait_of_the_formula_within_3_percent(
     assert fmean(waits) == pytest.approx(theory.mg1_wait(load, variance), rel=0.03)
 
 
+@pytest.mark.slow  # Statistics.
 @pytest.mark.parametrize("load", [0.5, 1.5])
 def test_reject_loses_what_erlangs_formula_says_within_3_percent(load: float) -> None:
     assert share_refused(load, exponential, 10_000) == pytest.approx(theory.loss(load), rel=0.03)

@@ -20,6 +20,8 @@ from loadtests.report.results import Results
 from loadtests.report.verdict import verdict
 from loadtests.simulate import simulate
 
+Batches = list[tuple[str, int, list[str]]]
+
 PLAN = Plan(("queue", "lock", "unprotected"), ("burst", "steady-0.8"), 2, 0.1, 20.0)
 
 
@@ -30,9 +32,9 @@ def begun(path: Path, plan: Plan = PLAN) -> Folder:
 
 
 @pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, list[str]]]:
+def batches(monkeypatch: pytest.MonkeyPatch) -> Batches:
     """Runs in virtual time in place of real ones; which were asked for."""
-    asked: list[tuple[str, int, list[str]]] = []
+    asked: Batches = []
 
     def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
         asked.append((name, seed, strategies))
@@ -43,7 +45,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, list[str]]]
     return asked
 
 
-def test_every_strategy_workload_and_seed_is_run_once(tmp_path: Path, batches: list) -> None:
+def test_every_strategy_workload_and_seed_is_run_once(tmp_path: Path, batches: Batches) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
 
@@ -53,10 +55,10 @@ def test_every_strategy_workload_and_seed_is_run_once(tmp_path: Path, batches: l
     }
 
 
-def test_a_comparison_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, batches: list) -> None:
-    steps = compare(PLAN, begun(tmp_path))
-    next(steps)
-    steps.close()
+def test_a_comparison_that_was_cut_off_goes_on_where_it_was(
+    tmp_path: Path, batches: Batches
+) -> None:
+    next(compare(PLAN, begun(tmp_path)))  # And no more: it is left there.
     done = batches.pop()
 
     list(compare(PLAN, begun(tmp_path)))
@@ -65,7 +67,9 @@ def test_a_comparison_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, batc
     assert done not in batches
 
 
-def test_a_line_that_was_cut_off_in_the_middle_is_done_again(tmp_path: Path, batches: list) -> None:
+def test_a_line_that_was_cut_off_in_the_middle_is_done_again(
+    tmp_path: Path, batches: Batches
+) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
     raw = tmp_path / "runs.jsonl"
@@ -79,7 +83,7 @@ def test_a_line_that_was_cut_off_in_the_middle_is_done_again(tmp_path: Path, bat
     assert len(folder.runs()) == 12
 
 
-def test_a_batch_whose_generator_was_late_is_repeated(tmp_path: Path, batches: list) -> None:
+def test_a_batch_whose_generator_was_late_is_repeated(tmp_path: Path, batches: Batches) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
     run = folder.runs()[0]
@@ -100,7 +104,7 @@ def test_another_plan_is_refused_the_same_folder(tmp_path: Path) -> None:
 
 
 def test_a_trace_is_kept_with_the_runs_so_that_the_report_needs_nothing_else(
-    tmp_path: Path, batches: list
+    tmp_path: Path, batches: Batches
 ) -> None:
     log = tmp_path / "mine.jsonl"
     turns = [{"at": 0.3 * n, "conversation": f"c{n % 2}", "service_s": 0.2} for n in range(9)]
@@ -119,7 +123,7 @@ def test_a_trace_is_kept_with_the_runs_so_that_the_report_needs_nothing_else(
     assert all(len(run.turns) == 9 for run in moved.runs())
 
 
-def test_packed_runs_are_the_same_runs(tmp_path: Path, batches: list) -> None:
+def test_packed_runs_are_the_same_runs(tmp_path: Path, batches: Batches) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
     before = [to_line(run) for run in folder.runs()]
@@ -130,7 +134,7 @@ def test_packed_runs_are_the_same_runs(tmp_path: Path, batches: list) -> None:
 
 
 def test_the_report_is_written_from_the_raw_data_and_is_the_same_each_time(
-    tmp_path: Path, batches: list
+    tmp_path: Path, batches: Batches
 ) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
@@ -144,7 +148,7 @@ def test_the_report_is_written_from_the_raw_data_and_is_the_same_each_time(
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("report.*")} == first
 
 
-def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path, batches: list) -> None:
+def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path, batches: Batches) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
     write_report(folder, long_runs(turns=40))
@@ -156,7 +160,7 @@ def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path, batches: list) ->
 
 
 def test_the_verdict_has_at_most_five_sentences_and_one_where_queue_does_not_win(
-    tmp_path: Path, batches: list
+    tmp_path: Path, batches: Batches
 ) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
@@ -173,7 +177,7 @@ def broken(run: Run) -> Run:
 
 @pytest.mark.parametrize(("strategy", "status"), [("lock", 1), ("unprotected", 0)])
 def test_a_fault_of_a_strategy_fails_the_command_and_one_of_the_control_does_not(
-    tmp_path: Path, batches: list, monkeypatch: pytest.MonkeyPatch, strategy: str, status: int
+    tmp_path: Path, batches: Batches, monkeypatch: pytest.MonkeyPatch, strategy: str, status: int
 ) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))

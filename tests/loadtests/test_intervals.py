@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, nan
 from random import Random
 
@@ -12,6 +13,14 @@ from loadtests.intervals import ENOUGH, interval, paired
 TRIALS = 250
 
 
+def holds(found: tuple[float | None, float | None], truth: float) -> bool:
+    low, high = found
+    assert low is not None
+    assert high is not None
+    return low <= truth <= high
+
+
+@pytest.mark.slow  # Statistics.
 @pytest.mark.parametrize(
     ("name", "draw", "truth"),
     [
@@ -20,16 +29,18 @@ TRIALS = 250
         ("bounded", lambda rng: rng.random(), 0.5),
     ],
 )
-def test_an_interval_of_ten_runs_covers_the_mean_as_often_as_it_says(name, draw, truth) -> None:
+def test_an_interval_of_ten_runs_covers_the_mean_as_often_as_it_says(
+    name: str, draw: Callable[[Random], float], truth: float
+) -> None:
     rng = Random(f"cover {name}")
     covered = 0
     for trial in range(TRIALS):
-        low, high = interval([draw(rng) for _ in range(10)], seed=trial)
-        covered += low <= truth <= high
+        covered += holds(interval([draw(rng) for _ in range(10)], seed=trial), truth)
 
     assert 0.90 <= covered / TRIALS <= 0.99
 
 
+@pytest.mark.slow  # Statistics.
 def test_resampling_the_requests_of_one_run_would_cover_far_less_than_it_says() -> None:
     """Why a run is one sample: waits in a queue hang together."""
     rng = Random(1)
@@ -39,8 +50,7 @@ def test_resampling_the_requests_of_one_run_would_cover_far_less_than_it_says() 
         for _ in range(200):
             waits.append(waited)
             waited = max(0.0, waited + rng.expovariate(1.0) - rng.expovariate(0.8))
-        low, high = interval(waits)
-        covered += low <= 4.0 <= high
+        covered += holds(interval(waits), 4.0)
 
     assert covered < 20
 

@@ -17,6 +17,9 @@ from loadtests.plan import Folder, Plan, make
 from loadtests.records import BROKEN, LEFT, UserTurn, turn_from_list
 from loadtests.servers import ROOT, running
 from loadtests.simulate import simulate
+from tests.support.client import PATIENCE_S
+
+pytestmark = pytest.mark.slow
 
 PLAN = Plan(("queue", "reject", "unprotected"), ("burst", "retrying-openai"), 1, 0.05, 30.0)
 
@@ -51,7 +54,6 @@ async def agent(message, history):
 """
 
 
-@pytest.mark.slow
 def test_an_agent_and_a_strategy_of_ones_own_are_compared_from_ones_own_folder(
     tmp_path: Path,
 ) -> None:
@@ -66,7 +68,7 @@ def test_an_agent_and_a_strategy_of_ones_own_are_compared_from_ones_own_folder(
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,7 +90,7 @@ def test_a_server_that_does_not_start_is_told_and_leaves_no_process(tmp_path: Pa
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode == 1
@@ -111,7 +113,7 @@ def locust_alone(workload: str, tmp_path: Path) -> tuple[str, list[UserTurn]]:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     (raw,) = tmp_path.glob("turns-*.jsonl")

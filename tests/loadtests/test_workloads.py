@@ -11,7 +11,8 @@ from statistics import fmean
 import pytest
 
 from loadtests import traffic, workloads
-from loadtests.clients import LEFT, POLICIES, Refusal
+from loadtests.clients import POLICIES, Refusal
+from loadtests.records import LEFT
 from loadtests.workloads import SHAPES, UnknownWorkload, make
 
 
@@ -24,6 +25,7 @@ def test_the_same_seed_gives_the_same_schedule_and_another_one_another(name: str
 @pytest.mark.parametrize("name", [n for n, s in SHAPES.items() if isinstance(s.load, float)])
 def test_the_load_that_comes_is_the_load_that_was_named(name: str) -> None:
     shape = SHAPES[name]
+    assert isinstance(shape.load, float)
     if shape.load == inf:
         return
     found = fmean(make(name, seed, services=2_000).offered for seed in range(1, 4))

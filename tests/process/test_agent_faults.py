@@ -16,7 +16,7 @@ AGENTS = "tests.support.agents"
 
 @pytest.fixture(scope="module", params=["echo", "threaded"])
 def faulty(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     target = f"{AGENTS}:{request.param}"
@@ -93,7 +93,7 @@ def test_whatever_the_agent_returns_only_text_reaches_the_client(
 
 
 @pytest.fixture(scope="module")
-def strange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def strange(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("strange"), target=f"{AGENTS}:strange_types") as running:
         yield running
 

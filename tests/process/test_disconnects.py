@@ -36,7 +36,7 @@ def pause(delay_s: float) -> None:
 
 @pytest.fixture(scope="module", params=["queue", "lock"])
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp(request.param)
     with Server(folder, strategy__name=request.param, store__url="memory:") as running:
@@ -44,7 +44,7 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def cancelling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def cancelling(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("cancel"), strategy__on_disconnect="cancel") as running:
         yield running
 
@@ -57,12 +57,13 @@ def test_a_turn_whose_client_left_while_it_waited_never_reaches_the_agent(
     """I-10."""
     name = f"{request.node.callspec.id}".replace("[", "")
     conversation = f"c{abs(hash(name))}"
-    with send(server.port, chat(f"sleep 0.2 {name}", conversation)) as holder:
-        server.until_called(f"sleep 0.2 {name}")
+    with send(server.port, chat(f"until {name}", conversation)) as holder:
+        server.until_called(f"until {name}")
         left = send(server.port, chat(f"left {name}", conversation))
         pause(delay_s)
         leave(left)
         server.until_depth(0)
+        server.let_on(name)
         assert receive(holder).status == 200
     left.close()
     assert server.chat(f"after {name}", conversation).json["turn"] == 2

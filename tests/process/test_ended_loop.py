@@ -11,7 +11,9 @@ from tests.support import client
 from tests.support.server import Server
 
 AGENT = """
-import asyncio, signal
+import asyncio
+
+go_on = asyncio.Event()
 
 async def agent(message, history):
     loop = asyncio.get_running_loop()
@@ -23,8 +25,10 @@ async def agent(message, history):
         loop.call_soon(exit, 4)
     if message == "loop stops":
         loop.stop()
-    if message == "slow":
-        await asyncio.sleep(1)
+    if message == "waits":
+        await go_on.wait()
+    if message == "next":
+        go_on.set()
     await asyncio.sleep(0.05)
     return message
 
@@ -50,7 +54,7 @@ def test_what_ends_the_loop_ends_no_other_turn_and_not_the_server(
 ) -> None:
     (folder / "ending.py").write_text(AGENT)
     with Server(folder, target="ending:agent") as server:
-        with client.send(server.port, client.chat("slow", "another")) as other:
+        with client.send(server.port, client.chat("waits", "another")) as other:
             client.until(lambda: server.health()["running"] == 1, "the other turn runs")
             assert server.chat(message).status == status
             assert server.chat("next").status == 200

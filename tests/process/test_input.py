@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.client import Answer, encode, receive, send
@@ -149,9 +151,7 @@ def test_what_is_not_http_gets_a_4xx_and_the_server_lives(server: Server, junk: 
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "é𝄞日本", "\u202e", "x" * 262_144])
-def test_every_text_that_is_allowed_comes_through_whole(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    with Server(tmp_path_factory.mktemp("text")) as server:
+def test_every_text_that_is_allowed_comes_through_whole(folder: Path, text: str) -> None:
+    with Server(folder) as server:
         assert server.chat(text).status == 200
         assert server.history()[0]["content"] == text

@@ -14,7 +14,7 @@ import pytest
 from runner.agents.chain import check_chain, check_replies
 from strategies.registry import BUILT_IN
 from tests.support.client import Answer, chat, receive, reset, send
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 
 CONVERSATIONS = ("a", "b", "c")
 
@@ -61,10 +61,10 @@ Storm = tuple[Server, list[Client]]
 
 @pytest.fixture(scope="module", params=BUILT_IN)
 def storm(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Storm]:
     """Nine clients that ask, leave and set deadlines, three to a conversation; when all is over."""
-    options = {"agent__options": {"thinking_s": 0.01}, "strategy__name": request.param}
+    options: Knobs = {"agent__options": {"thinking_s": 0.01}, "strategy__name": request.param}
     with Server(tmp_path_factory.mktemp("storm"), target="chain", **options) as server:
         clients = [Client(server, CONVERSATIONS[n % 3], seed=n) for n in range(9)]
         for client in clients:
@@ -152,10 +152,10 @@ def test_every_accepted_turn_ends_in_one_outcome_and_the_counters_say_so(storm: 
 
 def test_a_refused_turn_never_reaches_the_agent_or_the_history(folder: Path) -> None:
     """I-4."""
-    limits = {"strategy__max_running": 1, "strategy__max_waiting": 1}
+    limits: Knobs = {"strategy__max_running": 1, "strategy__max_waiting": 1}
     with Server(folder, **limits) as server, ExitStack() as stack:
-        running = stack.enter_context(send(server.port, chat("sleep 0.5")))
-        server.until_called("sleep 0.5")
+        running = stack.enter_context(send(server.port, chat("until all are refused")))
+        server.until_called("until all are refused")
         stack.enter_context(send(server.port, chat("waits")))
         server.until_depth(1)
         refusals = [
@@ -165,10 +165,11 @@ def test_a_refused_turn_never_reaches_the_agent_or_the_history(folder: Path) -> 
             server.chat("refused 4", "not an id"),
         ]
         assert [answer.json["outcome"] for answer in refusals] == ["not_started"] * 4
+        server.let_on("all are refused")
         assert receive(running).status == 200
         server.until_quiet()
-        assert not any("refused" in call for call in server.calls())
-        assert not any("refused" in said["content"] for said in server.history())
+        assert not any("began refused" in call for call in server.calls())
+        assert not any("refused " in said["content"] for said in server.history())
 
 
 @pytest.mark.parametrize("strategy", ["queue", "lock"])

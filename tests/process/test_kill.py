@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.agents.chain import check_chain
+from tests.support.client import PATIENCE_S, until
 from tests.support.server import ROOT, Server
 
 CONVERSATIONS = 4
@@ -39,7 +40,8 @@ def _kill_and_check(folder: Path, kills: int, seed: int) -> None:
             ]
             for thread in threads:
                 thread.start()
-            threading.Event().wait(chance.uniform(0.05, 0.3))
+            _until_answered(answered, more=2)
+            threading.Event().wait(chance.uniform(0.0, 0.25))
             server.signal(signal.SIGKILL)
             for thread in threads:
                 thread.join()
@@ -51,6 +53,11 @@ def _kill_and_check(folder: Path, kills: int, seed: int) -> None:
                 kept = [said["content"] for said in history[2 * number - 2 : 2 * number]]
                 assert kept == [message, reply], f"turn {number} of {name}"
     assert sum(map(len, answered.values())) > kills
+
+
+def _until_answered(answered: dict[str, dict[int, tuple[str, str]]], more: int) -> None:
+    enough = sum(map(len, answered.values())) + more
+    until(lambda: sum(map(len, answered.values())) >= enough, f"{more} more are answered")
 
 
 def _talk(server: Server, conversation: str, replies: dict[int, tuple[str, str]]) -> None:
@@ -75,7 +82,7 @@ def test_a_second_process_on_one_store_is_refused(folder: Path) -> None:
             env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         assert second.returncode == 1
         assert "runner.db" in second.stderr

@@ -19,8 +19,8 @@ def test_a_running_turn_ends_a_waiting_one_is_refused_and_the_status_is_0(
     folder: Path, number: signal.Signals, group: bool
 ) -> None:
     with Server(folder, server__drain_s=10) as server:
-        with send(server.port, chat("sleep 0.5")) as running:
-            server.until_called("sleep 0.5")
+        with send(server.port, chat("until told")) as running:
+            server.until_called("until told")
             with send(server.port, chat("waits")) as waiting:
                 server.until_depth(1)
                 server.signal(number, group=group)
@@ -30,6 +30,7 @@ def test_a_running_turn_ends_a_waiting_one_is_refused_and_the_status_is_0(
             assert server.request("GET", "/health/ready").status == 503
             assert server.request("GET", "/health/live").status == 200
             assert server.chat("new").cause == "draining"
+            server.let_on("told")
             assert receive(running).status == 200
         assert server.wait() == 0
         assert "began waits" not in server.calls()

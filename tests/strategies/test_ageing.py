@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,24 +13,18 @@ import pytest
 from strategies import Attempt, Limits, Reply, Ticket, Turn, WaitExpired
 from strategies.ageing import Ageing
 from strategies.queue import Queue
-from strategies.testing import run
+from strategies.testing import Rig, run
+from tests.strategies.places import eta_of, position_of
 
 
-class House:
-    """A queue whose turns take a second, and the order in which they start."""
+def rig_of(ageing_s: float = 10.0, **limits: Any) -> Rig:
+    """A queue, and an agent that takes a second unless told otherwise."""
+    return Rig(partial(Queue, ageing_s=ageing_s), Limits(**limits))
 
-    def __init__(self, ageing_s: float = 10.0, **limits: Any) -> None:
-        self.started: list[str] = []
-        self.queue = Queue(self.answer, Limits(**limits), ageing_s=ageing_s)
 
-    async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
-        self.started.append(turn.id)
-        await asyncio.sleep(float(turn.message))
-        return Reply(turn.id)
-
-    def submit(self, name: str, priority: int = 3, conversation: str = "c", **kw: Any) -> Ticket:
-        takes_s = kw.pop("takes_s", 1)
-        return self.queue.submit(Turn(name, conversation, str(takes_s), priority=priority, **kw))
+def submit(rig: Rig, name: str, priority: int = 3, conversation: str = "c", **more: Any) -> Ticket:
+    message = f"work {more.pop('takes_s', 1)}"
+    return rig.submit(message, conversation, id=name, priority=priority, **more)
 
 
 async def end(*tickets: Ticket) -> None:
@@ -38,36 +33,36 @@ async def end(*tickets: Ticket) -> None:
 
 def test_in_a_line_the_urgent_start_first_and_equals_in_the_order_of_arrival() -> None:
     async def scenario() -> None:
-        house = House()
-        tickets = [house.submit(*turn) for turn in
+        rig = rig_of()
+        tickets = [submit(rig, *turn) for turn in
                    [("running", 3), ("a", 3), ("b", 5), ("c", 1), ("d", 3), ("e", 1)]]  # fmt: skip
-        assert [ticket.position for ticket in tickets] == [0, 3, 5, 1, 4, 2]
+        assert [position_of(ticket) for ticket in tickets[1:]] == [3, 5, 1, 4, 2]
         await end(*tickets)
-        assert house.started == ["running", "c", "e", "a", "d", "b"]
+        assert rig.calls == ["running", "c", "e", "a", "d", "b"]
 
     run(scenario())
 
 
 def test_a_turn_is_overtaken_only_by_those_that_come_within_the_time_of_their_difference() -> None:
     async def scenario() -> None:
-        house = House()
-        tickets = [house.submit("running", takes_s=30), house.submit("patient", 3)]
+        rig = rig_of()
+        tickets = [submit(rig, "running", takes_s=30), submit(rig, "patient", 3)]
         for seconds in (19, 1, 1):
             await asyncio.sleep(seconds)
-            tickets.append(house.submit(f"came after {house.queue._turns.now():g}", 1))
+            tickets.append(submit(rig, f"came after {asyncio.get_running_loop().time():g}", 1))
         await end(*tickets)
-        assert house.started[1:] == ["came after 19", "patient", "came after 20", "came after 21"]
+        assert rig.calls[1:] == ["came after 19", "patient", "came after 20", "came after 21"]
 
     run(scenario())
 
 
 def test_a_flood_of_urgent_turns_starves_nobody() -> None:
     async def scenario() -> None:
-        house = House(max_running=1, max_waiting_per_conversation=1_000, max_wait_s=None)
-        house.submit("first")
-        least = house.submit("least urgent", 7, "other")
+        rig = rig_of(max_running=1, max_waiting_per_conversation=1_000, max_wait_s=None)
+        submit(rig, "first")
+        least = submit(rig, "least urgent", 7, "other")
         for number in range(200):
-            house.submit(f"urgent {number}", 0)
+            submit(rig, f"urgent {number}", 0)
             await asyncio.sleep(0.5)
         await least.reply()
         assert least.waited_s <= 72
@@ -77,40 +72,40 @@ def test_a_flood_of_urgent_turns_starves_nobody() -> None:
 
 def test_between_conversations_the_urgent_go_first() -> None:
     async def scenario() -> None:
-        house = House(max_running=1)
-        tickets = [house.submit("running", 3, "r")]
-        tickets += [house.submit(f"{name}{priority}", priority, name) for name, priority in
+        rig = rig_of(max_running=1)
+        tickets = [submit(rig, "running", 3, "r")]
+        tickets += [submit(rig, f"{name}{priority}", priority, name) for name, priority in
                     [("a", 3), ("b", 5), ("c", 1), ("d", 3), ("b", 2)]]  # fmt: skip
         await end(*tickets)
-        assert house.started == ["running", "c1", "b2", "a3", "d3", "b5"]
+        assert rig.calls == ["running", "c1", "b2", "a3", "d3", "b5"]
 
     run(scenario())
 
 
 def test_when_its_urgent_turn_leaves_a_conversation_has_the_place_that_it_had_without() -> None:
     async def scenario() -> None:
-        house = House(max_running=1)
-        tickets = [house.submit("running", 3, "r"), house.submit("a", 3, "a")]
-        urgent = house.submit("urgent", 0, "b")
-        tickets += [house.submit("b", 3, "b"), house.submit("d", 3, "d")]
+        rig = rig_of(max_running=1)
+        tickets = [submit(rig, "running", 3, "r"), submit(rig, "a", 3, "a")]
+        urgent = submit(rig, "urgent", 0, "b")
+        tickets += [submit(rig, "b", 3, "b"), submit(rig, "d", 3, "d")]
         urgent.cancel()
         await end(*tickets)
-        assert house.started == ["running", "a", "b", "d"]
+        assert rig.calls == ["running", "a", "b", "d"]
 
     run(scenario())
 
 
 def test_an_urgent_turn_is_told_the_time_of_its_own_place_and_not_of_the_lines_end() -> None:
     async def scenario() -> None:
-        house = House(max_wait_s=7.0)
+        rig = rig_of(max_wait_s=7.0)
         for name in ("x", "y"):
-            await house.submit(name, takes_s=2).reply()
-        tickets = [house.submit(name, takes_s=2) for name in ("running", "a", "b", "c")]
+            await submit(rig, name, takes_s=2).reply()
+        tickets = [submit(rig, name, takes_s=2) for name in ("running", "a", "b", "c")]
         with pytest.raises(WaitExpired) as refusal:
-            house.submit("last", takes_s=2)
+            submit(rig, "last", takes_s=2)
         assert refusal.value.retry_after_s == pytest.approx(8.0)
-        urgent = house.submit("urgent", 1, takes_s=2)
-        assert (urgent.position, urgent.eta_s) == (1, pytest.approx(2.0))
+        urgent = submit(rig, "urgent", 1, takes_s=2)
+        assert (position_of(urgent), eta_of(urgent)) == (1, pytest.approx(2.0))
         await end(urgent, *tickets)
 
     run(scenario())
@@ -119,7 +114,7 @@ def test_an_urgent_turn_is_told_the_time_of_its_own_place_and_not_of_the_lines_e
 @pytest.mark.parametrize("ageing_s", [0.0, -1.0, float("inf"), float("nan")])
 def test_ageing_takes_some_time(ageing_s: float) -> None:
     with pytest.raises(ValueError, match="ageing_s"):
-        House(ageing_s)
+        rig_of(ageing_s)
 
 
 def test_the_order_is_that_of_the_ranks_whatever_comes_and_leaves() -> None:
@@ -143,9 +138,9 @@ def test_what_stands_before_a_place_is_counted_well_enough() -> None:
     line: Ageing[int] = Ageing(10.0)
     ranks: list[float] = []
     for item in range(400):
-        place = (rng.choice((2, 3, 4)), item / 10 + rng.random() / 20)
-        line.add(item, *place)
-        ranks.append(line.rank(place))
+        standing = (rng.choice((2, 3, 4)), item / 10 + rng.random() / 20)
+        line.add(item, *standing)
+        ranks.append(line.rank(standing))
     for urgency in range(8):
         before = sum(rank <= line.rank((urgency, 40.0)) for rank in ranks)
         assert abs(line.before(urgency, 40.0) - before) <= 20

@@ -11,9 +11,10 @@ from statistics import fmean, median
 
 import pytest
 
-from strategies import Attempt, Limits, Reply, State, Ticket, Turn
+from strategies import Limits, State, Ticket
 from strategies.queue import Queue
-from strategies.testing import run
+from strategies.testing import Rig, run
+from tests.strategies.places import place_of
 
 MEAN_S = 2.0
 SLOTS = 4
@@ -45,27 +46,23 @@ async def listen(service: str, seed: int) -> list[Told]:
     told: list[tuple[Ticket, float, tuple[float, float]]] = []
     loop = asyncio.get_running_loop()
 
-    async def answer(turn: Turn, attempt: Attempt) -> Reply:
-        await asyncio.sleep(float(turn.message))
-        return Reply("done")
-
     def give_up(ticket: Ticket) -> None:
         if ticket.state is State.WAITING:
             ticket.cancel()
 
-    queue = Queue(answer, Limits(max_running=SLOTS, max_wait_s=None, turn_timeout_s=None))
-    for number in range(TURNS):
+    rig = Rig(Queue, Limits(max_running=SLOTS, max_wait_s=None, turn_timeout_s=None))
+    for _ in range(TURNS):
         await asyncio.sleep(rng.expovariate(LOAD * SLOTS / MEAN_S))
         conversation = f"c{rng.randrange(CONVERSATIONS)}"
         priority = rng.choice((3, 3, 3, 3, 3, 3, 1, 5))
-        message = repr(SERVICES[service](rng))
-        ticket = queue.submit(Turn(str(number), conversation, message, priority=priority))
-        eta_s, range_s = ticket.eta_s, ticket.eta_range_s
-        if ticket.state is State.WAITING and eta_s is not None and range_s is not None:
-            told.append((ticket, eta_s, range_s))
+        message = f"unsealed {SERVICES[service](rng)!r}"
+        ticket = rig.submit(message, conversation, priority=priority)
+        place = ticket.place()
+        if place is not None and place.eta_s is not None and place.range_s is not None:
+            told.append((ticket, place.eta_s, place.range_s))
             if rng.random() < 1 / 7:
                 loop.call_later(rng.expovariate(1 / 4), give_up, ticket)
-    await queue.drain(1_000)
+    await rig.strategy.drain(1_000)
     return [
         Told(ticket.waited_s, eta_s, *range_s)
         for ticket, eta_s, range_s in told
@@ -102,19 +99,15 @@ def test_a_turn_starts_in_the_range_that_it_was_told_with_a_chance_of_80_percent
 
 def test_the_range_narrows_with_what_is_measured_and_is_nothing_once_started() -> None:
     async def scenario() -> None:
-        async def answer(turn: Turn, attempt: Attempt) -> Reply:
-            await asyncio.sleep(1)
-            return Reply("done")
-
-        queue = Queue(answer, Limits())
-        running = queue.submit(Turn("0", "c", "hi"))
-        unknown = queue.submit(Turn("1", "c", "hi"))
-        assert (running.eta_range_s, unknown.eta_range_s) == ((0.0, 0.0), None)
+        rig = Rig(Queue)
+        running, unknown = rig.submit(), rig.submit()
+        assert running.place() is None
+        assert place_of(unknown).range_s is None
         await running.reply()
         widths: list[float] = []
-        for number in range(2, 30):
-            waiting = queue.submit(Turn(str(number), "c", "hi"))
-            low_s, high_s = waiting.eta_range_s or (0.0, 0.0)
+        for _ in range(2, 30):
+            waiting = rig.submit()
+            low_s, high_s = place_of(waiting).range_s or (0.0, 0.0)
             widths.append(high_s - low_s)
             await unknown.reply()
             unknown = waiting

@@ -1,4 +1,4 @@
-"""What only choice promises: each turn by the strategy that it names, in one conversation."""
+"""What only a choice for each turn promises: it does what it asks for, in one conversation."""
 
 from __future__ import annotations
 
@@ -8,82 +8,82 @@ from functools import partial
 import pytest
 
 from strategies import ConversationBusy, State
-from strategies.choice import Choice
-from strategies.testing import run
-from tests.strategies.talking import Talk, ending
+from strategies.queue import Queue
+from strategies.testing import Rig, ended, run
+from tests.strategies.places import position_of
 
 
 def test_each_turn_is_treated_as_it_asks() -> None:
     async def scenario() -> None:
-        talk = Talk(Choice)
-        running = talk.say("9 running")
+        rig = Rig(Queue)
+        running = rig.submit("say 9 running")
         await asyncio.sleep(1.5)
         with pytest.raises(ConversationBusy):
-            talk.say("1 impatient", "reject")
-        queued = talk.say("1 queued", "enqueue")
-        assert queued.position == 1
-        newest = talk.say("1 newest", "rollback")
-        assert await ending(running) == (State.INTERRUPTED, "rolled_back")
-        assert await ending(queued) == (State.INTERRUPTED, "not_started")
-        assert await ending(newest) == (State.ANSWERED, "0")
+            rig.submit("say 1 impatient", strategy="reject")
+        queued = rig.submit("say 1 queued", strategy="enqueue")
+        assert position_of(queued) == 1
+        newest = rig.submit("say 1 newest", strategy="rollback")
+        assert await ended(running) == (State.INTERRUPTED, "rolled_back")
+        assert await ended(queued) == (State.INTERRUPTED, "not_started")
+        assert await ended(newest) == (State.ANSWERED, "0")
 
     run(scenario())
 
 
 def test_interrupt_keeps_what_was_said() -> None:
     async def scenario() -> None:
-        talk = Talk(Choice)
-        running = talk.say("9 running")
+        rig = Rig(Queue)
+        running = rig.submit("say 9 running")
         await asyncio.sleep(1.5)
-        talk.say("1 newest", "interrupt")
-        assert await ending(running) == (State.INTERRUPTED, "0")
+        rig.submit("say 1 newest", strategy="interrupt")
+        assert await ended(running) == (State.INTERRUPTED, "0")
 
     run(scenario())
 
 
 def test_only_neighbours_that_say_so_are_merged_and_the_order_stays() -> None:
     async def scenario() -> None:
-        talk = Talk(Choice)
-        talk.say("1 first")
+        rig = Rig(Queue)
+        rig.submit("say 1 first")
         waiting = [
-            talk.say("1 a", "merge"),
-            talk.say("1 b", "merge"),
-            talk.say("1 c"),
-            talk.say("1 d", "merge"),
+            rig.submit("say 1 a", strategy="merge"),
+            rig.submit("say 1 b", strategy="merge"),
+            rig.submit("say 1 c"),
+            rig.submit("say 1 d", strategy="merge"),
         ]
-        assert [ticket.position for ticket in waiting] == [1, 1, 2, 3]
-        await asyncio.gather(*map(ending, waiting))
-        assert talk.asked == ["1 first", "1 a\n\n1 b", "1 c", "1 d"]
+        assert [position_of(ticket) for ticket in waiting] == [1, 1, 2, 3]
+        await asyncio.gather(*map(ended, waiting))
+        assert rig.messages == ["say 1 first", "say 1 a\n\nsay 1 b", "say 1 c", "say 1 d"]
 
     run(scenario())
 
 
 def test_reject_is_accepted_where_nothing_runs_or_waits() -> None:
     async def scenario() -> None:
-        talk = Talk(Choice)
-        assert await ending(talk.say("1 alone", "reject")) == (State.ANSWERED, "0")
-        assert talk.strategy.load().refused == 0
+        rig = Rig(Queue)
+        assert await ended(rig.submit("say 1 alone", strategy="reject")) == (State.ANSWERED, "0")
+        assert rig.strategy.load().refused == 0
 
     run(scenario())
 
 
 def test_those_that_say_nothing_get_the_default() -> None:
     async def scenario() -> None:
-        talk = Talk(partial(Choice, default="reject"))
-        talk.say("1 first")
+        rig = Rig(partial(Queue, on_busy="reject"))
+        rig.submit("say 1 first")
         with pytest.raises(ConversationBusy):
-            talk.say("1 second")
-        assert talk.say("1 third", "queue").position == 1
+            rig.submit("say 1 second")
+        assert position_of(rig.submit("say 1 third", strategy="queue")) == 1
 
     run(scenario())
 
 
 def test_a_name_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match="must be one of"):
-        Talk(partial(Choice, default="hurry"))
+        Rig(partial(Queue, on_busy="hurry"))
 
     async def scenario() -> None:
-        with pytest.raises(ValueError, match="no strategy 'hurry'"):
-            Talk(Choice).say("1 x", "hurry")
+        with pytest.raises(ValueError, match="must be one of queue, enqueue"):
+            Rig(Queue).submit("say 1 x", strategy="hurry")
 
     run(scenario())

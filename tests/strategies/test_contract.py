@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from strategies import Answer, Limits, Load, Reply, State, Strategy, Ticket, Turn
+from strategies import Answer, Limits, Load, Place, Reply, State, Strategy, Ticket, Turn
 from strategies.testing import PROMISES, Promise, run
 from tests.strategies.variants import STRATEGIES
 
@@ -41,7 +41,6 @@ class Naive:
 
 
 class NaiveTicket:
-    position = eta_s = eta_range_s = None
     interrupted = False
     state = State.WAITING
     waited_s = ran_s = 0.0
@@ -57,8 +56,17 @@ class NaiveTicket:
     def seal(self) -> None:
         pass
 
+    def place(self) -> Place | None:
+        return None
+
     def cancel(self) -> bool:
         return self._task.cancel()
+
+    def result(self) -> Reply:
+        return self._task.result()
+
+    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+        self._task.add_done_callback(lambda task: callback(self))
 
     async def reply(self) -> Reply:
         return await self._task

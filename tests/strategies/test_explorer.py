@@ -94,7 +94,7 @@ class Polling(Queue):
 
     def submit(self, turn: Turn) -> Ticket:
         asyncio.get_running_loop().create_task(self._poll())
-        return self._turns.accept(Turn(turn.id, turn.conversation, turn.message))
+        return self._engine.accept(Turn(turn.id, turn.conversation, turn.message))
 
     async def _poll(self) -> None:
         while True:

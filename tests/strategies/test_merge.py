@@ -8,23 +8,23 @@ from functools import partial
 import pytest
 
 from strategies import Draining, State
-from strategies.merge import Merge
-from strategies.testing import run
-from tests.strategies.talking import Talk, ending
+from strategies.registry import merge
+from strategies.testing import Rig, ended, run
+from tests.strategies.places import position_of
 
 
 def test_what_waits_runs_as_one_and_all_senders_get_that_reply() -> None:
     async def scenario() -> None:
-        talk = Talk(Merge)
-        first = talk.say("1 first")
-        waiting = [talk.say(f"2 message{number}") for number in range(3)]
-        assert [ticket.position for ticket in waiting] == [1, 1, 1]
-        assert await ending(first) == (State.ANSWERED, "0")
-        assert [await ending(ticket) for ticket in waiting] == [(State.ANSWERED, "0 1")] * 3
-        assert talk.asked == ["1 first", "2 message0\n\n2 message1\n\n2 message2"]
+        rig = Rig(merge)
+        first = rig.submit("say 1 first")
+        waiting = [rig.submit(f"say 2 message{number}") for number in range(3)]
+        assert [position_of(ticket) for ticket in waiting] == [1, 1, 1]
+        assert await ended(first) == (State.ANSWERED, "0")
+        assert [await ended(ticket) for ticket in waiting] == [(State.ANSWERED, "0 1")] * 3
+        assert rig.messages == ["say 1 first", "say 2 message0\n\nsay 2 message1\n\nsay 2 message2"]
         numbers = {(await ticket.reply()).number for ticket in waiting}
         assert numbers == {2}
-        load = talk.strategy.load()
+        load = rig.strategy.load()
         assert (load.accepted, load.ended) == (4, {State.ANSWERED: 4})
 
     run(scenario())
@@ -32,78 +32,78 @@ def test_what_waits_runs_as_one_and_all_senders_get_that_reply() -> None:
 
 def test_what_stands_between_the_messages_may_be_chosen() -> None:
     async def scenario() -> None:
-        talk = Talk(partial(Merge, joined_by=" / "))
-        talk.say("1 first")
-        tickets = [talk.say("1 a"), talk.say("1 b")]
-        await asyncio.gather(*map(ending, tickets))
-        assert talk.asked[1] == "1 a / 1 b"
+        rig = Rig(partial(merge, joined_by=" / "))
+        rig.submit("say 1 first")
+        tickets = [rig.submit("say 1 a"), rig.submit("say 1 b")]
+        await asyncio.gather(*map(ended, tickets))
+        assert rig.messages[1] == "say 1 a / say 1 b"
 
     run(scenario())
 
 
 def test_one_that_leaves_while_it_waits_is_not_merged() -> None:
     async def scenario() -> None:
-        talk = Talk(Merge)
-        talk.say("1 first")
-        a, b, c = talk.say("1 a"), talk.say("1 b"), talk.say("1 c")
+        rig = Rig(merge)
+        rig.submit("say 1 first")
+        a, b, c = rig.submit("say 1 a"), rig.submit("say 1 b"), rig.submit("say 1 c")
         b.cancel()
-        assert await ending(b) == (State.CANCELLED, "not_started")
-        assert await ending(a) == await ending(c) == (State.ANSWERED, "0")
-        assert talk.asked[1] == "1 a\n\n1 c"
+        assert await ended(b) == (State.CANCELLED, "not_started")
+        assert await ended(a) == await ended(c) == (State.ANSWERED, "0")
+        assert rig.messages[1] == "say 1 a\n\nsay 1 c"
 
     run(scenario())
 
 
 def test_one_that_leaves_while_they_run_leaves_the_others_alone() -> None:
     async def scenario() -> None:
-        talk = Talk(Merge)
-        talk.say("1 first")
-        a, b = talk.say("3 a"), talk.say("3 b")
+        rig = Rig(merge)
+        rig.submit("say 1 first")
+        a, b = rig.submit("say 3 a"), rig.submit("say 3 b")
         await asyncio.sleep(2)
         assert (a.state, b.state) == (State.RUNNING, State.RUNNING)
-        assert talk.strategy.load().running == 2
+        assert rig.strategy.load().running == 2
         assert a.cancel()
-        assert await ending(a) == (State.CANCELLED, "unknown")
-        assert await ending(b) == (State.ANSWERED, "0 1 2")
+        assert await ended(a) == (State.CANCELLED, "unknown")
+        assert await ended(b) == (State.ANSWERED, "0 1 2")
 
     run(scenario())
 
 
 def test_when_all_of_them_leave_the_agent_is_stopped() -> None:
     async def scenario() -> None:
-        talk = Talk(Merge)
-        talk.say("1 first")
-        a, b = talk.say("9 a"), talk.say("9 b")
+        rig = Rig(merge)
+        rig.submit("say 1 first")
+        a, b = rig.submit("say 9 a"), rig.submit("say 9 b")
         await asyncio.sleep(2)
         a.cancel()
         b.cancel()
-        assert await ending(a) == (State.CANCELLED, "unknown")
-        assert await ending(b) == (State.CANCELLED, "rolled_back")
-        assert await ending(talk.say("1 next")) == (State.ANSWERED, "0")
-        assert [message for message, _ in talk.kept] == ["1 first", "1 next"]
+        assert await ended(a) == (State.CANCELLED, "unknown")
+        assert await ended(b) == (State.CANCELLED, "rolled_back")
+        assert await ended(rig.submit("say 1 next")) == (State.ANSWERED, "0")
+        assert rig.kept == {"c": ["t1", "t4"]}
 
     run(scenario())
 
 
 def test_each_has_a_deadline_of_its_own() -> None:
     async def scenario() -> None:
-        talk = Talk(Merge)
-        talk.say("1 first")
-        hurried, patient = talk.say("5 a", deadline_s=3.0), talk.say("5 b")
-        assert await ending(hurried) == (State.EXPIRED, "unknown")
+        rig = Rig(merge)
+        rig.submit("say 1 first")
+        hurried, patient = rig.submit("say 5 a", deadline_s=3.0), rig.submit("say 5 b")
+        assert await ended(hurried) == (State.EXPIRED, "unknown")
         assert hurried.waited_s + hurried.ran_s == pytest.approx(3.0)
-        assert await ending(patient) == (State.ANSWERED, "0 1 2 3 4")
+        assert await ended(patient) == (State.ANSWERED, "0 1 2 3 4")
 
     run(scenario())
 
 
 def test_a_shutdown_ends_all_of_them() -> None:
     async def scenario() -> None:
-        talk = Talk(Merge)
-        talk.say("1 first")
-        tickets = [talk.say("9 a"), talk.say("9 b")]
+        rig = Rig(merge)
+        rig.submit("say 1 first")
+        tickets = [rig.submit("say 9 a"), rig.submit("say 9 b")]
         await asyncio.sleep(2)
-        await talk.strategy.drain(1.0)
+        await rig.strategy.drain(1.0)
         for ticket in tickets:
             with pytest.raises(Draining):
                 await ticket.reply()

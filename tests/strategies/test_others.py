@@ -9,24 +9,19 @@ from pathlib import Path
 import pytest
 
 from loadtests.unprotected import Unprotected
-from strategies import Attempt, ConversationBusy, Limits, Reply, Turn
+from strategies import ConversationBusy, Limits, Place
 from strategies.lock import Lock
 from strategies.queue import Queue
 from strategies.registry import UnknownStrategy, find, names
 from strategies.reject import Reject
 from strategies.service_time import ServiceTime
-from strategies.testing import Deadlock, run
-
-
-async def take_a_second(turn: Turn, attempt: Attempt) -> Reply:
-    await asyncio.sleep(1)
-    return Reply(turn.message)
+from strategies.testing import Deadlock, Rig, run
 
 
 def test_any_number_wait_for_a_lock_and_for_any_time() -> None:
     async def scenario() -> None:
-        lock = Lock(take_a_second, Limits(max_waiting=1, max_wait_s=1))
-        tickets = [lock.submit(Turn(str(number), "c", "hi")) for number in range(500)]
+        rig = Rig(Lock, Limits(max_waiting=1, max_wait_s=1))
+        tickets = [rig.submit() for _ in range(500)]
         await asyncio.gather(*(ticket.reply() for ticket in tickets))
         assert tickets[-1].waited_s == 499
 
@@ -35,22 +30,21 @@ def test_any_number_wait_for_a_lock_and_for_any_time() -> None:
 
 def test_a_lock_does_not_say_who_stands_where() -> None:
     async def scenario() -> None:
-        lock = Lock(take_a_second, Limits())
-        lock.submit(Turn("1", "c", "hi"))
-        waiting = lock.submit(Turn("2", "c", "hi"))
-        assert (waiting.position, waiting.eta_s) == (None, None)
+        rig = Rig(Lock)
+        rig.submit()
+        assert rig.submit().place() == Place()
 
     run(scenario())
 
 
 def test_reject_says_when_the_running_turn_is_likely_to_have_ended() -> None:
     async def scenario() -> None:
-        reject = Reject(take_a_second, Limits())
-        await reject.submit(Turn("1", "c", "hi")).reply()
-        reject.submit(Turn("2", "c", "hi"))
+        rig = Rig(Reject)
+        await rig.submit().reply()
+        rig.submit()
         await asyncio.sleep(0.25)
         with pytest.raises(ConversationBusy) as refusal:
-            reject.submit(Turn("3", "c", "hi"))
+            rig.submit()
         assert refusal.value.retry_after_s == pytest.approx(0.75)
 
     run(scenario())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from strategies import Strategy
-from strategies.choice import Choice
-from strategies.interrupt import Interrupt
-from strategies.registry import BUILT_IN
+from strategies.queue import Queue
+from strategies.registry import BUILT_IN, interrupt
+from strategies.testing import Factory
 
-STRATEGIES: dict[str, Callable[..., Strategy]] = {
+STRATEGIES: dict[str, Factory] = {
     **BUILT_IN,
-    "interrupt, rollback": partial(Interrupt, said="rollback"),
-    "interrupt, waiting stay": partial(Interrupt, waiting="keep"),
-    "interrupt, rollback, waiting stay": partial(Interrupt, said="rollback", waiting="keep"),
-    "choice": Choice,
+    "interrupt, rollback": partial(interrupt, said="rollback"),
+    "interrupt, waiting stay": partial(interrupt, waiting="keep"),
+    "interrupt, rollback, waiting stay": partial(interrupt, said="rollback", waiting="keep"),
+    "queue, reject": partial(Queue, on_busy="reject"),
 }

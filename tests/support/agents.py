@@ -1,4 +1,7 @@
-"""Agents for the tests. Messages say what is to happen: `sleep 0.5`, `raise ValueError`, ..."""
+"""Agents for the tests. Messages say what is to happen: `sleep 0.5`, `raise ValueError`, ...
+
+`until FILE` goes on when the file exists (`Server.let_on`): a turn that a test ends.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from runner.agents import current_turn
@@ -40,6 +44,12 @@ async def obey(message: str) -> None:
             await asyncio.sleep(float(argument.split()[0]))
         case "hang":
             await asyncio.Event().wait()
+        case "until":
+            while not Path(argument).exists():  # noqa: ASYNC240 (a local file)
+                await asyncio.sleep(0.01)
+        case "hang-at-first":
+            if current_turn().attempt == 1:
+                await asyncio.Event().wait()
         case "ignore":
             await ignore_cancellation(float(argument))
         case "block":
@@ -84,6 +94,8 @@ def threaded(message: str, history: list[dict[str, str]]) -> str:
             time.sleep(float(argument.split()[0]))
         if verb == "hang":
             time.sleep(3600)
+        while verb == "until" and not Path(argument).exists():
+            time.sleep(0.01)
         if verb == "raise":
             raise FAULTS[argument]("a secret of the agent")
     finally:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 LIMIT_S = 30.0
+"""How long one request or one condition may take."""
+
+PATIENCE_S = 120.0
+"""How long a process may take to start or to end by itself: only one that hangs takes so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Answer:
     def cause(self) -> str:
         """The last part of a problem document's type."""
         assert self.headers["content-type"] == "application/problem+json", self
-        return self.json["type"].rpartition(":")[2]
+        return str(self.json["type"]).rpartition(":")[2]
 
 
 def encode(

@@ -31,10 +31,11 @@ class Stream:
         *,
         turn: str = "",
         after: str | None = None,
+        limit_s: float = LIMIT_S,
         **headers: str,
     ) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=limit_s)
         if message is not None:
             content = {"message": message, "conversation_id": conversation}
             named |= {"content-type": "application/json", "accept": "text/event-stream"}

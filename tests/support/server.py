@@ -15,14 +15,20 @@ from typing import Any, Self
 
 import psutil
 
-from tests.support.client import Answer, request, until
+from runner.agents.base import Message
+from tests.support.client import LIMIT_S, PATIENCE_S, Answer, request, until
 
-START_LIMIT_S = 30.0
+Knobs = dict[str, Any]
+"""Settings to hand on as `**knobs`: TABLE__KEY and its value."""
+
 ROOT = Path(__file__).parents[2]
 
 
 class Server:
     """Start it with `with`; whatever happens inside, it is gone afterwards."""
+
+    http = "hypercorn"
+    """What carries HTTP, where the knobs do not say; the fixture `http` sets it."""
 
     def __init__(
         self,
@@ -47,7 +53,7 @@ class Server:
         self.kill()
         command = [sys.executable, "-m", "runner", "serve", self.target]
         command += ["--port", str(self.port), "--log", "json", *self.arguments]
-        for name, value in self.knobs.items():
+        for name, value in {"server__http": self.http, **self.knobs}.items():
             table, _, key = name.partition("__")
             command += ["--set", f"{table}.{key}={_text(value)}"]
         self._serves = False
@@ -69,7 +75,7 @@ class Server:
         ]
         for reader in self._readers:
             reader.start()
-        if not announced.wait(START_LIMIT_S) or not self._serves:
+        if not announced.wait(PATIENCE_S) or not self._serves:
             self.kill()
             raise AssertionError(f"the server did not start:\n{self.output}\n{self.log}")
         return self
@@ -82,6 +88,10 @@ class Server:
 
     # What it is told.
 
+    def let_on(self, file: str) -> None:
+        """End the turns whose message says `until FILE`."""
+        (self.folder / file).touch()
+
     def signal(self, number: int, *, group: bool = False) -> None:
         assert self._process is not None
         if group:
@@ -89,7 +99,7 @@ class Server:
         else:
             self._process.send_signal(number)
 
-    def wait(self, timeout_s: float = 30.0) -> int:
+    def wait(self, timeout_s: float = LIMIT_S) -> int:
         """The exit status."""
         assert self._process is not None
         status = self._process.wait(timeout_s)
@@ -121,7 +131,7 @@ class Server:
         path: str,
         content: object = None,
         headers: Mapping[str, str] | None = None,
-        timeout_s: float = 30.0,
+        timeout_s: float = LIMIT_S,
     ) -> Answer:
         return request(self.port, method, path, content, headers, timeout_s)
 
@@ -139,7 +149,8 @@ class Server:
     def turn(self, turn_id: str) -> dict[str, Any]:
         answer = self.request("GET", f"/turns/{turn_id}")
         assert answer.status == 200, answer
-        return answer.json
+        shown: dict[str, Any] = answer.json
+        return shown
 
     def turn_of(self, conversation: str) -> dict[str, Any]:
         """The turn that runs in the conversation."""
@@ -154,11 +165,13 @@ class Server:
         return self.request("DELETE", f"/turns/{turn_id}")
 
     def health(self) -> dict[str, Any]:
-        return self.request("GET", "/health").json
+        shown: dict[str, Any] = self.request("GET", "/health").json
+        return shown
 
-    def history(self, conversation: str = "default") -> list[dict[str, str]]:
+    def history(self, conversation: str = "default") -> list[Message]:
         answer = self.request("GET", f"/history?count=0&conversation_id={conversation}")
-        return answer.json["messages"]
+        messages: list[Message] = answer.json["messages"]
+        return messages
 
     def calls(self) -> list[str]:
         """What the test agents noted: `began MESSAGE` and `ended MESSAGE`, in order."""
@@ -175,14 +188,27 @@ class Server:
         """Until nothing waits and nothing runs."""
         until(self._is_quiet, "nothing waits and nothing runs")
 
+    def until_closed(self, port: int, limit_s: float = LIMIT_S) -> None:
+        """Until the server has closed its end of the connection from this port."""
+        until(lambda: not self._holds(port), "the connection is closed", limit_s)
+
+    def _holds(self, port: int) -> bool:
+        return any(c.raddr and c.raddr.port == port for c in self.process.net_connections())
+
     def _is_quiet(self) -> bool:
         health = self.health()
-        return health["queue_depth"] == 0 and not health["processing"]
+        return not health["queue_depth"] and not health["processing"]
 
     @property
     def process(self) -> psutil.Process:
         assert self._process is not None
         return psutil.Process(self._process.pid)
+
+    @property
+    def heaviest(self) -> int:
+        """The most memory that it ever had, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     @property
     def logged(self) -> list[dict[str, Any]]:
@@ -213,6 +239,7 @@ def _text(value: object) -> str:
 
 def _parse(line: str) -> dict[str, Any]:
     try:
-        return json.loads(line)
+        parsed: dict[str, Any] = json.loads(line)
     except ValueError:
         return {"text": line}
+    return parsed

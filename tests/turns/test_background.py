@@ -16,31 +16,34 @@ COUNTING = "tests.support.agents:counting_attempts"
 
 
 def test_a_turn_in_the_background_is_accepted_at_once_and_answered_later(server: Server) -> None:
-    accepted = server.chat("sleep 0.1", "b1", prefer="respond-async")
+    accepted = server.chat("until b1", "b1", prefer="respond-async")
     assert accepted.status == 202
     assert accepted.headers["preference-applied"] == "respond-async"
     turn_id = accepted.json["turn_id"]
     assert accepted.headers["location"] == f"/turns/{turn_id}"
     assert accepted.json["state"] == "running"
     assert server.turn(turn_id)["state"] == "running"
+    server.let_on("b1")
     ended = server.until_ended(turn_id)
     assert (ended["state"], ended["turn"], ended["attempt"]) == ("answered", 1, 1)
     assert server.history("b1")[1]["content"] == ended["response"]
 
 
 def test_a_waiting_turn_says_where_it_stands(server: Server) -> None:
-    first, second, third = (server.ask("sleep 0.2", "b2") for _ in range(3))
+    first, second, third = (server.ask("until b2", "b2") for _ in range(3))
     places = [server.turn(turn)["position"] for turn in (first, second, third)]
     assert places == [0, 1, 2]
     assert server.turn(third)["state"] == "waiting"
+    server.let_on("b2")
     assert [server.until_ended(turn)["turn"] for turn in (first, second, third)] == [1, 2, 3]
 
 
 def test_wait_answers_in_time_or_else_later(server: Server) -> None:
     quick = server.chat("hello", "b3", prefer="wait=20")
     assert (quick.status, quick.headers["preference-applied"]) == (200, "wait=20")
-    slow = server.chat("sleep 1.5", "b3", prefer="wait=1")
+    slow = server.chat("until b3", "b3", prefer="wait=1")
     assert (slow.status, slow.json["state"]) == (202, "running")
+    server.let_on("b3")
     assert server.until_ended(slow.json["turn_id"])["state"] == "answered"
 
 
@@ -84,7 +87,7 @@ def test_any_answered_turn_can_be_asked_for(server: Server) -> None:
 def test_accepted_turns_survive_a_kill_and_run_in_their_order(folder: Path) -> None:
     """I-18"""
     with Server(folder, target=COUNTING, store__url="sqlite:///x.db") as server:
-        running = server.ask("sleep 0.5 first")
+        running = server.ask("hang-at-first")
         waiting = [server.ask(f"number {number}") for number in range(5)]
         client.until(lambda: len(server.calls()) == 1, "the first one runs")
         server.kill()
@@ -98,7 +101,7 @@ def test_accepted_turns_survive_a_kill_and_run_in_their_order(folder: Path) -> N
 def test_a_turn_that_was_running_may_be_reported_as_interrupted_instead(folder: Path) -> None:
     knobs = {"store__url": "sqlite:///x.db", "store__on_restart": "fail"}
     with Server(folder, target=COUNTING, **knobs) as server:
-        running, waiting = server.ask("sleep 0.5"), server.ask("hello")
+        running, waiting = server.ask("hang"), server.ask("hello")
         client.until(lambda: len(server.calls()) == 1, "the first one runs")
         server.kill()
         server.start()
@@ -127,7 +130,7 @@ def test_a_shutdown_leaves_turns_in_the_background_to_the_next_process(folder: P
     with Server(
         folder, target=COUNTING, store__url="sqlite:///x.db", server__drain_s=0.3
     ) as server:
-        running, waiting = server.ask("sleep 3"), server.ask("hello")
+        running, waiting = server.ask("hang-at-first"), server.ask("hello")
         client.until(lambda: len(server.calls()) == 1, "the first one runs")
         assert server.stop() == 0
         server.start()
@@ -138,11 +141,12 @@ def test_a_shutdown_leaves_turns_in_the_background_to_the_next_process(folder: P
 def test_a_client_that_is_told_of_a_shutdown_may_ask_again(folder: Path) -> None:
     """I-17: what it was told did not run, does not run later either."""
     with Server(folder, store__url="sqlite:///x.db") as server:
-        server.ask("sleep 0.5")
+        server.ask("until told")
         with client.send(server.port, client.chat("told", idempotency_key="k")) as told:
             server.until_depth(1)
             server.signal(signal.SIGTERM)
             answer = client.receive(told)
+        server.let_on("told")
         assert (answer.status, answer.json["outcome"]) == (503, "not_started")
         assert server.wait() == 0
         server.start()
@@ -153,7 +157,7 @@ def test_a_client_that_is_told_of_a_shutdown_may_ask_again(folder: Path) -> None
 
 def test_a_deadline_runs_on_while_the_server_is_down(folder: Path) -> None:
     with Server(folder, store__url="sqlite:///x.db") as server:
-        server.ask("sleep 5")
+        server.ask("hang")
         late = server.ask("late", turn_deadline_ms="6000")
         server.kill()
         with closing(sqlite3.connect(folder / "x.db", isolation_level=None)) as db:
@@ -184,12 +188,13 @@ def test_nothing_is_promised_when_it_cannot_be_written(folder: Path) -> None:
 
 def test_a_client_may_say_what_becomes_of_its_turn_when_it_leaves(server: Server) -> None:
     """I-11"""
-    runs = client.send(server.port, client.chat("sleep 0.3 a", "d1"))
-    server.until_called("sleep 0.3 a")
+    runs = client.send(server.port, client.chat("until d1", "d1"))
+    server.until_called("until d1")
     stays = client.send(server.port, client.chat("stays", "d1", prefer="on-disconnect=continue"))
     server.until_depth(1)
     stays.close()
     runs.close()
+    server.let_on("d1")
     server.until_called("stays")
     server.until_quiet()
     cancelled = client.send(
@@ -198,7 +203,7 @@ def test_a_client_may_say_what_becomes_of_its_turn_when_it_leaves(server: Server
     server.until_called("hang forever")
     cancelled.close()
     server.until_quiet()
-    assert [said["content"] for said in server.history("d1")[::2]] == ["sleep 0.3 a", "stays"]
+    assert [said["content"] for said in server.history("d1")[::2]] == ["until d1", "stays"]
 
 
 def test_what_is_honoured_is_said(server: Server) -> None:

@@ -15,7 +15,7 @@ TELLER = "tests.support.agents:teller"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     every = ["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
     folder = tmp_path_factory.mktemp("busy")
     with Server(folder, target=TELLER, strategy__per_turn=every) as running:
@@ -54,8 +54,15 @@ def test_a_turn_may_refuse_to_wait(server: Server) -> None:
 
 def test_merged_turns_share_one_reply_and_one_place_in_the_history(folder: Path) -> None:
     with Server(folder, strategy__per_turn=["merge"]) as server:
-        server.ask("sleep 0.3")
-        answers = client.together([lambda: server.chat("hello", turn_strategy="merge")] * 3)
+        server.ask("until three wait")
+
+        def let_on() -> client.Answer:
+            server.until_depth(3)
+            server.let_on("three wait")
+            return server.request("GET", "/health")
+
+        hello = [lambda: server.chat("hello", turn_strategy="merge")] * 3
+        answers = client.together([*hello, let_on])[:3]
         assert {answer.json["turn"] for answer in answers} == {2}
         assert len({answer.json["turn_id"] for answer in answers}) == 3
         said = server.history()
@@ -105,10 +112,11 @@ def test_interrupt_may_be_the_strategy_of_the_server(folder: Path, said: str) ->
 def test_merged_turns_in_the_background_survive_a_kill_each(folder: Path) -> None:
     """I-18"""
     with Server(folder, "--strategy", "merge", store__url="sqlite:///x.db") as server:
-        turns = [server.ask("sleep 0.5"), server.ask("sleep 0 a"), server.ask("sleep 0 b")]
-        server.until_called("sleep 0.5")
+        turns = [server.ask("until back"), server.ask("sleep 0 a"), server.ask("sleep 0 b")]
+        server.until_called("until back")
         server.kill()
         server.start()
+        server.let_on("back")
         ended = [server.until_ended(turn) for turn in turns]
         assert {turn["state"] for turn in ended} == {"answered"}
         assert [turn["turn"] for turn in ended][1:] == [2, 2]
@@ -121,11 +129,12 @@ def test_merged_turns_in_the_background_survive_a_kill_each(folder: Path) -> Non
 
 def test_the_most_urgent_is_served_first(folder: Path) -> None:
     with Server(folder) as server:
-        server.ask("sleep 0.3")
+        server.ask("until all wait")
         later = server.ask("later", priority="u=7")
         usual = server.ask("usual")
         urgent = server.ask("urgent", priority="u=0, i")
         assert [server.turn(t)["position"] for t in (urgent, usual, later)] == [1, 2, 3]
+        server.let_on("all wait")
         server.until_ended(later)
         began = [line for line in server.calls() if line.startswith("began")]
         assert began[1:] == ["began urgent", "began usual", "began later"]

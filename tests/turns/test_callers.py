@@ -30,7 +30,7 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("callers")
     with Server(folder, server__tokens=["ann:a-token", "bob:b-token"]) as running:
         yield running
@@ -55,9 +55,9 @@ def test_the_same_name_is_another_conversation_for_another_caller(ann: Caller, b
 
 
 def test_another_callers_turn_is_not_found_whatever_is_asked_of_it(
-    ann: Caller, bob: Caller
+    ann: Caller, bob: Caller, server: Server
 ) -> None:
-    turn = ann.chat("sleep 0.5", "secret", prefer="respond-async").json["turn_id"]
+    turn = ann.chat("until looked", "secret", prefer="respond-async").json["turn_id"]
     for method, path in (
         ("GET", f"/turns/{turn}"),
         ("DELETE", f"/turns/{turn}"),
@@ -67,6 +67,7 @@ def test_another_callers_turn_is_not_found_whatever_is_asked_of_it(
         assert theirs.status == 404
         assert theirs.body == nobodys.body  # Not even whether there is such a turn.
     assert ann("GET", f"/turns/{turn}").json["state"] == "running"
+    server.let_on("looked")
 
 
 def test_another_callers_conversation_is_not_found(ann: Caller, bob: Caller) -> None:

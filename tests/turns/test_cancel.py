@@ -12,12 +12,13 @@ from tests.support.server import Server
 
 def test_a_waiting_turn_is_cancelled_at_once_and_never_runs(server: Server) -> None:
     """I-10"""
-    running = server.ask("sleep 0.5", "c1")
+    running = server.ask("until c1", "c1")
     waiting, behind = server.ask("never", "c1"), server.ask("behind", "c1")
     answer = server.cancel(waiting)
     assert (answer.status, answer.json["state"]) == (200, "cancelled")
     assert answer.json["outcome"] == "not_started"
     assert server.turn(behind)["position"] == 1
+    server.let_on("c1")
     server.until_ended(running)
     assert server.until_ended(behind)["turn"] == 2
     assert "began never" not in server.calls()
@@ -41,14 +42,17 @@ def test_a_thread_that_cannot_be_stopped_keeps_its_conversation_and_says_so(
 ) -> None:
     """I-11"""
     with Server(folder, target="tests.support.agents:threaded") as server:
-        running = server.ask("sleep 2.5")
-        server.until_called("sleep 2.5")
+        running = server.ask("until next waits")
+        server.until_called("until next waits")
         answer = server.cancel(running).json
         assert (answer["state"], answer["fenced"]) == ("cancelled", True)
         assert server.health()["fenced"] == 1
         assert server.chat("another", "other").status == 200
-        assert server.chat("next").json["turn"] == 1
-        assert server.calls().index("ended sleep 2.5") < server.calls().index("began next")
+        with client.send(server.port, client.chat("next")) as following:
+            server.until_depth(1)
+            server.let_on("next waits")
+            assert client.receive(following).json["turn"] == 1
+        assert server.calls().index("ended until next waits") < server.calls().index("began next")
         assert server.turn(running)["fenced"] is False
 
 

@@ -6,7 +6,7 @@ from tests.support.server import Server
 
 
 def test_a_conversation_says_who_runs_and_who_waits(server: Server) -> None:
-    running = server.ask("sleep 0.5", "v1")
+    running = server.ask("until v1", "v1")
     waiting = [server.ask("hello", "v1") for _ in range(2)]
     shown = server.request("GET", "/conversations/v1").json
     assert shown["running"]["turn_id"] == running
@@ -18,14 +18,16 @@ def test_a_conversation_says_who_runs_and_who_waits(server: Server) -> None:
     listed = server.request("GET", "/conversations").json["conversations"]
     mine = next(one for one in listed if one["conversation_id"] == "v1")
     assert (mine["turns"], mine["running"], mine["waiting"]) == (0, 1, 2)
+    server.let_on("v1")
     server.until_ended(waiting[1])
 
 
 def test_a_conversation_can_be_forgotten_when_it_is_idle(server: Server) -> None:
     turn = server.chat("hello", "v2", idempotency_key="k").json["turn_id"]
-    busy = server.ask("sleep 0.4", "v2")
+    busy = server.ask("until v2", "v2")
     refused = server.request("DELETE", "/conversations/v2")
     assert (refused.status, refused.cause) == (409, "conversation-busy")
+    server.let_on("v2")
     server.until_ended(busy)
     assert server.request("DELETE", "/conversations/v2").status == 204
     assert server.history("v2") == []
@@ -42,13 +44,14 @@ def test_a_conversation_that_is_not_known_is_not_found(server: Server) -> None:
 def test_the_list_is_bounded_and_begins_with_those_that_are_busy(server: Server) -> None:
     for name in ("v4-a", "v4-b", "v4-c"):
         server.chat("hello", name)
-    busy = server.ask("sleep 0.5", "v4-z")
+    busy = server.ask("until v4", "v4-z")
     one = server.request("GET", "/conversations?count=1").json
     assert [each["conversation_id"] for each in one["conversations"]] == ["v4-z"]
     assert one["total"] >= 4
     every = server.request("GET", "/conversations?count=0").json
     assert len(every["conversations"]) == every["total"]
     assert server.request("GET", "/conversations?count=x").status == 422
+    server.let_on("v4")
     server.until_ended(busy)
 
 

@@ -14,6 +14,13 @@ def calls(server: Server, message: str) -> int:
     return server.calls().count(f"began {message}")
 
 
+def until_in_flight(server: Server, requests: int) -> None:
+    """Until as many are being answered, beside the one that asks for that."""
+    client.until(
+        lambda: server.health()["requests_in_flight"] == requests + 1, f"{requests} are in flight"
+    )
+
+
 def test_a_later_duplicate_gets_the_stored_reply(server: Server) -> None:
     first = server.chat("once", "k1", idempotency_key="a")
     again = server.chat("once", "k1", idempotency_key="a")
@@ -32,10 +39,13 @@ def test_concurrent_duplicates_wait_for_the_one_turn(server: Server) -> None:
 
 
 def test_a_duplicate_attaches_while_the_first_one_waits(server: Server) -> None:
-    blocker = server.ask("sleep 0.4", "k3")
+    blocker = server.ask("until k3", "k3")
     first = server.ask("waits", "k3", idempotency_key="a")
     assert server.turn(first)["state"] == "waiting"
-    assert server.chat("waits", "k3", idempotency_key="a").json["turn_id"] == first
+    with client.send(server.port, client.chat("waits", "k3", idempotency_key="a")) as again:
+        until_in_flight(server, 1)
+        server.let_on("k3")
+        assert client.receive(again).json["turn_id"] == first
     assert server.turn(blocker)["state"] == "answered"
     assert calls(server, "waits") == 1
 
@@ -61,22 +71,25 @@ def test_a_failure_is_replayed_for_the_agent_was_called(server: Server) -> None:
 
 
 def test_a_turn_that_never_started_leaves_its_key_free(server: Server) -> None:
-    server.ask("sleep 0.4", "k8")
+    server.ask("until k8", "k8")
     expired = server.chat("later", "k8", idempotency_key="a", turn_deadline_ms="50")
     assert expired.json["outcome"] == "not_started"
     cancelled = server.ask("later", "k8", idempotency_key="a")
     server.cancel(cancelled)
+    server.let_on("k8")
     assert server.chat("later", "k8", idempotency_key="a").status == 200
     assert calls(server, "later") == 1
 
 
 def test_the_first_client_may_leave_while_another_waits(server: Server) -> None:
-    blocker = server.ask("sleep 0.5", "k9")
+    blocker = server.ask("until k9", "k9")
     leaves = client.send(server.port, client.chat("stays", "k9", idempotency_key="a"))
     server.until_depth(1)
     with client.send(server.port, client.chat("stays", "k9", idempotency_key="a")) as waits:
-        client.until(lambda: server.health()["requests_in_flight"] >= 3, "both of them wait")
+        until_in_flight(server, 2)
         leaves.close()
+        until_in_flight(server, 1)
+        server.let_on("k9")
         assert client.receive(waits).status == 200
     assert server.turn(blocker)["state"] == "answered"
 
@@ -91,8 +104,8 @@ def test_keys_survive_a_kill(folder: Path) -> None:
     with Server(folder, store__url="sqlite:///x.db") as server:
         first = server.chat("once", idempotency_key="a")
         failed = server.chat("raise KeyError", idempotency_key="b")
-        running = server.ask("sleep 0.3", idempotency_key="c")
-        server.until_called("sleep 0.3")
+        running = server.ask("hang-at-first", idempotency_key="c")
+        server.until_called("hang-at-first")
         server.kill()
         server.start()
         again = server.chat("once", idempotency_key="a")
@@ -101,7 +114,7 @@ def test_keys_survive_a_kill(folder: Path) -> None:
         assert server.chat("twice", idempotency_key="a").status == 422
         replayed = server.chat("raise KeyError", idempotency_key="b")
         assert (replayed.status, replayed.json["turn_id"]) == (502, failed.json["turn_id"])
-        resumed = server.chat("sleep 0.3", idempotency_key="c").json
+        resumed = server.chat("hang-at-first", idempotency_key="c").json
         assert (resumed["turn_id"], resumed["attempt"]) == (running, 2)
         assert calls(server, "once") == 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.client import until
 from tests.support.server import Server
 
 CONVERSATIONS = ("a", "b", "c")
@@ -72,13 +73,13 @@ def test_every_accepted_turn_has_one_outcome_however_often_its_server_is_killed(
         for _ in range(kills):
             time.sleep(rng.random() * 0.4)
             server.start()  # Which kills the one before.
+        until(lambda: len(clients.accepted) > 10, "more than ten turns are accepted")
         clients.finish()
         server.until_quiet()
         _check(server, clients)
 
 
 def _check(server: Server, clients: Clients) -> None:
-    assert len(clients.accepted) > 10
     kept = Counter(
         said["content"]
         for conversation in CONVERSATIONS
@@ -93,10 +94,10 @@ def _check(server: Server, clients: Clients) -> None:
     attempts: dict[str, list[int]] = defaultdict(list)
     ids: dict[str, set[str]] = defaultdict(set)
     for line in server.calls():
-        event, *message, turn_id, attempt = line.split()
+        event, *words, turn_id, attempt = line.split()
         if event == "began":
             attempts[turn_id].append(int(attempt))
-            ids[" ".join(message)].add(turn_id)
+            ids[" ".join(words)].add(turn_id)
     for turn_id, seen in attempts.items():
         assert seen == sorted(set(seen)), f"{turn_id} ran twice as the same attempt: {seen}"
     for message, turn_ids in ids.items():

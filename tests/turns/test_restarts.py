@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 import structlog
 
-from runner.service import Service
 from runner.store.base import Ending
-from runner.turns import ledger
+from runner.turns import ending as endings
+from runner.turns.journal import Journal
 from runner.turns.keys import Keys
-from runner.turns.ledger import Ledger
-from runner.turns.live import LiveTurn
-from strategies import Strategy
-from strategies.registry import BUILT_IN
+from runner.turns.live_turn import LiveTurn
+from strategies.registry import BUILT_IN, Factory
 from tests.turns.world import World
 
 
@@ -27,14 +25,16 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def explore(seeds: range, strategy: type[Strategy]) -> None:
+def explore(seeds: range, strategy: Factory) -> None:
     for seed in seeds:
         faults = World(seed, strategy).run()
-        assert not faults, f"seed {seed} of {strategy.__name__}: {faults}"
+        assert not faults, f"seed {seed} of {strategy}: {faults}"
 
 
 @pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
-def test_every_promised_turn_has_one_outcome_through_all_lives(strategy: type[Strategy]) -> None:
+def test_every_promised_turn_has_one_outcome_through_all_lives(
+    strategy: Factory,
+) -> None:
     """I-8, I-18, I-19, I-26"""
     explore(range(300), strategy)
 
@@ -42,7 +42,7 @@ def test_every_promised_turn_has_one_outcome_through_all_lives(strategy: type[St
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
 def test_every_promised_turn_has_one_outcome_through_very_many_lives(
-    strategy: type[Strategy],
+    strategy: Factory,
 ) -> None:
     explore(range(300, 8_000), strategy)
 
@@ -50,19 +50,17 @@ def test_every_promised_turn_has_one_outcome_through_very_many_lives(
 # Faults on purpose: each must be found, or the test above proves little.
 
 
-async def tells_before_it_keeps(self: Service, live: LiveTurn, error: Any) -> Ending:
-    from runner.turns import ending as endings
-
-    return endings.with_error(error)
+async def does_not_keep(self: Journal, live: LiveTurn, ending: Ending) -> None:
+    pass
 
 
-async def does_not_note_the_attempt(self: Any, lives: list[LiveTurn]) -> None:
+async def does_not_note_the_attempt(self: Journal, lives: list[LiveTurn]) -> None:
     for live in lives:
-        if live.written is not None:
-            await live.written
+        if live.row is not None:
+            await live.row
 
 
-async def takes_no_turn_up(self: Ledger) -> list[Any]:
+async def takes_no_turn_up(self: Journal) -> list[Any]:
     return []
 
 
@@ -75,15 +73,11 @@ def frees_every_key(ending: Ending) -> bool:
 
 
 BROKEN: dict[str, tuple[Any, str, Callable[..., Any]]] = {
-    "an ending is not kept": (Service, "_failed", tells_before_it_keeps),
-    "an attempt is not written down": (
-        __import__("runner.desk", fromlist=["Desk"]).Desk,
-        "_begin",
-        does_not_note_the_attempt,
-    ),
-    "what was left is not taken up": (Ledger, "open", takes_no_turn_up),
+    "an ending is not kept": (Journal, "end", does_not_keep),
+    "an attempt is not written down": (Journal, "begin", does_not_note_the_attempt),
+    "what was left is not taken up": (Journal, "open", takes_no_turn_up),
     "keys are not looked up": (Keys, "find", forgets_keys),
-    "a failure frees its key": (ledger, "_is_free", frees_every_key),
+    "a failure frees its key": (endings, "frees_key", frees_every_key),
 }
 
 

@@ -1,6 +1,6 @@
 """Seeded lives of a server in virtual time: clients come, it is killed, it comes back.
 
-All of it is real (service, ledger, desk, strategy) but the clock, the agent and the
+All of it is real (service, journal, strategy) but the clock, the agent and the
 disk. The disk takes its time, in order, and a kill falls before a write, after it, or
 between it and its acknowledgement. What is judged: every turn that was promised has
 one outcome, nobody is told two, and the agent is never called twice unmarked.
@@ -17,15 +17,14 @@ from typing import Any, TypeVar
 
 from runner.agents import current_turn
 from runner.agents.base import About, Emit, Message, unheard
-from runner.desk import Desk
-from runner.service import Service
-from runner.settings import Settings, StoreSettings
+from runner.settings import OnRestart, Settings, StoreSettings
 from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
 from runner.store.history import History
 from runner.store.memory import MemoryStore
-from runner.turns.asking import Asking
-from runner.turns.book import Book
-from runner.turns.live import LiveTurn
+from runner.turns.live_turn import LiveTurn
+from runner.turns.service import Service
+from runner.turns.submission import Submission
+from runner.turns.waiting import until
 from strategies import AgentFailed, Limits, Strategy, Turn, TurnError
 from strategies.testing import VirtualLoop
 from strategies.testing.clock import close
@@ -162,7 +161,7 @@ class World:
         self.asked_as: dict[str, set[str]] = defaultdict(set)
         self.began_s = 0.0
         self.unkept: set[str] = set()
-        self.on_restart = self.rng.choice(("run", "run", "fail"))
+        self.on_restart: OnRestart = self.rng.choice(("run", "run", "fail"))
         self.wishes = [self._make_wish(number) for number in range(self.rng.randint(2, 6))]
 
     def _make_wish(self, number: int) -> Wish:
@@ -200,12 +199,12 @@ class World:
         loop = asyncio.get_running_loop()
         store = StoreSettings(on_restart=self.on_restart, max_attempts=10)
         self.disk = Disk(self.kept, self.answered, self.rng)
-        desk = Desk(Scripted(self), self.disk, Book(3600.0))
         limits = Limits(max_running=self.rng.choice((1, 2)), turn_timeout_s=20.0, max_wait_s=None)
         service = self.make_service(
             Settings(store=store),
-            desk,
-            self.strategy(desk.answer, limits),
+            Scripted(self),
+            self.disk,
+            lambda answer: self.strategy(answer, limits),
             now=lambda: 1_000.0 + self.began_s + loop.time(),
         )
         await service.open()
@@ -231,12 +230,11 @@ class World:
         if wish.cancels:
             await asyncio.sleep(self.rng.choice((0.0, 0.5, 2.0)))
             await service.cancel(live)
-        if wish.background and (live.written is None or not await asyncio.shield(live.written)):
-            await live.ended()
-        elif wish.background:
-            live.detached = True
+        if wish.background and await service.is_written(live):
+            live.promised = True
             wish.promised.add(live.turn.id)
-        ending = await live.ended()
+        await until(live, lambda live: live.ending is not None)
+        ending = live.ending
         if not self.disk.is_dead:
             wish.told = ending
 
@@ -253,8 +251,8 @@ class World:
                     wish.message,
                     wish.deadline_s,
                 )
-                asking = Asking(turn, "continue", wish.key, respond_async=wish.background)
-                live, _ = await service.submit(asking)
+                submission = Submission(turn, "continue", wish.key, respond_async=wish.background)
+                live, _ = await service.submit(submission)
             except TurnError:
                 await asyncio.sleep(1)
             else:

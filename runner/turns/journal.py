@@ -1,17 +1,18 @@
-"""The turns that are written down: before they are promised, when they end, after a restart."""
+"""The turns that have a row: written down before they are promised, read after a restart."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
 from runner.settings import StoreSettings
 from runner.store.base import AcceptedTurn, Ending, Store, StoreUnavailable
-from runner.turns import ending as endings
+from runner.turns.ending import frees_key, of_error
 from runner.turns.keys import Entry, Keys, digest
-from runner.turns.live import LiveTurn
+from runner.turns.live_turn import LiveTurn
 from strategies import Turn, TurnInterrupted
 
 AGAIN_S = 1.0
@@ -26,7 +27,7 @@ class KeyReused(Exception):
     """The key was used for another message. Use a new one for each message."""
 
 
-class Ledger:
+class Journal:
     """Accepted turns in the store, and their idempotency keys. `now` gives seconds since 1970."""
 
     def __init__(self, store: Store, settings: StoreSettings, now: Callable[[], float]) -> None:
@@ -34,7 +35,7 @@ class Ledger:
         self._settings = settings
         self._now = now
         self._keys = Keys(settings.keep_turns_s, settings.keep_turns)
-        self._pruning: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> list[AcceptedTurn]:
         """Read what an earlier process left; gives the turns that are to run, in their order.
@@ -43,18 +44,25 @@ class Ledger:
         """
         await self._prune()
         for kept in await self._store.keyed():
-            never_started = kept.ending is not None and _is_free(kept.ending)
-            if kept.key is not None and not never_started:
+            is_free = kept.ending is not None and frees_key(kept.ending)
+            if kept.key is not None and not is_free:
                 entry = Entry(kept.id, kept.digest or "", kept.accepted_at)
                 self._keys.add(kept.conversation, kept.key, entry)
         to_run = [kept for kept in await self._store.unfinished() if await self._may_run(kept)]
-        self._pruning = asyncio.create_task(self._prune_for_ever())
+        self._spawn(self._prune_for_ever())
         # Those that ran had a slot each, and are not to stand in a line that may be full now.
         return sorted(to_run, key=lambda kept: kept.attempts == 0)
 
     def close(self) -> None:
-        if self._pruning is not None:
-            self._pruning.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def to_turn(self, kept: AcceptedTurn) -> Turn:
+        """The turn that was written down, with the time that remains to it."""
+        deadline_s = None if kept.deadline_at is None else kept.deadline_at - self._now()
+        return Turn(
+            kept.id, kept.conversation, kept.message, deadline_s, kept.priority, kept.strategy
+        )
 
     async def _may_run(self, kept: AcceptedTurn) -> bool:
         """Whether to run it; one that was running and may not run again ends as interrupted."""
@@ -65,7 +73,7 @@ class Ledger:
             return True
         times = "once" if kept.attempts == 1 else f"{kept.attempts} times"
         detail = f"The server ended while the turn ran, {times}. Nothing was kept; ask again."
-        await self._store.end(kept.id, endings.with_error(TurnInterrupted(detail)))
+        await self._store.end(kept.id, of_error(TurnInterrupted(detail), kept.attempts))
         log.warning("turn interrupted", turn_id=kept.id, attempts=kept.attempts)
         return False
 
@@ -87,10 +95,10 @@ class Ledger:
     def forget(self, conversation: str) -> None:
         self._keys.forget(conversation)
 
-    # Turns.
+    # Rows.
 
     def write(self, live: LiveTurn) -> None:
-        """Begin to write the turn down; `live.written` tells when and whether that is done."""
+        """Begin to write the turn down; `live.row` tells when and whether that is done."""
         turn, now = live.turn, self._now()
         if live.key is not None:
             entry = Entry(turn.id, digest(turn.message), now)
@@ -106,7 +114,25 @@ class Ledger:
             key=live.key,
             digest=live.key and digest(turn.message),
         )
-        live.written = asyncio.create_task(self._accept(live, row))
+        live.row = self._spawn(self._accept(live, row))
+
+    async def begin(self, lives: list[LiveTurn]) -> None:
+        """Write down that the agent is about to be called for these; all have a row or none.
+
+        Raises StoreUnavailable, also where one could not be written down.
+        """
+        for live in lives:
+            if live.row is not None and not await asyncio.shield(live.row):
+                raise StoreUnavailable
+        await self._store.begin([live.turn.id for live in lives])
+
+    async def end(self, live: LiveTurn, ending: Ending) -> None:
+        """Keep what became of a turn that has no reply; a reply is kept with the history."""
+        try:
+            await self._store.end(live.turn.id, ending)
+        except StoreUnavailable:
+            log.warning("an ending is not kept yet", turn_id=live.turn.id)
+            self._spawn(self._end_later(live.turn.id, ending))
 
     async def _accept(self, live: LiveTurn, row: AcceptedTurn) -> bool:
         try:
@@ -116,18 +142,6 @@ class Ledger:
                 live.ticket.cancel()
             return False
         return True
-
-    async def end(self, live: LiveTurn, ending: Ending) -> None:
-        """Keep what became of a turn that is written down and was not committed."""
-        if live.key is not None and _is_free(ending):
-            self._keys.release(live.turn.conversation, live.key, live.turn.id)
-        if live.written is None or not await live.written or ending.reply is not None:
-            return
-        try:
-            await self._store.end(live.turn.id, ending)
-        except StoreUnavailable:
-            log.warning("an ending is not kept yet", turn_id=live.turn.id)
-            live.keeping = asyncio.create_task(self._end_later(live.turn.id, ending))
 
     async def _end_later(self, turn_id: str, ending: Ending) -> None:
         while True:
@@ -149,13 +163,8 @@ class Ledger:
             except StoreUnavailable as error:
                 log.warning("old turns stay in the store", reason=str(error.__cause__))
 
-
-def to_turn(kept: AcceptedTurn, now: float) -> Turn:
-    """The turn that was written down, with the time that is left to it."""
-    deadline_s = None if kept.deadline_at is None else kept.deadline_at - now
-    return Turn(kept.id, kept.conversation, kept.message, deadline_s, kept.priority, kept.strategy)
-
-
-def _is_free(ending: Ending) -> bool:
-    """Whether a turn with this ending leaves its key as if it had not been used."""
-    return ending.reply is None and ending.outcome == "not_started"
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

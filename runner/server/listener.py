@@ -7,30 +7,53 @@ included. With it, a client too many is told so and closed at once.
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from contextlib import suppress
 from typing import Any, Self
 
+from runner.api.exchange import Answer
 from runner.api.problems import SERVER_FULL, problem
+
+BACKLOG = 2048
 
 UNREAD_MS = 30_000
 """An answer of which a client takes nothing for so long is given up, and its connection closed."""
 
+SPARE_DESCRIPTORS = 64
+"""Kept free of clients: the store, the log, the agent's own connections."""
+
+
+def as_bytes(answer: Answer, reason: str) -> bytes:
+    """The answer as HTTP/1.1, for where no request was read and so no app is asked."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+    text = (
+        f"HTTP/1.1 {answer.status} {reason}\r\n{head}"
+        f"content-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
+    )
+    return text.encode() + answer.body
+
+
+FULL = as_bytes(
+    problem(SERVER_FULL, "Too many connections are open. Try again in a moment."),
+    "Service Unavailable",
+)
+
 
 class Listener(socket.socket):
-    """Accepts at most `most` connections at a time; further ones are answered with 503."""
+    """Accepts at most `most` connections at a time; further ones are answered with FULL."""
 
     most = 0
     open = 0
 
     @classmethod
-    def at(cls, host: str, port: int, *, most: int) -> Self:
+    def at(cls, host: str, port: int, most: int) -> Self:
         """Bind; `OSError` where the address cannot be had. Port 0 takes any free one."""
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = cls(family, kind, protocol)
-        listener.most = most
+        listener.most = min(most, _descriptors() - SPARE_DESCRIPTORS)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -39,13 +62,18 @@ class Listener(socket.socket):
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
             listener.setblocking(False)
             listener.bind(address)
-            listener.listen(2048)
+            listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise
         # A child that an agent forks must not keep the port when this process is killed.
-        os.register_at_fork(after_in_child=listener.close)
+        os.register_at_fork(after_in_child=listener.let_go)
         return listener
+
+    def let_go(self) -> None:
+        """Close, though uvloop holds the socket and so keeps `close` from doing it."""
+        if self.fileno() >= 0:
+            os.close(self.detach())
 
     def accept(self) -> tuple[socket.socket, Any]:
         while True:
@@ -72,13 +100,15 @@ class _Connection(socket.socket):
 
 def _turn_away(connection: socket.socket) -> None:
     """Answer before anything was read; the answer is small enough for any socket buffer."""
-    answer = problem(SERVER_FULL, "Too many connections are open. Try again in a moment.")
-    head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
-    text = (
-        f"HTTP/1.1 {answer.status} Service Unavailable\r\n{head}"
-        f"content-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
-    )
     with connection, suppress(OSError):
         connection.setblocking(False)
-        connection.send(text.encode() + answer.body)
+        connection.send(FULL)
         connection.shutdown(socket.SHUT_WR)
+
+
+def _descriptors() -> int:
+    """How many this process may have open, once it has asked for as many as it can."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

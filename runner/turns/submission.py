@@ -9,7 +9,7 @@ from strategies import Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class Submission:
     """A message on its way in.
 
     key            the idempotency key, or None.
@@ -29,7 +29,7 @@ class Asking:
     applied: str = ""
 
     @property
-    def to_be_written(self) -> bool:
-        """Whether somebody may ask for the turn when this connection is no more."""
+    def needs_row(self) -> bool:
+        """Whether somebody may ask for the turn again when this connection is no more."""
         promised = self.respond_async or self.wait_s is not None
         return promised or self.key is not None or self.on_disconnect == "continue"

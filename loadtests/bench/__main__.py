@@ -1,0 +1,38 @@
+"""Measure: `python -m loadtests.bench [--quick] [--only SECTION ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+from loadtests import bench
+from loadtests.bench import hand_over, history, pieces, streams, turns, waiting
+
+SECTIONS: dict[str, Callable[[bool], None]] = {
+    "turns": turns.measure,
+    "pieces": pieces.measure,
+    "history": history.measure,
+    "streams": streams.measure,
+    "hand-over": hand_over.measure,
+    "waiting": waiting.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.bench",
+        description=bench.__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works")
+    parser.add_argument("--only", action="extend", nargs="+", choices=SECTIONS, metavar="SECTION")
+    asked = parser.parse_args()
+    for name in asked.only or SECTIONS:
+        began = time.monotonic()
+        SECTIONS[name](asked.quick)
+        print(f"({name}: took {time.monotonic() - began:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

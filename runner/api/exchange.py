@@ -1,0 +1,64 @@
+"""What a handler takes and what it gives: a request, and an answer that can be sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from runner.api.asgi import Headers, Receive, Scope, Send, send_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose body has been read and whose caller is known.
+
+    headers  by their names in lower case; of one that is repeated, the last.
+    params   the parts of the path that the route names.
+    caller   the caller's name, "" for one without.
+    receive  tells when the client leaves, and nothing else any more.
+    """
+
+    scope: Scope
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    caller: str
+    receive: Receive
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def query(self, name: str) -> str | None:
+        """The parameter of the query with this name; of one that is repeated, the first."""
+        pairs = parse_qsl(self.scope["query_string"].decode("latin1"), keep_blank_values=True)
+        return next((value for known, value in pairs if known == name), None)
+
+
+class Response(Protocol):
+    """Sends itself. Raises ClientLeft where its client takes nothing any more."""
+
+    async def send(self, send: Send, receive: Receive) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    async def send(self, send: Send, receive: Receive) -> None:
+        await send_whole(send, self.status, self.headers, self.body)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Made once: `json.dumps` with options of its own makes one for each call."""
+
+
+def to_json(content: object) -> bytes:
+    return _ENCODER.encode(content).encode()
+
+
+def json_answer(status: int, content: Mapping[str, object], headers: Headers = ()) -> Answer:
+    return Answer(status, (("content-type", "application/json"), *headers), to_json(content))

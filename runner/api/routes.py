@@ -1,0 +1,116 @@
+"""The one table of routes: method, path, handler, and how the route describes itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from runner.api import chat, docs_page, documents, openapi, status, turns
+from runner.api import problems as p
+from runner.api.exchange import Answer, Request, Response, json_answer
+from runner.api.openapi import STORE, plain
+from runner.api.schemas import Bounds
+from runner.turns.service import Service
+
+Handler = Callable[[Service, Request], Awaitable[Response]]
+"""Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
+
+PAGE_HEADERS = (
+    ("content-type", "text/html; charset=utf-8"),
+    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
+
+    method: str
+    path: str
+    handler: Handler
+    describe: openapi.Describe
+    is_open: bool = False
+
+
+async def description(service: Service, request: Request) -> Answer:
+    return _description(Bounds.of(service.settings))
+
+
+async def docs(service: Service, request: Request) -> Answer:
+    return _page(Bounds.of(service.settings))
+
+
+@lru_cache
+def _description(bounds: Bounds) -> Answer:
+    return json_answer(200, describe(bounds))
+
+
+@lru_cache
+def _page(bounds: Bounds) -> Answer:
+    return Answer(200, PAGE_HEADERS, docs_page.render(describe(bounds)))
+
+
+def describe(bounds: Bounds) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return openapi.describe(ROUTES, bounds)
+
+
+TURN = {"parameters": (openapi.turn_id,)}
+CONVERSATION = {"parameters": (openapi.conversation,)}
+
+ROUTES = (
+    Route("POST", "/chat", chat.chat, openapi.chat),
+    Route("GET", "/turns/{turn_id}", turns.turn,
+          plain("Ask for a turn", documents.Turn, p.NO_TURN, STORE, **TURN)),
+    Route("DELETE", "/turns/{turn_id}", turns.cancel,
+          plain("Cancel a turn, waiting or running; one that has ended stays as it is",
+                documents.Turn, p.NO_TURN, STORE, **TURN)),
+    Route("GET", "/turns/{turn_id}/events", chat.events, openapi.events),
+    Route("GET", "/conversations", turns.conversations,
+          plain("List your conversations, those with a turn that lives first",
+                documents.ConversationList, p.WRONG_FIELD, STORE,
+                parameters=(openapi.count(100),))),
+    Route("GET", "/conversations/{conversation_id}", turns.conversation,
+          plain("Who runs and who waits", documents.ConversationDetail,
+                p.NO_CONVERSATION, p.WRONG_FIELD, STORE, **CONVERSATION)),
+    Route("DELETE", "/conversations/{conversation_id}", turns.forget,
+          plain("Forget a conversation that is idle", None,
+                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, STORE, **CONVERSATION)),
+    Route("GET", "/history", status.history,
+          plain("What was said", documents.Messages, p.WRONG_FIELD, STORE,
+                parameters=(openapi.count(1), openapi.asked_conversation))),
+    Route("GET", "/health", status.health, plain("How the server is", documents.Health)),
+    Route("GET", "/health/live", status.live,
+          plain("Whether the process lives", documents.Probe), is_open=True),
+    Route("GET", "/health/ready", status.ready,
+          plain("Whether turns are taken", documents.Probe, openapi.DRAINING), is_open=True),
+    Route("GET", "/openapi.json", description,
+          openapi.page("This document", "application/json"), is_open=True),
+    Route("GET", "/docs", docs,
+          openapi.page("The same, to be read", "text/html; charset=utf-8"), is_open=True),
+)  # fmt: skip
+
+Methods = dict[str, Route]
+
+_FIXED: dict[str, Methods] = {}
+_PATTERNS: dict[re.Pattern[str], Methods] = {}
+
+for _route in ROUTES:
+    if "{" in _route.path:
+        _pattern = re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", _route.path))
+        _PATTERNS.setdefault(_pattern, {})[_route.method] = _route
+    else:
+        _FIXED.setdefault(_route.path, {})[_route.method] = _route
+
+
+def match(path: str) -> tuple[Methods, dict[str, str]]:
+    """The routes at this path, by their methods, and what the path names; none for a stranger's."""
+    if path in _FIXED:
+        return _FIXED[path], {}
+    for pattern, methods in _PATTERNS.items():
+        if found := pattern.fullmatch(path):
+            return methods, found.groupdict()
+    return {}, {}

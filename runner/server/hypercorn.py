@@ -1,0 +1,94 @@
+"""Hypercorn 0.18 carries HTTP, with three things mended. The only module that knows it.
+
+1. A connection whose client has closed it is let go at once. Hypercorn's read loop ends and
+   then waits for the idle timer of its task group, so every closed connection would keep its
+   descriptor for `keep_alive_timeout` more. (tests/process/test_slow_clients.py)
+2. Requests that a client pipelined before it left are dropped. Hypercorn goes on to the next
+   in its buffer. (tests/process/test_held_connections.py)
+3. HTTP/1 only. Hypercorn changes to HTTP/2 for whoever begins with its preface or offers h2c,
+   and such a connection has no idle limit. (tests/process/test_held_connections.py)
+
+There is no public way in: 1 and 2 replace a class in the function that `serve` calls, 3 a
+method. So pyproject.toml pins Hypercorn, and the tests named above fail where a mend no
+longer takes effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Any, cast
+
+from hypercorn.asyncio import run as hypercorn_run
+from hypercorn.asyncio import serve as hypercorn_serve  # pyright: ignore[reportUnknownVariableType]
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.config import Config, Sockets
+from hypercorn.events import Closed, Event, Updated
+from hypercorn.protocol.h11 import H11Protocol
+
+from runner.server.base import CLOSE_S
+from runner.server.listener import BACKLOG, Listener
+from runner.settings import ServerSettings
+
+new_event_loop = asyncio.new_event_loop
+
+
+async def serve(
+    app: Any, settings: ServerSettings, listener: Listener, ended: asyncio.Event
+) -> None:
+    await hypercorn_serve(app, _config(settings, listener), shutdown_trigger=ended.wait)
+
+
+class _ClientLeft(Exception):
+    """The requests that it had pipelined are nobody's any more."""
+
+
+class _PromptServer(TCPServer):
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        except _ClientLeft:
+            await self.protocol.handle(Closed())
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        is_next_request = isinstance(event, Updated) and not event.idle
+        if is_next_request and (self.reader.at_eof() or self.writer.is_closing()):
+            raise _ClientLeft
+        await super().protocol_send(event)
+
+
+async def _stay_with_http_1(self: H11Protocol, event: object) -> None:
+    """In place of the check that changes to HTTP/2."""
+
+
+hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
+H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
+
+
+class _ConfigWithListener(Config):
+    """Hypercorn's settings, with a socket of ours instead of those that it would make."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def create_sockets(self) -> Sockets:
+        return Sockets([], [self._listener], [])
+
+
+def _config(settings: ServerSettings, listener: Listener) -> Config:
+    config = _ConfigWithListener(listener)
+    config.alpn_protocols = ["http/1.1"]
+    config.accesslog = None
+    # A logger instead of "-": its own handler would print everything twice.
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.errorlog.setLevel(logging.WARNING)
+    config.backlog = BACKLOG
+    config.graceful_timeout = cast(Any, CLOSE_S)
+    # A connection counts as idle until a request's headers are complete: this ends slow ones too.
+    config.keep_alive_timeout = cast(Any, settings.header_timeout_s)
+    config.keep_alive_max_requests = sys.maxsize
+    config.include_server_header = False
+    return config

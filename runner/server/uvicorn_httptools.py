@@ -1,0 +1,87 @@
+"""uvicorn's protocol over httptools, mended as `uvicorn_protocols.py` says, and as follows.
+
+- A head has a limit in bytes. llhttp, the parser of httptools, has none.
+- A departure is told to the request that is being answered. uvicorn tells the last one
+  that was parsed, which with pipelining is another.
+- What follows an offer to upgrade, such as curl's of h2c, is read as the next request.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from runner.server.uvicorn_protocols import Mended
+
+MAX_HEAD_BYTES = 65_536
+MAX_PIPELINED = 32
+READ_BYTES = 262_144
+"""What asyncio and uvloop read at once."""
+
+
+class HttpTools(Mended, HttpToolsProtocol):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._unanswered: deque[Any] = deque()
+        self._in_head = True
+        self._fed = 0  # Bytes that may belong to the head that is being read.
+
+    def data_received(self, data: bytes) -> None:
+        self._fed = self._fed + len(data) if self._in_head else len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
+        if self._in_head and self._fed > MAX_HEAD_BYTES + READ_BYTES:
+            self.send_400_response("")
+
+    def _feed(self, data: bytes) -> None:
+        parser: Any = self.parser
+        while data:
+            try:
+                parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._fed > MAX_HEAD_BYTES:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > MAX_HEAD_BYTES:
+                raise ValueError("the head is too large")
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests wait for the answer of the first")
+        super().on_headers_complete()
+        self.head_complete()
+        self._unanswered.append(self.cycle)
+        self.flow.held = bool(self.pipeline)
+
+    def on_response_complete(self) -> None:
+        self._unanswered.popleft()
+        self.flow.held = False
+        super().on_response_complete()
+        if self.pipeline:
+            self.hold()
+
+    def send_400_response(self, msg: str) -> None:
+        if len(self._unanswered) > 1 and self.cycle.more_body:
+            # The last of several is never whole, and nobody has begun with it.
+            self.pipeline.popleft()
+            self._unanswered.pop()
+            self.cycle = self._unanswered[-1]
+        super().send_400_response(msg)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()

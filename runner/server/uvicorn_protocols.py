@@ -1,0 +1,115 @@
+"""What uvicorn's protocols lack, alike for h11 and httptools.
+
+Guarded by tests/process over `http=uvicorn`; pyproject.toml bounds uvicorn's version.
+
+- A cap on connections, answered with 503. It is counted here because uvloop accepts
+  without calling Python's `accept`.
+- A limit on slow headers. uvicorn stops its keep-alive timer at the first byte of a
+  request; here it runs from the connection's start, or the answer before, until the
+  request's head is complete.
+- Bounded pipelining. An app that waits for its client's departure calls `receive`, which
+  makes uvicorn read on, whatever is waiting in the pipeline.
+- A malformed request is answered with a problem document, and not in the middle of
+  another answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from runner.api.problems import MALFORMED_REQUEST, problem
+from runner.server.listener import FULL, as_bytes
+
+MALFORMED = as_bytes(problem(MALFORMED_REQUEST, "This is not HTTP/1.1."), "Bad Request")
+
+
+class Flow(FlowControl):
+    """Does not read on while `held`: a further request waits for the answer before it."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        if not self.held:
+            super().resume_reading()
+
+
+class Mended(asyncio.Protocol):
+    """Goes in front of a protocol of uvicorn's, whose attributes these are."""
+
+    config: Any
+    cycle: Any
+    connections: set[Any]
+    flow: Any
+    loop: asyncio.AbstractEventLoop
+    server_state: Any
+    timeout_keep_alive: Any
+    timeout_keep_alive_task: asyncio.TimerHandle | None
+    transport: Any
+
+    def connection_made(self, transport: Any) -> None:
+        if len(self.connections) >= self.server_state.most:
+            self.transport = transport
+            transport.write(FULL)
+            transport.close()
+            return
+        super().connection_made(transport)
+        self.flow = Flow(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.head_complete()
+        super().connection_lost(exc)
+
+    def head_complete(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        cycle = self.cycle
+        unanswered = cycle is not None and not cycle.response_complete
+        if unanswered and (cycle.response_started or not cycle.more_body):  # pyright: ignore[reportOptionalMemberAccess]
+            # What is wrong comes after a whole request. That one is answered first.
+            cycle.keep_alive = False  # pyright: ignore[reportOptionalMemberAccess]
+            self.hold()
+        else:
+            self.transport.write(MALFORMED)
+            self.transport.close()
+
+    def hold(self) -> None:
+        self.flow.pause_reading()
+        self.flow.held = True
+
+
+class H11(Mended, H11Protocol):
+    def data_received(self, data: bytes) -> None:
+        self.conn.receive_data(data)
+        self.handle_events()
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self.flow.held = (
+            self.flow.read_paused
+            and self.conn.their_state is h11.DONE
+            and bool(self.conn.trailing_data[0])
+        )
+
+    def on_response_complete(self) -> None:
+        self.flow.held = False
+        super().on_response_complete()

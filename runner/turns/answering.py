@@ -1,0 +1,95 @@
+"""One run of a turn: what the strategy's `answer` does here. History, agent, commit."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runner.agents.base import CURRENT, Agent, CurrentTurn
+from runner.store.base import Record, Store
+from runner.turns.journal import Journal
+from runner.turns.live_turn import LiveTurn
+from runner.turns.registry import Registry
+from strategies import Attempt, Reply, State, Turn
+
+
+class Answering:
+    """Asks the agent and keeps message and reply together; `answer` is given to the strategy.
+
+    history_turns  the agent is given the last so many turns of its conversation; None for all.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        store: Store,
+        registry: Registry,
+        journal: Journal,
+        history_turns: int | None = None,
+    ) -> None:
+        self.agent = agent
+        self.store = store
+        self._registry = registry
+        self._journal = journal
+        self._history_turns = history_turns
+
+    async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
+        """As `strategies.Answer`."""
+        lives = self._lives(turn)
+        try:
+            if with_row := [live for live in lives if live.row is not None]:
+                await self._journal.begin(with_row)
+                lives = self._lives(turn)  # Some of them may have ended meanwhile.
+            text, is_interrupted = await self._ask(turn, attempt, lives)
+            attempt.seal()
+            number = await self.store.commit(_record(turn, text, is_interrupted, lives))
+        except BaseException:
+            # The turn is not in the history, so it must not be in the agent's memory either.
+            self.agent.forget(turn.conversation)
+            raise
+        finally:
+            for live in lives:
+                if live.is_at_work:
+                    live.stop()
+        return Reply(text, number, is_interrupted)
+
+    def _lives(self, turn: Turn) -> list[LiveTurn]:
+        """The turn, or all that were merged into it and have not ended."""
+        known = (self._registry.living(part.id) for part in turn.merged or (turn,))
+        return [live for live in known if live is not None]
+
+    async def _ask(self, turn: Turn, attempt: Attempt, lives: list[LiveTurn]) -> tuple[str, bool]:
+        """The agent's reply, or what it had said when a newer turn took its place, and True."""
+        for live in lives:
+            live.call()
+            self._registry.called(live)
+        attempts = max((live.attempts for live in lives), default=1)
+        CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
+        pieces: list[str] = []
+
+        def emit(piece: str) -> None:
+            pieces.append(piece)
+            for live in lives:
+                live.say(piece)
+
+        history = self.store.history(turn.conversation, self._history_turns)
+        try:
+            text = await self.agent.answer(turn.conversation, turn.message, history, emit)
+        except asyncio.CancelledError:
+            if not attempt.interrupted or not pieces:
+                raise
+            # It stopped in the middle, so its own memory of the conversation is worth nothing.
+            self.agent.forget(turn.conversation)
+            return "".join(pieces), True
+        return text, False
+
+
+def _record(turn: Turn, text: str, is_interrupted: bool, lives: list[LiveTurn]) -> Record:
+    state = State.INTERRUPTED if is_interrupted else State.ANSWERED
+    # By the tickets: one that has just been withdrawn from a merged turn may be the last to
+    # know of it, as its ending is being kept, and this is not to come before that.
+    answers = tuple(
+        live.turn.id
+        for live in lives
+        if live.ticket is not None and live.ticket.state is State.RUNNING
+    )
+    return Record(turn.id, turn.conversation, turn.message, text, answers, state)

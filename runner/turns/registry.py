@@ -1,0 +1,110 @@
+"""The turns that this process knows: those that live, and for a while those that have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from runner.turns.live_turn import LiveTurn
+
+OWN_WEIGHT = 1_000
+"""What an ended turn weighs beside its texts, in characters."""
+
+
+class Registry:
+    """Finds turns by their id and by their conversation.
+
+    keep_s          seconds that an ended turn is kept.
+    most_kept       ended turns; the one that ended first goes first.
+    most_kept_chars the texts of all of them together, and what they weigh themselves.
+    """
+
+    def __init__(
+        self, keep_s: float, most_kept: int = 10_000, most_kept_chars: int = 2**24
+    ) -> None:
+        self._keep_s = keep_s
+        self._most_kept = most_kept
+        self._most_kept_chars = most_kept_chars
+        self._kept_chars = 0
+        self._living: dict[str, LiveTurn] = {}
+        self._lines: dict[str, dict[str, LiveTurn]] = {}
+        self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
+        self._watchers: dict[str, list[Callable[[], object]]] = {}
+
+    def add(self, live: LiveTurn) -> None:
+        """The turn was accepted."""
+        self._living[live.turn.id] = live
+        self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
+        self._line_moved(live.turn.conversation)
+
+    def living(self, turn_id: str) -> LiveTurn | None:
+        return self._living.get(turn_id)
+
+    def get(self, turn_id: str) -> LiveTurn | None:
+        self._drop_old()
+        return self._living.get(turn_id) or self._ended.get(turn_id)
+
+    def line(self, conversation: str) -> list[LiveTurn]:
+        """The conversation's turns that have not ended, in order of acceptance."""
+        return list(self._lines.get(conversation, {}).values())
+
+    def conversations(self) -> Iterator[str]:
+        """Those with a turn that has not ended."""
+        return iter(self._lines)
+
+    def called(self, live: LiveTurn) -> None:
+        """Its agent is called, so those behind it have moved up."""
+        self._line_moved(live.turn.conversation)
+
+    def ended(self, live: LiveTurn) -> None:
+        """The turn has ended, and is kept for those who ask again."""
+        conversation = live.turn.conversation
+        del self._living[live.turn.id]
+        line = self._lines[conversation]
+        del line[live.turn.id]
+        if not line:
+            del self._lines[conversation]
+        self._ended[live.turn.id] = live
+        self._kept_chars += _weight(live)
+        self._drop_old()
+        self._line_moved(conversation)
+
+    def forget(self, conversation: str) -> None:
+        """Drop the ended turns of a conversation."""
+        for live in [*self._ended.values()]:
+            if live.turn.conversation == conversation:
+                self._drop(live)
+
+    def _drop_old(self) -> None:
+        before = asyncio.get_running_loop().time() - self._keep_s
+        while self._ended:
+            first = next(iter(self._ended.values()))
+            fits = len(self._ended) <= self._most_kept and self._kept_chars <= self._most_kept_chars
+            if fits and first.ended_at >= before:
+                return
+            self._drop(first)
+
+    def _drop(self, live: LiveTurn) -> None:
+        del self._ended[live.turn.id]
+        self._kept_chars -= _weight(live)
+
+    # Only those who watch are told that a line has moved.
+
+    def watch(self, conversation: str, watcher: Callable[[], object]) -> None:
+        """Call it whenever a place in this conversation's line may have changed."""
+        self._watchers.setdefault(conversation, []).append(watcher)
+
+    def unwatch(self, conversation: str, watcher: Callable[[], object]) -> None:
+        watchers = self._watchers[conversation]
+        watchers.remove(watcher)
+        if not watchers:
+            del self._watchers[conversation]
+
+    def _line_moved(self, conversation: str) -> None:
+        for watcher in self._watchers.get(conversation, ()):
+            watcher()
+
+
+def _weight(live: LiveTurn) -> int:
+    return OWN_WEIGHT + len(live.turn.message) + len(live.text)

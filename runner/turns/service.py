@@ -1,0 +1,357 @@
+"""The one object that the HTTP side sees: turns from submission to end, and what was said.
+
+A turn's way: `submit` hands it to the strategy; the strategy calls `Answering.answer` when
+it may run; `_settled` decides what became of it, has that kept, and lets it be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+
+from runner import telemetry
+from runner.agents.base import About, Agent, Message
+from runner.lag import LoopLag
+from runner.settings import OnDisconnect, Settings
+from runner.store.base import Ending, Store
+from runner.turns import ending as endings
+from runner.turns.answering import Answering
+from runner.turns.callers import owns, scoped
+from runner.turns.journal import Journal
+from runner.turns.live_turn import LiveTurn
+from runner.turns.registry import Registry
+from runner.turns.submission import Submission
+from runner.turns.waiting import until
+from strategies import (
+    Answer,
+    ConversationBusy,
+    Draining,
+    Load,
+    State,
+    Strategy,
+    Ticket,
+    Turn,
+    TurnError,
+)
+
+STOP_S = 1.0
+"""How long a cancellation is given to show what came of it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation at one instant: how many turns are kept, and those that have not ended."""
+
+    id: str
+    turns: int
+    line: tuple[LiveTurn, ...]
+
+
+class Service:
+    """One agent behind one strategy. All calls come from one event loop.
+
+    make_strategy  is given the `answer` that the strategy is to call.
+    now            gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        agent: Agent,
+        store: Store,
+        make_strategy: Callable[[Answer], Strategy],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.opened = False
+        self.draining = False
+        self.lag = LoopLag()
+        self.requests_in_flight = 0
+        self._agent = agent
+        self._store = store
+        kept = settings.server
+        self._registry = Registry(kept.resume_s, kept.resume_turns, kept.resume_bytes)
+        self._journal = Journal(store, settings.store, now)
+        answering = Answering(
+            agent, store, self._registry, self._journal, settings.agent.history_turns
+        )
+        self._strategy = make_strategy(answering.answer)
+        self._last_turn_at = monotonic()
+        self._keeping: set[asyncio.Task[None]] = set()
+        self._forgetting: dict[str, asyncio.Future[None]] = {}
+
+    @property
+    def about(self) -> About:
+        return self._agent.about
+
+    # Life.
+
+    async def open(self) -> None:
+        """Make the store ready, and run what an earlier process left; twice does no harm.
+
+        Raises StoreInUse, StoreUnavailable.
+        """
+        if not self.opened:
+            await self._store.open()
+            await self._resume()
+            self.lag.start()
+            self.opened = True
+
+    async def _resume(self) -> None:
+        left_behind = await self._journal.open()
+        for kept in left_behind:
+            live = LiveTurn(self._journal.to_turn(kept), key=kept.key, attempts=kept.attempts)
+            live.promised = True
+            live.row = asyncio.get_running_loop().create_future()
+            live.row.set_result(True)
+            try:
+                self._start(live)
+            except TurnError as error:
+                await self._journal.end(live, endings.of_error(error, live.attempts))
+        if left_behind:
+            log.info("turns taken up again", turns=len(left_behind))
+
+    async def close(self) -> None:
+        """Let go of the store; twice does no harm."""
+        self.opened = False
+        self.lag.stop()
+        self._journal.close()
+        await self._store.close()
+
+    async def drain(self, timeout_s: float) -> None:
+        """As `Strategy.drain`; from the first moment on `ready` is False."""
+        self.draining = True
+        await self._strategy.drain(timeout_s)
+        await asyncio.sleep(0)  # Let the last tickets say that they have ended.
+        if self._keeping:
+            await asyncio.wait([*self._keeping], timeout=STOP_S)
+
+    @property
+    def ready(self) -> bool:
+        return self.opened and not self.draining
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since a turn was last submitted or ended; 0.0 while one waits or runs."""
+        load = self._strategy.load()
+        return 0.0 if load.waiting or load.running else monotonic() - self._last_turn_at
+
+    def load(self) -> Load:
+        return self._strategy.load()
+
+    # Turns.
+
+    async def submit(self, submission: Submission) -> tuple[LiveTurn, bool]:
+        """The turn, and whether it was asked for before, under the same key.
+
+        Raises the `TurnError` of a refusal, which is logged; KeyReused, StoreUnavailable.
+        """
+        turn = submission.turn
+        self._last_turn_at = monotonic()
+        while turn.conversation in self._forgetting:
+            await asyncio.shield(self._forgetting[turn.conversation])
+        if submission.key is not None:
+            known = await self._asked_before(turn, submission.key)
+            if known is not None:
+                known.wish(submission.on_disconnect)
+                return known, True
+        live = LiveTurn(turn, key=submission.key)
+        live.wish(submission.on_disconnect)
+        try:
+            self._start(live)
+        except TurnError as error:
+            self._log(live, None, error)
+            raise
+        if submission.needs_row:
+            self._journal.write(live)
+        return live, False
+
+    async def _asked_before(self, turn: Turn, key: str) -> LiveTurn | None:
+        # Again after each wait: another client may have used the key meanwhile.
+        while (turn_id := self._journal.asked_before(turn, key)) is not None:
+            known = await self.find(turn_id)
+            if known is not None:
+                return known
+            self._journal.release(turn.conversation, key, turn_id)
+        return None
+
+    async def find(self, turn_id: str) -> LiveTurn | None:
+        """A turn that lives, or one that is remembered. Raises StoreUnavailable."""
+        live = self._registry.get(turn_id)
+        if live is None:
+            kept = await self._store.find(turn_id)
+            if kept is not None and kept.ending is not None:
+                live = LiveTurn.from_kept(kept)
+        return live
+
+    async def cancel(self, live: LiveTurn) -> None:
+        """Cancel the turn, if it has not ended; returns when it has and its agent has stopped.
+
+        An agent that does not stop, and a reply that is being kept, are waited for no
+        longer than a second.
+        """
+        if live.ticket is not None:
+            live.ticket.cancel()
+        await until(
+            live, lambda live: live.ending is not None and not live.is_at_work, limit_s=STOP_S
+        )
+
+    @contextmanager
+    def waiting_for(self, live: LiveTurn) -> Generator[None]:
+        """While a client waits for the turn. The last one that leaves takes its turn along,
+        if all who asked for it wished so.
+        """
+        live.waiters += 1
+        try:
+            yield
+        finally:
+            live.waiters -= 1
+            if not live.waiters and live.ticket is not None and not live.promised:
+                self._deserted(live, live.ticket, live.on_disconnect)
+
+    def _deserted(self, live: LiveTurn, ticket: Ticket, policy: OnDisconnect) -> None:
+        if policy == "cancel" or (policy == "drop-waiting" and live.state is State.WAITING):
+            live.abandoned = ticket.cancel()
+        live.promised = not live.abandoned
+
+    def ends_alike(self, live: LiveTurn) -> bool:
+        """Whether the turn ends the same if its client leaves: then nobody need look."""
+        return (
+            live.row is None and live.on_disconnect != "cancel" and live.state is not State.WAITING
+        )
+
+    async def is_written(self, live: LiveTurn) -> bool:
+        """Whether the turn may be promised: it has a row, and that is in the store by now."""
+        return live.row is not None and await asyncio.shield(live.row)
+
+    # The line of a conversation, for those who watch a turn of it.
+
+    def watch(self, live: LiveTurn, watcher: Callable[[], object]) -> None:
+        """Call it whenever something about the turn has changed, its place in the line too."""
+        live.listen(watcher)
+        self._registry.watch(live.turn.conversation, watcher)
+
+    def unwatch(self, live: LiveTurn, watcher: Callable[[], object]) -> None:
+        live.unlisten(watcher)
+        self._registry.unwatch(live.turn.conversation, watcher)
+
+    # Conversations. Of all it holds that another caller's is as if it were not there.
+
+    async def messages(self, conversation: str, count: int) -> list[Message]:
+        """The last `count` messages; 0 means all. Raises StoreUnavailable."""
+        return await self._store.messages(conversation, count)
+
+    async def conversation(self, conversation: str) -> Conversation | None:
+        """Raises StoreUnavailable."""
+        turns = await self._store.turns(conversation)
+        line = tuple(self._registry.line(conversation))
+        return Conversation(conversation, turns, line) if turns or line else None
+
+    async def conversations(self, caller: str, count: int) -> tuple[list[Conversation], int]:
+        """The caller's, those with a turn that lives first and then by name; how many in all.
+
+        `count` of them at most; 0 means all. Raises StoreUnavailable.
+        """
+        living = sorted(one for one in self._registry.conversations() if owns(caller, one))
+        most = count + len(living) if count else 0
+        found, total = await self._store.conversations(scoped(caller, ""), most, without="/")
+        turns = dict(found)
+        for one in living:
+            if one not in turns:
+                turns[one] = await self._store.turns(one)
+                total += not turns[one]
+        names = [*living, *(one for one in found if one not in living)][: count or None]
+        shown = [Conversation(one, turns[one], tuple(self._registry.line(one))) for one in names]
+        return shown, total
+
+    async def forget(self, conversation: str) -> None:
+        """Forget all that was said in it. Raises ConversationBusy, StoreUnavailable.
+
+        Nothing in memory changes before the store has; turns that come meanwhile wait.
+        """
+        if self._registry.line(conversation) or conversation in self._forgetting:
+            raise ConversationBusy
+        done = self._forgetting[conversation] = asyncio.get_running_loop().create_future()
+        try:
+            await self._store.forget(conversation)
+            self._agent.forget(conversation)
+            self._registry.forget(conversation)
+            self._journal.forget(conversation)
+        finally:
+            del self._forgetting[conversation]
+            done.set_result(None)
+
+    # A turn's start and end.
+
+    def _start(self, live: LiveTurn) -> None:
+        live.ticket = self._strategy.submit(live.turn)
+        self._registry.add(live)
+        live.ticket.add_done_callback(self._settled)
+
+    def _settled(self, ticket: Ticket) -> None:
+        """The strategy has done with the turn: keep what became of it, and only then show it."""
+        live = self._registry.living(ticket.turn.id)
+        assert live is not None
+        try:
+            reply = ticket.result()
+        except TurnError as error:
+            if live.row is not None:
+                self._keep(live, ticket, error)
+                return
+            error = endings.told_instead(live, error)
+            self._finish(live, ticket, self._ending(live, ticket, error), error)
+        else:
+            self._finish(live, ticket, endings.of_reply(ticket, reply))
+
+    def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
+        task = asyncio.get_running_loop().create_task(self._keep_and_finish(live, ticket, error))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep_and_finish(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
+        is_left = self._is_left(live, error)
+        is_written = await self.is_written(live)
+        error = endings.told_instead(live, error, is_written=is_written, is_left=is_left)
+        ending = self._ending(live, ticket, error)
+        if is_written and not is_left:
+            await self._journal.end(live, ending)
+        self._finish(live, ticket, ending, error)
+
+    def _is_left(self, live: LiveTurn, error: TurnError) -> bool:
+        """Whether a turn that the shutdown ends is for the next process to run.
+
+        Not where a client waits: it is told that the turn did not run, and may ask again.
+        """
+        may_run = error.outcome == "not_started" or self.settings.store.on_restart == "run"
+        return live.promised and self._store.durable and may_run and isinstance(error, Draining)
+
+    def _ending(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> Ending:
+        return endings.of_error(error, live.attempts, waited_s=ticket.waited_s, ran_s=ticket.ran_s)
+
+    def _finish(
+        self, live: LiveTurn, ticket: Ticket, ending: Ending, error: TurnError | None = None
+    ) -> None:
+        if live.key is not None and endings.frees_key(ending):
+            self._journal.release(live.turn.conversation, live.key, live.turn.id)
+        self._last_turn_at = monotonic()
+        self._log(live, ticket, error)
+        live.end(ending, None if error is None else error.__cause__)
+        self._registry.ended(live)
+
+    def _log(self, live: LiveTurn, ticket: Ticket | None, error: TurnError | None) -> None:
+        telemetry.log_turn(
+            live.turn,
+            strategy=self.settings.strategy.name,
+            ticket=ticket,
+            error=error,
+            attempts=live.attempts,
+            log_messages=self.settings.observability.log_messages,
+        )

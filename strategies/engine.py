@@ -1,0 +1,395 @@
+"""The one hard thing, once: run a turn to its end, whatever its caller and its agent do.
+
+Three rules; everything below serves one of them.
+
+1. The conversation belongs to the *agent*, not to the caller. A turn runs in a
+   task of its own, and its conversation is free when that task has really
+   ended: not when the caller left, not when the deadline passed, not when the
+   task was told to stop. Between a withdrawal and that end the conversation is
+   *fenced*.
+2. A turn ends once, in `_end`, by whoever comes first, and at once. Waiters hang
+   on the ticket and never on the task, for a task that is cancelled before its
+   first step runs no line of its body, `finally` included.
+3. `seal()` decides between a reply and a withdrawal in one tick. Before it, a
+   withdrawn turn keeps nothing; after it, the turn will be answered.
+
+What may happen to a run, and when, is the table in `phases`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from typing import Protocol
+
+from .base import Answer, Load, Place, Reply, Turn
+from .errors import (
+    AgentFailed,
+    ConversationBusy,
+    Draining,
+    Outcome,
+    State,
+    TurnError,
+    TurnInterrupted,
+    TurnTimeout,
+    WaitExpired,
+)
+from .phases import (
+    CALL,
+    CUT_SHORT,
+    FENCED,
+    INTERRUPT,
+    INTERRUPTED,
+    LOSE,
+    OUTCOME,
+    STARTED,
+    STOP,
+    WITHDRAW,
+    WRITE_OFF,
+    WRITTEN_OFF,
+    Event,
+    Run,
+)
+from .service_time import ServiceTime, Span
+from .ticket import LocalTicket
+
+WAITING, RUNNING = State.WAITING, State.RUNNING
+
+GIVE_UP_SLOT_S = 1.0
+"""A withdrawn agent may take this long to stop before its slot is written off to others."""
+
+COMMIT_GRACE_S = 0.9
+"""A sealed turn may outlive its deadline by this long, while its reply is being kept."""
+
+UNSURE = "The turn ended when it could no longer be taken back. The history tells if it was kept."
+
+
+class Line(Protocol):
+    """The strategy as the engine sees it. What it has no use for it inherits."""
+
+    def left(self, ticket: LocalTicket, /) -> None:
+        """A waiting turn has ended without having started."""
+        return
+
+    def freed(self, conversation: str, /) -> None:
+        """An agent has stopped, so its conversation is free; or its slot was written off."""
+        return
+
+    def place(self, ticket: LocalTicket, /) -> Place:
+        """Where a waiting turn stands."""
+        return Place()
+
+
+class Engine:
+    """The turns of one strategy, from acceptance to their end.
+
+    The strategy calls `admit`, which may refuse the turn, and then `start_now` or
+    `accept`; an accepted turn waits until the strategy calls `start`. The engine
+    calls the strategy back as a `Line`.
+    """
+
+    def __init__(self, answer: Answer, turn_timeout_s: float | None, line: Line) -> None:
+        self.line = line
+        self.service_time = ServiceTime()
+        self._answer = answer
+        self._turn_timeout_s = turn_timeout_s
+        self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
+        self._holders: dict[str, Run] = {}
+        self._ended: Counter[State] = Counter()
+        self._accepted = 0
+        self._refused = 0
+        self._running = 0
+        self._fenced = 0
+        self._written_off = 0
+        self._draining = False
+
+    # What the strategy asks.
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def holder(self, conversation: str) -> Run | None:
+        """The run whose agent holds the conversation, running or fenced."""
+        return self._holders.get(conversation)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def slots_taken(self) -> int:
+        """Agents at work, less those that ignore being told to stop."""
+        return len(self._holders) - self._written_off
+
+    def until_free(self, conversation: str) -> Span | None:
+        """Until its agent is likely to stop, told to or not; None where nothing tells."""
+        holder = self._holders.get(conversation)
+        if holder is None or self.service_time.mean_s is None:
+            return None
+        return self.service_time.remaining(self.now() - holder.started_at)
+
+    def remaining_s(self, ticket: LocalTicket) -> float | None:
+        """Seconds to the turn's deadline, or None where it has none."""
+        deadline_s = ticket.turn.deadline_s
+        return None if deadline_s is None else deadline_s - (self.now() - ticket.accepted_at)
+
+    def load(self) -> Load:
+        oldest = next(iter(self._waiting), None)
+        return Load(
+            waiting=len(self._waiting),
+            running=self._running,
+            fenced=self._fenced,
+            accepted=self._accepted,
+            refused=self._refused,
+            ended=dict(self._ended),
+            oldest_wait_s=oldest.waited_s if oldest else 0.0,
+            service_s=self.service_time.mean_s,
+        )
+
+    # What the strategy says.
+
+    def refuse(self, error: TurnError) -> TurnError:
+        """Count a refusal; the caller raises what this returns."""
+        self._refused += 1
+        return error
+
+    def refuse_busy(self, conversation: str) -> TurnError:
+        """The same for a conversation that is busy, with the time for which it is likely to be."""
+        free = self.until_free(conversation)
+        return self.refuse(ConversationBusy(retry_after_s=free.mean_s if free else None))
+
+    def admit(self, turn: Turn) -> None:
+        """Refuse what no strategy may take: everything once draining, and what is too late."""
+        if self._draining:
+            raise self.refuse(Draining())
+        if turn.deadline_s is not None and turn.deadline_s <= 0:
+            raise self.refuse(WaitExpired())
+
+    def accept(self, turn: Turn, max_wait_s: float | None = None) -> LocalTicket:
+        """Give the turn a ticket; it waits, for `max_wait_s` or up to its deadline."""
+        ticket = LocalTicket(turn, self, self.now())
+        ticket.context = copy_context()
+        self._accepted += 1
+        self._waiting[ticket] = None
+        self._set_timer(ticket, self.expire, _shortest(max_wait_s, turn.deadline_s))
+        return ticket
+
+    def start_now(self, turn: Turn) -> LocalTicket:
+        """Give the turn a ticket and call the agent for it; its conversation is free."""
+        ticket = LocalTicket(turn, self, self.now())
+        self._accepted += 1
+        # Without a context of its own: a task copies the one in which it is made.
+        self._launch(turn, [ticket], None)
+        return ticket
+
+    def start(self, *tickets: LocalTicket, as_one: Turn | None = None) -> asyncio.Task[None]:
+        """Call the agent for waiting turns of one conversation that is free; its task.
+
+        Several are merged in the turn `as_one`, and all get its reply.
+        """
+        for ticket in tickets:
+            del self._waiting[ticket]
+        return self._launch(as_one or tickets[0].turn, list(tickets), tickets[0].context)
+
+    def expire(self, ticket: LocalTicket) -> None:
+        """End a waiting turn that would start too late."""
+        self.withdraw(ticket, WaitExpired, retry_after_s=self.service_time.mean_s)
+
+    def withdraw(
+        self, ticket: LocalTicket, kind: type[TurnError], *, retry_after_s: float | None = None
+    ) -> bool:
+        """End the turn with such an error, unless it has ended or its reply is being kept."""
+        if ticket.state is WAITING:
+            self._end(ticket, _error(kind, "not_started", retry_after_s))
+            self.line.left(ticket)
+            return True
+        return ticket.run is not None and self._withdraw(ticket.run, [ticket], kind)
+
+    def withdraw_all(self, run: Run, kind: type[TurnError]) -> bool:
+        """The same for all turns that wait for this run."""
+        return self._withdraw(run, list(run.tickets), kind)
+
+    def interrupt(self, run: Run) -> None:
+        """Tell the agent to end now with the words it has. See `Attempt.interrupted`."""
+        if run.phase is STARTED:
+            self.withdraw_all(run, TurnInterrupted)
+        elif run.move(INTERRUPT):
+            _task(run).cancel()
+            self._set_run_timer(run, self._give_up)
+
+    async def drain(self, timeout_s: float) -> None:
+        """As `Strategy.drain`."""
+        self._draining = True
+        for ticket in list(self._waiting):
+            self.withdraw(ticket, Draining)
+        runs = [run for run in self._holders.values() if run.tickets]
+        running = [ticket for run in runs for ticket in run.tickets]
+        if not running:
+            return
+        # The turns and not their tasks: an agent that ignores its end is not waited for.
+        await asyncio.wait([ticket.waiter() for ticket in running], timeout=timeout_s)
+        for run in runs:
+            self.withdraw_all(run, Draining)
+        await asyncio.wait([_task(run) for run in runs], timeout=COMMIT_GRACE_S)
+        for ticket in running:
+            self._lose(ticket, Draining)
+
+    # A run, from its start to its end.
+
+    def _launch(
+        self, turn: Turn, tickets: list[LocalTicket], context: Context | None
+    ) -> asyncio.Task[None]:
+        assert turn.conversation not in self._holders, "its conversation is not free"
+        now = self.now()
+        run = self._holders[turn.conversation] = Run(turn, tickets, now)
+        self._running += len(tickets)
+        for ticket in tickets:
+            ticket.state = RUNNING
+            ticket.started_at = now
+            ticket.run = run
+            limit_s = _shortest(self._turn_timeout_s, self.remaining_s(ticket))
+            self._set_timer(ticket, self._time_out, limit_s)
+        loop = asyncio.get_running_loop()
+        run.task = loop.create_task(self._run(run), context=context)
+        return run.task
+
+    async def _run(self, run: Run) -> None:
+        run.move(CALL)
+        try:
+            reply = await self._answer(run.turn, run)
+            if not isinstance(reply, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"an answer must return a Reply, and not {type(reply).__name__}")
+        except BaseException as cause:
+            # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
+            # task they would end the event loop, and a CancelledError is the
+            # agent's own unless the turn was withdrawn, and then it has ended.
+            self._stopped(run, _failure(run, cause))
+        else:
+            self._stopped(run, reply)
+
+    def _stopped(self, run: Run, ending: Reply | TurnError | None = None) -> None:
+        """The agent has really stopped. Called again by the done callback of a withdrawn run."""
+        phase = run.phase
+        if not run.move(STOP):
+            return
+        del self._holders[run.turn.conversation]
+        if run.timer is not None:
+            run.timer.cancel()
+        if phase is FENCED or phase is WRITTEN_OFF:
+            self._fenced -= 1
+            self._written_off -= phase is WRITTEN_OFF
+        elif ending is not None:
+            if phase is not INTERRUPTED and phase is not CUT_SHORT:
+                self.service_time.observe(self.now() - run.started_at)
+            for ticket in tuple(run.tickets):
+                self._end(ticket, ending)
+        self.line.freed(run.turn.conversation)
+
+    def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
+        if run.phase not in WITHDRAW:
+            return False
+        # The message of some of those that were merged is with the others, and they go on.
+        all_of_them = len(tickets) == len(run.tickets)
+        outcome = OUTCOME[run.phase] if all_of_them else "unknown"
+        if all_of_them:
+            # First, so that an agent that stops at once has when the callers learn of the end.
+            self._fence(run, WITHDRAW)
+            _task(run).cancel()
+            # It may be cancelled before its first step: then nobody else frees the conversation.
+            _task(run).add_done_callback(lambda task: self._stopped(run))
+        for ticket in tickets:
+            self._end(ticket, _error(kind, outcome))
+        return True
+
+    def _lose(self, ticket: LocalTicket, kind: type[TurnError]) -> None:
+        """The store has not said whether it kept the reply, and the caller has waited enough."""
+        run = ticket.run
+        if run is None:
+            return
+        self._end(ticket, _error(kind, OUTCOME[run.phase]))
+        if not run.tickets:
+            self._fence(run, LOSE)
+
+    def _fence(self, run: Run, event: Event) -> None:
+        """All turns of the run have ended, and its agent holds the conversation until it stops."""
+        run.move(event)
+        self._fenced += 1
+        self._set_run_timer(run, self._write_off)
+
+    def _end(self, ticket: LocalTicket, ending: Reply | TurnError) -> None:
+        """The end of a turn, whatever it came to."""
+        if ticket.run is None:
+            del self._waiting[ticket]
+        else:
+            self._running -= 1
+            ticket.run.tickets.remove(ticket)
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+        ticket.end(ending, self.now())
+        self._ended[ticket.state] += 1
+
+    # Timers.
+
+    def _set_timer(
+        self, ticket: LocalTicket, action: Callable[[LocalTicket], object], delay_s: float | None
+    ) -> None:
+        """The ticket's one timer, in place of any before."""
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+            ticket.timer = None
+        if delay_s is not None:
+            ticket.timer = asyncio.get_running_loop().call_later(delay_s, action, ticket)
+
+    def _set_run_timer(self, run: Run, action: Callable[[Run], object]) -> None:
+        if run.timer is not None:
+            run.timer.cancel()
+        run.timer = asyncio.get_running_loop().call_later(GIVE_UP_SLOT_S, action, run)
+
+    def _time_out(self, ticket: LocalTicket) -> None:
+        if self.withdraw(ticket, TurnTimeout):
+            # It would have taken longer, which is news only where less was expected.
+            if ticket.ran_s > (self.service_time.mean_s or 0.0):
+                self.service_time.observe(ticket.ran_s)
+        else:
+            self._set_timer(ticket, lambda late: self._lose(late, TurnTimeout), COMMIT_GRACE_S)
+
+    def _give_up(self, run: Run) -> None:
+        """The agent was told to end with what it has, and goes on."""
+        self.withdraw_all(run, TurnInterrupted)
+
+    def _write_off(self, run: Run) -> None:
+        if run.move(WRITE_OFF):
+            self._written_off += 1
+            self.line.freed(run.turn.conversation)
+
+
+def _task(run: Run) -> asyncio.Task[None]:
+    assert run.task is not None
+    return run.task
+
+
+def _shortest(one_s: float | None, other_s: float | None) -> float | None:
+    if one_s is None or other_s is None:
+        return other_s if one_s is None else one_s
+    return min(one_s, other_s)
+
+
+def _error(
+    kind: type[TurnError], outcome: Outcome, retry_after_s: float | None = None
+) -> TurnError:
+    """Why a turn was ended from outside, and what became of it: nothing changes it later."""
+    words = UNSURE if outcome == "unknown" else None
+    return kind(words, outcome=outcome, retry_after_s=retry_after_s)
+
+
+def _failure(run: Run, cause: BaseException) -> TurnError:
+    """What an agent's exception means for its turns."""
+    if run.phase is INTERRUPTED:
+        return TurnInterrupted()
+    if isinstance(cause, TurnError):
+        return cause
+    error = _error(AgentFailed, OUTCOME.get(run.phase, "rolled_back"))
+    error.__cause__ = cause
+    return error
