@@ -102,7 +102,7 @@ class _Conversation:
     def __init__(self, conversation: str, agent: Any) -> None:
         self._conversation, self._agent = conversation, agent
 
-    async def answer(self, message: str, history: list[Message]) -> str:
+    async def answer(self, message: str, history: Sequence[Message]) -> str:
         return str(await self._agent.answer(self._conversation, message, history))
 
 

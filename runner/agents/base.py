@@ -73,11 +73,7 @@ class Agent(Protocol):
     def about(self) -> About: ...
 
     async def answer(
-        self,
-        conversation: str,
-        message: str,
-        history: Sequence[Message],
-        emit: Emit = unheard,
+        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         """The reply to the message; a target that yields pieces has each of them emitted.
 

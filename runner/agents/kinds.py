@@ -27,11 +27,7 @@ class SharedAgent:
         self._caller = caller
 
     async def answer(
-        self,
-        conversation: str,
-        message: str,
-        history: Sequence[Message],
-        emit: Emit = unheard,
+        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         return await self._caller.ask(self._callee, message, history, emit)
 
@@ -59,11 +55,7 @@ class AgentPerConversation:
         self._kept: OrderedDict[str, Callee] = OrderedDict()
 
     async def answer(
-        self,
-        conversation: str,
-        message: str,
-        history: Sequence[Message],
-        emit: Emit = unheard,
+        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         callee = self._kept.get(conversation)
         if callee is None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -31,25 +31,24 @@ class Threads:
         """
         async with self._free:
             loop = asyncio.get_running_loop()
-            ended: asyncio.Future[None] = loop.create_future()
-            outcome: list[T | BaseException] = []
+            ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
             context = copy_context()
 
             def work() -> None:
+                outcome: tuple[Any, BaseException | None]
                 try:
-                    outcome.append(context.run(function))
+                    outcome = context.run(function), None
                 except BaseException as error:
-                    outcome.append(_Raised(error))
+                    outcome = None, error
                 with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
-                    loop.call_soon_threadsafe(ended.set_result, None)
+                    loop.call_soon_threadsafe(ended.set_result, outcome)
 
             threading.Thread(target=work, name="agent", daemon=True).start()
             await _wait_through_cancellation(ended)
-        result = outcome[0]
-        if isinstance(result, _Raised):
-            raise result.error
-        assert not isinstance(result, BaseException)
-        return result
+        value, error = ended.result()
+        if error is not None:
+            raise error
+        return cast("T", value)
 
 
 class Relay:
@@ -82,15 +81,7 @@ class Relay:
             self._emit(text)
 
 
-class _Raised(BaseException):
-    """Tells an exception that was raised from one that was returned."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
-
-
-async def _wait_through_cancellation(ended: asyncio.Future[None]) -> None:
+async def _wait_through_cancellation(ended: asyncio.Future[Any]) -> None:
     """Wait for the end, however often the task is cancelled; then heed the last one."""
     cancelled: asyncio.CancelledError | None = None
     while not ended.done():

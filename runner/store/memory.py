@@ -20,7 +20,7 @@ Kept = tuple[str, str, int, str, str, float, str]
 A plain tuple of texts and numbers: the garbage collector does not look at it again.
 """
 
-TURN_BYTES = 350
+TURN_BYTES = 250
 """What a turn weighs beside its texts: its tuple, its places in the tables, its numbers."""
 
 MOST_AT_ONCE = 256

@@ -108,7 +108,9 @@ class SqliteStore:
         return await self._read(statements.keyed)
 
     async def prune(self, before: float, most: int) -> None:
-        await self._write(lambda c: statements.prune(c, before, most))
+        # The long part only reads.
+        upto = await self._read(lambda c: statements.surplus(c, most))
+        await self._write(lambda c: statements.prune(c, before, upto))
 
     # Errors of the disk become the store's.
 
@@ -196,7 +198,9 @@ class SqliteStore:
         self._check_files()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            outcomes = [_alone(connection, step) for step in steps]
+            # One by itself needs no savepoint: nothing else is rolled back with it.
+            alone = len(steps) == 1
+            outcomes = [step() if alone else _one_of(connection, step) for step in steps]
             _commit(connection)
         except BaseException:
             if connection.in_transaction:
@@ -230,7 +234,7 @@ def _each(steps: Sequence[Callable[[], Any]]) -> list[Any]:
     return [outcome_of(step) for step in steps]
 
 
-def _alone(connection: sqlite3.Connection, step: Callable[[], Any]) -> Any:
+def _one_of(connection: sqlite3.Connection, step: Callable[[], Any]) -> Any:
     connection.execute("SAVEPOINT step")
     try:
         outcome = step()

@@ -33,17 +33,15 @@ def turns(
 
 def commit(connection: sqlite3.Connection, record: Record) -> int:
     number = last_number(connection, record.conversation) + 1
+    if number == 1:
+        connection.execute("INSERT INTO conversations (id) VALUES (?)", (record.conversation,))
     sql = """
-        INSERT INTO turns (conversation, number, id, message, reply, state)
+        INSERT INTO turns (conversation, id, message, reply, state, number)
         VALUES (?, ?, ?, ?, ?, ?)
     """
-    connection.execute(
-        sql,
-        (
-            record.conversation, number, record.turn_id,
-            record.message, record.reply, record.state,
-        ),
-    )  # fmt: skip
+    conversation, message = record.conversation, record.message
+    values = (conversation, record.turn_id, message, record.reply, record.state, number)
+    connection.execute(sql, values)
     sql = "UPDATE accepted SET state = ?, number = ? WHERE id = ? AND state IS NULL"
     for turn_id in record.answers or (record.turn_id,):
         connection.execute(sql, (record.state, number, turn_id))
@@ -53,34 +51,21 @@ def commit(connection: sqlite3.Connection, record: Record) -> int:
 def conversations(
     connection: sqlite3.Connection, prefix: str, limit: int, without: str | None
 ) -> tuple[Mapping[str, int], int]:
-    """From name to name by the index, past all turns between; no name has a U+10FFFF."""
-    names = """
-        WITH RECURSIVE every (name) AS (
-            SELECT min(conversation) FROM turns WHERE conversation BETWEEN :prefix AND :end
-            UNION ALL
-            SELECT (
-                SELECT min(conversation) FROM turns
-                WHERE conversation > name AND conversation <= :end
-            ) FROM every WHERE name IS NOT NULL
-        ), names (name) AS (
-            SELECT name FROM every WHERE name IS NOT NULL
-            AND (:without IS NULL OR instr(substr(name, length(:prefix) + 1), :without) = 0)
-        )
+    """A range of the index is all that is read; no id has a U+10FFFF."""
+    where = """
+        FROM conversations WHERE id BETWEEN :prefix AND :prefix || char(0x10ffff)
+        AND (:without IS NULL OR instr(substr(id, length(:prefix) + 1), :without) = 0)
     """
-    values = {
-        "prefix": prefix, "end": prefix + "\U0010ffff", "limit": limit or -1, "without": without,
-    }  # fmt: skip
-    sql = f"""
-        {names} SELECT name, (SELECT max(number) FROM turns WHERE conversation = name) AS number
-        FROM names LIMIT :limit
-    """
-    shown = {row["name"]: row["number"] for row in connection.execute(sql, values)}
-    sql = f"{names} SELECT count(*) AS total FROM names"
-    return shown, connection.execute(sql, values).fetchone()["total"]
+    values = {"prefix": prefix, "limit": limit or -1, "without": without}
+    sql = f"SELECT id {where} ORDER BY id LIMIT :limit"
+    shown = [row["id"] for row in connection.execute(sql, values)]
+    total = connection.execute(f"SELECT count(*) AS total {where}", values).fetchone()["total"]
+    return {name: last_number(connection, name) for name in shown}, total
 
 
 def forget(connection: sqlite3.Connection, conversation: str) -> None:
     connection.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
+    connection.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
     sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
     connection.execute(sql, (conversation,))
 
@@ -147,20 +132,24 @@ def keyed(connection: sqlite3.Connection) -> list[AcceptedTurn]:
     return [replace(_accepted(row), message="") for row in connection.execute(sql)]
 
 
-def prune(connection: sqlite3.Connection, before: float, most: int) -> None:
-    sql = "DELETE FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
-    connection.execute(sql, (before,))
+def surplus(connection: sqlite3.Connection, most: int) -> tuple[float, int]:
+    """Which turn that has ended is the last one too many: when it was accepted, its place."""
     sql = """
         SELECT accepted_at, sequence FROM accepted WHERE state IS NOT NULL
         ORDER BY accepted_at DESC, sequence DESC LIMIT 1 OFFSET ?
     """
-    surplus = connection.execute(sql, (most,)).fetchone()
-    if surplus is not None:
-        sql = """
-            DELETE FROM accepted
-            WHERE state IS NOT NULL AND (accepted_at, sequence) <= (?, ?)
-        """
-        connection.execute(sql, tuple(surplus))
+    row = connection.execute(sql, (most,)).fetchone()
+    return (0.0, 0) if row is None else tuple(row)
+
+
+def prune(connection: sqlite3.Connection, before: float, upto: tuple[float, int]) -> None:
+    sql = """
+        DELETE FROM accepted
+        WHERE state IS NOT NULL AND (accepted_at, sequence) <= (?, ?)
+    """
+    connection.execute(sql, upto)
+    sql = "DELETE FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
+    connection.execute(sql, (before,))
 
 
 TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]

@@ -155,6 +155,7 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
     await store.open()
     assert [said["content"] for said in await store.messages("c")] == ["before", "reply"]
     assert await store.commit(Record("u", "c", "after", "reply")) == 2
+    assert await store.conversations("", 0) == ({"c": 2}, 1)
     found = await store.find("t")
     assert found is not None
     assert found.ending == Ending(State.ANSWERED, "reply", 1)
