@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+from json.encoder import encode_basestring_ascii
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -84,15 +85,22 @@ class TurnLines:
     def write(self, level: str, fields: dict[str, object]) -> None:
         if "message" in fields:  # Nothing else can be long.
             _cut(None, level, fields)
-        now = time.time()
-        if self._as_json:
-            micros = int(now % 1 * 1_000_000)
-            stamp = f"{self._second(int(now))}{f'.{micros:06}' if micros else ''}Z"
-            text = json.dumps({**fields, "event": TURN_ENDED, "level": level, "timestamp": stamp})
-        else:
-            shown = " ".join([f"{name}={_shown(value)}" for name, value in fields.items()])
-            text = f"{self._second(int(now))} [{level:<9}] {TURN_ENDED} {shown}"
-        self._stream.write(text + "\n")
+        line = self._json_line if self._as_json else self._console_line
+        self._stream.write(line(time.time(), level, fields))
+
+    def _json_line(self, now: float, level: str, fields: dict[str, object]) -> str:
+        micros = int(now % 1 * 1_000_000)
+        stamp = f"{self._second(int(now))}{f'.{micros:06}' if micros else ''}Z"
+        pairs = [
+            f'"{name}": {encode_basestring_ascii(value) if isinstance(value, str) else value}'
+            for name, value in fields.items()
+        ]
+        last = f'"event": "{TURN_ENDED}", "level": "{level}", "timestamp": "{stamp}"'
+        return f"{{{', '.join(pairs)}, {last}}}\n"
+
+    def _console_line(self, now: float, level: str, fields: dict[str, object]) -> str:
+        pairs = [f"{name}={_shown(value)}" for name, value in fields.items()]
+        return f"{self._second(int(now))} [{level:<9}] {TURN_ENDED} {' '.join(pairs)}\n"
 
     def _second(self, now: int) -> str:
         second, words = self._clock
