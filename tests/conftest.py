@@ -25,8 +25,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the rooms in OVER_BOTH over Hypercorn and, mostly in the slow tests, over uvicorn."""
     name = metafunc.module.__name__
     if "http" in metafunc.fixturenames and name.startswith(OVER_BOTH):
-        marks = () if name in SOCKETS else (pytest.mark.slow,)
-        libraries = ["hypercorn", pytest.param("uvicorn", marks=marks)]
+        slow = pytest.mark.slow
+        libraries = [pytest.param("hypercorn")]
+        libraries += [pytest.param("uvicorn", marks=() if name in SOCKETS else slow)]
+        libraries += [pytest.param("pure-uvicorn", marks=slow)] if name in SOCKETS else []
         metafunc.parametrize("http", libraries, indirect=True, scope="module")
 
 

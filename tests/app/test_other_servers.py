@@ -1,4 +1,4 @@
-"""The app runs unchanged under other ASGI servers: only `runner/server.py` knows Hypercorn."""
+"""The app runs unchanged under other ASGI servers: only `runner/server/` knows which."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,16 @@ def test_what_cannot_be_ends_with_status_2_and_the_reason(
     assert (status, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [["serve"], ["config", "check"]])
+def test_uvicorn_where_it_is_not_installed_is_said_in_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    status, out, err = run(*command, "--set", "server.http=uvicorn")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].endswith('not installed: pip install "turnline[uvicorn]".')
 
 
 def test_an_unknown_strategy_is_not_served(start: Start) -> None:

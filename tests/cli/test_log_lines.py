@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,9 @@ def failed(cause):
 
 configure_logging(ObservabilitySettings(log=sys.argv[1]))
 """
+
+
+TIME = re.compile(r"(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(\.\d{6}Z)?")
 
 
 def logged(code: str, form: str = "json") -> str:
@@ -83,6 +87,36 @@ def test_a_turn_refused_at_once_has_its_line_too() -> None:
         "ServerFull",
         "warning",
     )
+
+
+TWICE = """
+import itertools, structlog
+structlog.contextvars.bind_contextvars(first=1)
+made = structlog.get_config()["processors"][1:]
+structlog.configure(processors=made)
+messages = ("hi", 'say "hi"', "a=b", "é\\n\\x1b\\ud800", "z" * 20_000)
+for error, ticket, message in itertools.product((None, ServerFull()), (None, Ticket()), messages):
+    for bound in (True, False):
+        if not bound:
+            structlog.contextvars.clear_contextvars()
+        log(message, error, True, ticket)
+    structlog.contextvars.bind_contextvars(first=1)
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_turns_line_is_byte_for_byte_the_one_that_structlog_would_make(form: str) -> None:
+    """A context variable makes a line take the long way; what would show it is left out here."""
+    lines = logged(TWICE, form).splitlines()
+    assert len(lines) == 40
+    for long, short in zip(lines[::2], lines[1::2], strict=True):
+        assert TIME.sub("TIME", long) == TIME.sub("TIME", short)
+        assert TIME.search(short)
+
+
+def test_what_was_bound_to_the_context_is_in_a_turns_line() -> None:
+    bound = entry("import structlog; structlog.contextvars.bind_contextvars(request='r1'); log()")
+    assert (bound["request"], bound["event"]) == ("r1", "turn ended")
 
 
 def test_an_agents_failure_is_logged_with_its_traceback() -> None:

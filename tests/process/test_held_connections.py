@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support import client
 from tests.support.server import Server
 
@@ -37,6 +39,46 @@ def test_an_offer_of_http_2_is_not_taken_up(folder: Path) -> None:
     with Server(folder) as server:
         upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}
         assert server.request("GET", "/health", headers=upgrade).status == 200
+
+
+def test_a_request_after_an_offer_of_http_2_is_answered_too(folder: Path) -> None:
+    with Server(folder) as server:
+        upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}
+        both = client.encode("GET", "/health", headers=upgrade) + client.encode("GET", "/nothing")
+        with client.send(server.port, both) as connection, connection.makefile("rb") as stream:
+            assert [client.read(stream).status for _ in range(2)] == [200, 404]
+
+
+def test_pipelined_requests_are_answered_in_order_and_one_that_is_no_http_after_them(
+    folder: Path,
+) -> None:
+    with Server(folder) as server:
+        turns = b"".join(client.chat(f"sleep 0.1 {number}") for number in range(3))
+        with client.send(server.port, turns + b"junk\r\n\r\n") as connection:
+            with connection.makefile("rb") as stream:
+                assert [client.read(stream).json["turn"] for _ in range(3)] == [1, 2, 3]
+                rest = stream.read()
+        assert rest == b"" or rest.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_client_that_pipelines_without_end_is_not_read_without_end(folder: Path) -> None:
+    with Server(folder) as server:
+        server.chat("warm up")
+        before = server.process.memory_info().rss
+        with client.send(server.port, client.chat("sleep 3")) as connection:
+            connection.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                connection.sendall(client.encode("GET", "/health") * 1_000_000)
+            assert server.process.memory_info().rss - before < 8_000_000
+
+
+def test_a_head_without_end_is_not_read_without_end(folder: Path) -> None:
+    with Server(folder, server__header_timeout_s=600) as server:
+        before = server.process.memory_info().rss
+        with client.send(server.port, b"GET / HTTP/1.1\r\nhost: test\r\nx: ") as connection:
+            with pytest.raises(ConnectionError):
+                connection.sendall(b"y" * 64_000_000)
+            assert server.process.memory_info().rss - before < 8_000_000
 
 
 def test_pipelined_turns_whose_client_left_never_reach_the_agent(folder: Path) -> None:
@@ -75,7 +117,7 @@ def test_a_store_whose_file_was_deleted_acknowledges_nothing(folder: Path) -> No
 
 
 def test_a_body_in_many_small_chunks_weighs_little_more_than_a_whole_one(folder: Path) -> None:
-    with Server(folder) as server:
+    with Server(folder, server__body_timeout_s=600) as server:
         before = server.process.memory_info().rss
         head = {"content-type": "application/json", "transfer-encoding": "chunked"}
         with client.connect(server.port) as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -150,8 +150,13 @@ def test_what_is_not_http_gets_a_4xx_and_the_server_lives(server: Server, junk: 
     assert server.health()["status"] == "healthy"
 
 
+@pytest.fixture(scope="module")
+def talking(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("text")) as running:
+        yield running
+
+
 @pytest.mark.parametrize("text", ["a\x00b", "é𝄞日本", "\u202e", "x" * 262_144])
-def test_every_text_that_is_allowed_comes_through_whole(folder: Path, text: str) -> None:
-    with Server(folder) as server:
-        assert server.chat(text).status == 200
-        assert server.history()[0]["content"] == text
+def test_every_text_that_is_allowed_comes_through_whole(talking: Server, text: str) -> None:
+    assert talking.chat(text).status == 200
+    assert talking.history()[-2]["content"] == text

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 LIMIT_S = 30.0
 """How long one request or one condition may take."""
@@ -76,9 +76,14 @@ def reset(connection: socket.socket) -> None:
 
 
 def receive(connection: socket.socket) -> Answer:
-    """Read one response."""
+    """Read one response; what comes after it may be lost."""
+    with connection.makefile("rb") as stream:
+        return read(stream)
+
+
+def read(stream: IO[bytes]) -> Answer:
+    """Read the next response."""
     began = time.monotonic()
-    stream = connection.makefile("rb")
     start = stream.readline().split()
     if len(start) < 2:
         raise ConnectionError("closed without an answer")

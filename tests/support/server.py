@@ -22,13 +22,15 @@ Knobs = dict[str, Any]
 """Settings to hand on as `**knobs`: TABLE__KEY and its value."""
 
 ROOT = Path(__file__).parents[2]
+PURE = Path(__file__).parent / "pure"
+"""Without httptools and uvloop."""
 
 
 class Server:
     """Start it with `with`; whatever happens inside, it is gone afterwards."""
 
     http = "hypercorn"
-    """What carries HTTP, where the knobs do not say; the fixture `http` sets it."""
+    """What carries HTTP: hypercorn, uvicorn or pure-uvicorn; the fixture `http` sets it."""
 
     def __init__(
         self,
@@ -53,11 +55,13 @@ class Server:
         self.kill()
         command = [sys.executable, "-m", "runner", "serve", self.target]
         command += ["--port", str(self.port), "--log", "json", *self.arguments]
-        for name, value in {"server__http": self.http, **self.knobs}.items():
+        for name, value in {"server__http": self.http.removeprefix("pure-"), **self.knobs}.items():
             table, _, key = name.partition("__")
             command += ["--set", f"{table}.{key}={_text(value)}"]
         self._serves = False
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        if self.http.startswith("pure-"):
+            environment["PYTHONPATH"] = f"{PURE}{os.pathsep}{ROOT}"
         environment["TURNLINE_TEST_CALLS"] = str(self.folder / "calls")
         self._process = subprocess.Popen(
             command,
