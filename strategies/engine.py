@@ -277,7 +277,7 @@ class Engine:
     def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
         if run.phase not in phases.WITHDRAW:
             return False
-        # The message of some of those that were merged is with the others, and they go on.
+        # One that leaves others with which it was merged leaves its message there too.
         all_of_them = len(tickets) == len(run.tickets)
         outcome = phases.OUTCOME[run.phase] if all_of_them else "unknown"
         if all_of_them:

@@ -115,7 +115,7 @@ class LocalTicket:
             self.state = INTERRUPTED if ending.interrupted else ANSWERED
         self.ending = ending
         self.ended_at = now
-        self.run = None
+        self.run = self.context = None
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
