@@ -41,7 +41,8 @@ class Mutant:
 
     def _without(self, place: ast.stmt) -> ast.stmt:
         remover = _Remover(self.old)
-        found: ast.stmt = remover.visit(place)
+        found = remover.visit(place)
+        assert isinstance(found, ast.stmt)
         assert remover.removed == 1, f"not one statement in {self.at}: {self.old!r}"
         return found
 
@@ -57,8 +58,8 @@ class _Remover(ast.NodeTransformer):
         if isinstance(node, ast.stmt) and ast.unparse(node).startswith(self._fragment):
             self.removed += 1
             return ast.Pass()
-        found: ast.AST = super().visit(node)
-        return found
+        kept: ast.AST = super().visit(node)
+        return kept
 
 
 def _find(body: list[ast.stmt], path: list[str]) -> tuple[list[ast.stmt], int]:
