@@ -52,8 +52,12 @@ COMMIT_GRACE_S = 0.9
 UNSURE = "The turn ended when it could no longer be taken back. The history tells if it was kept."
 
 
-class Line(Protocol):
-    """The strategy as the engine sees it. What it has no use for it inherits."""
+class Discipline(Protocol):
+    """The strategy as the engine sees it: who waits, and who is next.
+
+    (The queue discipline of queueing theory.) A strategy writes what it has a use for, and
+    inherits the rest.
+    """
 
     def left(self, ticket: LocalTicket, /) -> None:
         """A waiting turn has ended without having started."""
@@ -73,11 +77,11 @@ class Engine:
 
     The strategy calls `admit`, which may refuse the turn, and then `start_now` or
     `accept`; an accepted turn waits until the strategy calls `start`. The engine
-    calls the strategy back as a `Line`.
+    calls the strategy back as its `Discipline`.
     """
 
-    def __init__(self, answer: Answer, turn_timeout_s: float | None, line: Line) -> None:
-        self.line = line
+    def __init__(self, answer: Answer, turn_timeout_s: float | None, discipline: Discipline) -> None:
+        self.discipline = discipline
         self.service_time = ServiceTime()
         self._answer = answer
         self._turn_timeout_s = turn_timeout_s
@@ -191,7 +195,7 @@ class Engine:
         """End the turn with such an error, unless it has ended or its reply is being kept."""
         if ticket.state is WAITING:
             self._end(ticket, _error(kind, "not_started", retry_after_s))
-            self.line.left(ticket)
+            self.discipline.left(ticket)
             return True
         return ticket.run is not None and self._withdraw(ticket.run, [ticket], kind)
 
@@ -272,7 +276,7 @@ class Engine:
                 self.service_time.observe(self.now() - run.started_at)
             for ticket in tuple(run.tickets):
                 self._end(ticket, ending)
-        self.line.freed(run.turn.conversation)
+        self.discipline.freed(run.turn.conversation)
 
     def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
         if run.phase not in phases.WITHDRAW:
@@ -349,7 +353,7 @@ class Engine:
     def _write_off(self, run: Run) -> None:
         if run.move(phases.WRITE_OFF):
             self._written_off += 1
-            self.line.freed(run.turn.conversation)
+            self.discipline.freed(run.turn.conversation)
 
 
 def _task(run: Run) -> asyncio.Task[None]:

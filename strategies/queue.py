@@ -29,7 +29,7 @@ from math import inf
 from typing import Literal, get_args
 
 from .base import Answer, Limits, Load, Place, Ticket, Turn
-from .engine import Engine, Line
+from .engine import Discipline, Engine
 from .errors import (
     ConversationQueueFull,
     ServerFull,
@@ -58,7 +58,7 @@ CHOICES: dict[str, Policy] = {
 """What a turn may name, and what it means. Four of them are called so by LangGraph's server too."""
 
 
-class Queue(Line):
+class Queue(Discipline):
     """Turns wait in a line for each conversation; `max_running` slots go round the lines.
 
     on_busy    what a turn does that does not say so itself; see above.
@@ -274,7 +274,7 @@ class Queue(Line):
             merged=turns,
         )
 
-    # As a Line.
+    # As a Discipline.
 
     def left(self, ticket: LocalTicket, /) -> None:
         self._lines.remove(ticket)

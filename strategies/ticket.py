@@ -58,7 +58,7 @@ class LocalTicket:
         return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
 
     def place(self) -> Place | None:
-        return self._engine.line.place(self) if self.state is WAITING else None
+        return self._engine.discipline.place(self) if self.state is WAITING else None
 
     @property
     def waited_s(self) -> float:

@@ -167,7 +167,7 @@ MUTANTS = (
     Mutant(
         "a cancelled waiting turn stays in its line",
         "engine.Engine.withdraw",
-        "self.line.left(ticket)",
+        "self.discipline.left(ticket)",
     ),
     Mutant(
         "a stuck agent keeps its slot for ever",
