@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from typing import Protocol
 
+from . import phases
 from .base import Answer, Load, Place, Reply, Turn
 from .errors import (
     AgentFailed,
@@ -36,22 +37,7 @@ from .errors import (
     TurnTimeout,
     WaitExpired,
 )
-from .phases import (
-    CALL,
-    CUT_SHORT,
-    FENCED,
-    INTERRUPT,
-    INTERRUPTED,
-    LOSE,
-    OUTCOME,
-    STARTED,
-    STOP,
-    WITHDRAW,
-    WRITE_OFF,
-    WRITTEN_OFF,
-    Event,
-    Run,
-)
+from .phases import Event, Run
 from .service_time import ServiceTime, Span
 from .ticket import LocalTicket
 
@@ -66,8 +52,12 @@ COMMIT_GRACE_S = 0.9
 UNSURE = "The turn ended when it could no longer be taken back. The history tells if it was kept."
 
 
-class Line(Protocol):
-    """The strategy as the engine sees it. What it has no use for it inherits."""
+class Discipline(Protocol):
+    """The strategy as the engine sees it: who waits, and who is next.
+
+    (The queue discipline of queueing theory.) A strategy writes what it has a use for, and
+    inherits the rest.
+    """
 
     def left(self, ticket: LocalTicket, /) -> None:
         """A waiting turn has ended without having started."""
@@ -87,11 +77,13 @@ class Engine:
 
     The strategy calls `admit`, which may refuse the turn, and then `start_now` or
     `accept`; an accepted turn waits until the strategy calls `start`. The engine
-    calls the strategy back as a `Line`.
+    calls the strategy back as its `Discipline`.
     """
 
-    def __init__(self, answer: Answer, turn_timeout_s: float | None, line: Line) -> None:
-        self.line = line
+    def __init__(
+        self, answer: Answer, turn_timeout_s: float | None, discipline: Discipline
+    ) -> None:
+        self.discipline = discipline
         self.service_time = ServiceTime()
         self._answer = answer
         self._turn_timeout_s = turn_timeout_s
@@ -178,10 +170,11 @@ class Engine:
 
     def start_now(self, turn: Turn) -> LocalTicket:
         """Give the turn a ticket and call the agent for it; its conversation is free."""
-        ticket = LocalTicket(turn, self, self.now())
+        now = self.now()
+        ticket = LocalTicket(turn, self, now)
         self._accepted += 1
         # Without a context of its own: a task copies the one in which it is made.
-        self._launch(turn, [ticket], None)
+        self._launch(turn, [ticket], None, now)
         return ticket
 
     def start(self, *tickets: LocalTicket, as_one: Turn | None = None) -> asyncio.Task[None]:
@@ -191,7 +184,8 @@ class Engine:
         """
         for ticket in tickets:
             del self._waiting[ticket]
-        return self._launch(as_one or tickets[0].turn, list(tickets), tickets[0].context)
+        turn = as_one or tickets[0].turn
+        return self._launch(turn, list(tickets), tickets[0].context, self.now())
 
     def expire(self, ticket: LocalTicket) -> None:
         """End a waiting turn that would start too late."""
@@ -203,7 +197,7 @@ class Engine:
         """End the turn with such an error, unless it has ended or its reply is being kept."""
         if ticket.state is WAITING:
             self._end(ticket, _error(kind, "not_started", retry_after_s))
-            self.line.left(ticket)
+            self.discipline.left(ticket)
             return True
         return ticket.run is not None and self._withdraw(ticket.run, [ticket], kind)
 
@@ -213,9 +207,9 @@ class Engine:
 
     def interrupt(self, run: Run) -> None:
         """Tell the agent to end now with the words it has. See `Attempt.interrupted`."""
-        if run.phase is STARTED:
+        if run.phase is phases.STARTED:
             self.withdraw_all(run, TurnInterrupted)
-        elif run.move(INTERRUPT):
+        elif run.move(phases.INTERRUPT):
             _task(run).cancel()
             self._set_run_timer(run, self._give_up)
 
@@ -239,10 +233,9 @@ class Engine:
     # A run, from its start to its end.
 
     def _launch(
-        self, turn: Turn, tickets: list[LocalTicket], context: Context | None
+        self, turn: Turn, tickets: list[LocalTicket], context: Context | None, now: float
     ) -> asyncio.Task[None]:
         assert turn.conversation not in self._holders, "its conversation is not free"
-        now = self.now()
         run = self._holders[turn.conversation] = Run(turn, tickets, now)
         self._running += len(tickets)
         for ticket in tickets:
@@ -256,7 +249,7 @@ class Engine:
         return run.task
 
     async def _run(self, run: Run) -> None:
-        run.move(CALL)
+        run.move(phases.CALL)
         try:
             reply = await self._answer(run.turn, run)
             if not isinstance(reply, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -272,30 +265,30 @@ class Engine:
     def _stopped(self, run: Run, ending: Reply | TurnError | None = None) -> None:
         """The agent has really stopped. Called again by the done callback of a withdrawn run."""
         phase = run.phase
-        if not run.move(STOP):
+        if not run.move(phases.STOP):
             return
         del self._holders[run.turn.conversation]
         if run.timer is not None:
             run.timer.cancel()
-        if phase is FENCED or phase is WRITTEN_OFF:
+        if phase is phases.FENCED or phase is phases.WRITTEN_OFF:
             self._fenced -= 1
-            self._written_off -= phase is WRITTEN_OFF
+            self._written_off -= phase is phases.WRITTEN_OFF
         elif ending is not None:
-            if phase is not INTERRUPTED and phase is not CUT_SHORT:
+            if phase is not phases.INTERRUPTED and phase is not phases.CUT_SHORT:
                 self.service_time.observe(self.now() - run.started_at)
             for ticket in tuple(run.tickets):
                 self._end(ticket, ending)
-        self.line.freed(run.turn.conversation)
+        self.discipline.freed(run.turn.conversation)
 
     def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
-        if run.phase not in WITHDRAW:
+        if run.phase not in phases.WITHDRAW:
             return False
-        # The message of some of those that were merged is with the others, and they go on.
+        # One that leaves others with which it was merged leaves its message there too.
         all_of_them = len(tickets) == len(run.tickets)
-        outcome = OUTCOME[run.phase] if all_of_them else "unknown"
+        outcome = phases.OUTCOME[run.phase] if all_of_them else "unknown"
         if all_of_them:
             # First, so that an agent that stops at once has when the callers learn of the end.
-            self._fence(run, WITHDRAW)
+            self._fence(run, phases.WITHDRAW)
             _task(run).cancel()
             # It may be cancelled before its first step: then nobody else frees the conversation.
             _task(run).add_done_callback(lambda task: self._stopped(run))
@@ -308,9 +301,9 @@ class Engine:
         run = ticket.run
         if run is None:
             return
-        self._end(ticket, _error(kind, OUTCOME[run.phase]))
+        self._end(ticket, _error(kind, phases.OUTCOME[run.phase]))
         if not run.tickets:
-            self._fence(run, LOSE)
+            self._fence(run, phases.LOSE)
 
     def _fence(self, run: Run, event: Event) -> None:
         """All turns of the run have ended, and its agent holds the conversation until it stops."""
@@ -360,9 +353,9 @@ class Engine:
         self.withdraw_all(run, TurnInterrupted)
 
     def _write_off(self, run: Run) -> None:
-        if run.move(WRITE_OFF):
+        if run.move(phases.WRITE_OFF):
             self._written_off += 1
-            self.line.freed(run.turn.conversation)
+            self.discipline.freed(run.turn.conversation)
 
 
 def _task(run: Run) -> asyncio.Task[None]:
@@ -386,10 +379,10 @@ def _error(
 
 def _failure(run: Run, cause: BaseException) -> TurnError:
     """What an agent's exception means for its turns."""
-    if run.phase is INTERRUPTED:
+    if run.phase is phases.INTERRUPTED:
         return TurnInterrupted()
     if isinstance(cause, TurnError):
         return cause
-    error = _error(AgentFailed, OUTCOME.get(run.phase, "rolled_back"))
+    error = _error(AgentFailed, phases.OUTCOME.get(run.phase, "rolled_back"))
     error.__cause__ = cause
     return error

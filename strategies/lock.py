@@ -6,11 +6,11 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from .base import Answer, Limits, Load, Ticket, Turn
-from .engine import Engine, Line
+from .engine import Discipline, Engine
 from .ticket import LocalTicket
 
 
-class Lock(Line):
+class Lock(Discipline):
     """Turns of a conversation run in order of arrival; any number wait, for any time.
 
     `asyncio.Lock` wakes its waiters first in, first out, and is safe against

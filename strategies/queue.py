@@ -1,15 +1,7 @@
 """Queue: a bounded line for each conversation, and a fair turn for every line.
 
-Two levels. Within a conversation turns wait in order of arrival. Between
-conversations the lines that could run stand in a ring, `_ready`, and the free
-slots go round it (round-robin): a conversation that has had its turn goes to
-the end, so a flooded one delays the others by one turn and not by its line.
-
-On both levels the more urgent go first, and whoever waits grows more urgent
-(see `ageing`). A conversation stands in the ring once for each urgency at which
-one of its turns waits, since it could run and had such a turn; its best place
-counts. So what joins or leaves its line changes that one place, and none must
-be put between others. Where all priorities are equal this is a plain ring.
+Who waits and who is next is told by `lines`: first in, first out in a conversation,
+round-robin between them, and on both levels the more urgent first.
 
 Under overload a long line serves nobody, for each turn starts when its client
 has just given up. So a turn is accepted, and started, only while it can still
@@ -36,9 +28,8 @@ from itertools import takewhile
 from math import inf
 from typing import Literal, get_args
 
-from .ageing import Ageing
 from .base import Answer, Limits, Load, Place, Ticket, Turn
-from .engine import Engine, Line
+from .engine import Discipline, Engine
 from .errors import (
     ConversationQueueFull,
     ServerFull,
@@ -46,6 +37,7 @@ from .errors import (
     TurnInterrupted,
     WaitExpired,
 )
+from .lines import Lines
 from .service_time import NONE, Span
 from .ticket import LocalTicket
 
@@ -66,7 +58,7 @@ CHOICES: dict[str, Policy] = {
 """What a turn may name, and what it means. Four of them are called so by LangGraph's server too."""
 
 
-class Queue(Line):
+class Queue(Discipline):
     """Turns wait in a line for each conversation; `max_running` slots go round the lines.
 
     on_busy    what a turn does that does not say so itself; see above.
@@ -110,8 +102,7 @@ class Queue(Line):
         self._joined_by = joined_by
         self._limits = limits
         self._engine = Engine(answer, limits.turn_timeout_s, self)
-        self._lines: dict[str, Ageing[LocalTicket]] = {}
-        self._ready: Ageing[str] = Ageing(ageing_s)
+        self._lines = Lines(ageing_s)
 
     def submit(self, turn: Turn) -> Ticket:
         policy = self._policy(turn)
@@ -145,7 +136,7 @@ class Queue(Line):
 
     def _interrupt(self, turn: Turn, *, keeps_said: bool) -> LocalTicket:
         """Let the turn wait, and make room for it. A refused one interrupts nothing."""
-        before = list(self._line(turn)) if self._drops_waiting else []
+        before = list(self._lines.of(turn.conversation)) if self._drops_waiting else []
         running = self._engine.holder(turn.conversation)
         self._check_bounds(turn, leaving=len(before))
         ticket = self._enter(turn)
@@ -158,12 +149,8 @@ class Queue(Line):
         return ticket
 
     def _enter(self, turn: Turn) -> LocalTicket:
-        """Give the turn its place in the line, and in the ring."""
         ticket = self._engine.accept(turn, self._limits.max_wait_s)
-        line = self._lines.setdefault(turn.conversation, Ageing(self.ageing_s))
-        line.add(ticket, turn.priority, ticket.accepted_at)
-        if self._engine.holder(turn.conversation) is None:
-            self._ready.add(turn.conversation, turn.priority, ticket.accepted_at)
+        self._lines.add(ticket, could_run=self._engine.holder(turn.conversation) is None)
         return ticket
 
     # May the turn wait?
@@ -181,15 +168,18 @@ class Queue(Line):
 
     def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
         """`leaving`: how many turns of its line are about to leave for it."""
-        if len(self._line(turn)) - leaving >= self._limits.max_waiting_per_conversation:
-            retry_after_s = self._eta_s(turn, max(self._place_of_next(turn) - 1, 1))
+        if (
+            len(self._lines.of(turn.conversation)) - leaving
+            >= self._limits.max_waiting_per_conversation
+        ):
+            retry_after_s = self._eta_s(turn, max(self._position_now(turn) - 1, 1))
             raise self._engine.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
         if self._engine.waiting - leaving >= self._limits.max_waiting:
-            retry_after_s = self._eta_s(turn, self._place_of_next(turn))
+            retry_after_s = self._eta_s(turn, self._position_now(turn))
             raise self._engine.refuse(ServerFull(retry_after_s=retry_after_s))
 
     def _check_time(self, turn: Turn) -> None:
-        eta_s = self._eta_s(turn, self._place_of_next(turn))
+        eta_s = self._eta_s(turn, self._position_now(turn))
         if eta_s is None:
             return
         max_wait_s = self._limits.max_wait_s
@@ -204,30 +194,20 @@ class Queue(Line):
 
     # Where does it stand?
 
-    def place(self, ticket: LocalTicket, /) -> Place:
-        position = self._position(ticket)
-        wait = self._wait(ticket.turn, position)
-        if wait is None:
-            return Place(position)
-        return Place(position, wait.mean_s, self._engine.service_time.range_s(wait))
-
-    def _line(self, turn: Turn) -> Ageing[LocalTicket]:
-        return self._lines.get(turn.conversation) or Ageing(self.ageing_s)
-
-    def _place_of_next(self, turn: Turn) -> int:
-        """Where the turn would stand in its line were it to come now."""
-        return self._line(turn).before(turn.priority, self._engine.now()) + 1
-
     def _position(self, ticket: LocalTicket) -> int:
         """The place among the runs to come: those that are to be merged share one."""
         place, merging = 0, False
-        for other in self._lines[ticket.turn.conversation]:
+        for other in self._lines.of(ticket.turn.conversation):
             merges = self._merges(other)
             place += not (merging and merges)
             merging = merges
             if other is ticket:
                 break
         return place
+
+    def _position_now(self, turn: Turn) -> int:
+        """The same for a turn that would come now, about."""
+        return self._lines.position(turn, self._engine.now())
 
     def _eta_s(self, turn: Turn, position: int) -> float | None:
         wait = self._wait(turn, position)
@@ -245,40 +225,24 @@ class Queue(Line):
             return None
         free = self._engine.until_free(turn.conversation)
         # A holder gives its slot to the ring when it ends; any other slot must be waited for.
-        slots = self._others_ahead(turn, position) + (free is None)
+        ahead = self._lines.others_ahead(turn, position, self._engine.now())
+        others = self._engine.waiting - len(self._lines.of(turn.conversation))
+        slots = min(others, ahead) + (free is None)
         return (
             (free or NONE)
             + service_time.one_by_one(position - 1)
             + service_time.slots_freed(slots, self._limits.max_running)
         )
 
-    def _others_ahead(self, turn: Turn, position: int) -> int:
-        """Turns of other lines that start before it: in each round one of each before it."""
-        come_now = turn.priority, self._engine.now()
-        stands = self._ready.standing(turn.conversation) or come_now
-        this_round = self._before_in_ring(turn, *min(stands, come_now, key=self._ready.rank))
-        each_round = self._before_in_ring(turn, *come_now)
-        others = self._engine.waiting - len(self._line(turn))
-        return min(others, this_round + (position - 1) * each_round)
-
-    def _before_in_ring(self, turn: Turn, urgency: int, since: float) -> int:
-        rank, stands = self._ready.rank, self._ready.standing(turn.conversation)
-        counts_itself = stands is not None and rank(stands) <= rank((urgency, since))
-        return self._ready.before(urgency, since) - counts_itself
-
     # Who runs next?
 
     def _start_ready(self) -> None:
-        while self._ready and self._free_slots() > 0:
-            conversation = self._ready.first()
-            first = self._lines[conversation].first()
+        while self._free_slots() > 0 and (first := self._lines.first()) is not None:
             if self._is_late(first):
                 self._engine.expire(first)
                 continue
             together = self._merged_with(first)
-            self._leave_ring(conversation)
-            for ticket in together:
-                self._leave_line(ticket)
+            self._lines.take(together)
             as_one = self._merged(together) if len(together) > 1 else None
             self._engine.start(*together, as_one=as_one)
 
@@ -293,8 +257,7 @@ class Queue(Line):
         """The first of a line, and those behind it with which it is merged."""
         if not self._merges(first):
             return [first]
-        line = self._lines[first.turn.conversation]
-        together = list(takewhile(self._merges, line))
+        together = list(takewhile(self._merges, self._lines.of(first.turn.conversation)))
         for ticket in together:
             if self._is_late(ticket):
                 self._engine.expire(ticket)
@@ -311,28 +274,22 @@ class Queue(Line):
             merged=turns,
         )
 
+    # As a Discipline.
+
     def left(self, ticket: LocalTicket, /) -> None:
-        """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
-        turn = ticket.turn
-        self._leave_line(ticket)
-        if turn.priority not in self._line(turn).urgencies:
-            self._ready.remove(turn.conversation, turn.priority)
-
-    def _leave_line(self, ticket: LocalTicket) -> None:
-        line = self._lines[ticket.turn.conversation]
-        line.remove(ticket, ticket.turn.priority)
-        if not line:
-            del self._lines[ticket.turn.conversation]
-
-    def _leave_ring(self, conversation: str) -> None:
-        for urgency in self._lines[conversation].urgencies:
-            self._ready.remove(conversation, urgency)
+        self._lines.remove(ticket)
 
     def freed(self, conversation: str, /) -> None:
         if conversation in self._lines and self._engine.holder(conversation) is None:
-            for urgency in self._lines[conversation].urgencies:
-                self._ready.add(conversation, urgency, self._engine.now())
+            self._lines.free(conversation, self._engine.now())
         self._start_ready()
+
+    def place(self, ticket: LocalTicket, /) -> Place:
+        position = self._position(ticket)
+        wait = self._wait(ticket.turn, position)
+        if wait is None:
+            return Place(position)
+        return Place(position, wait.mean_s, self._engine.service_time.range_s(wait))
 
 
 def one_of(option: str, value: object, known: Iterable[str]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .base import Answer, Limits, Load, Ticket, Turn
-from .engine import Engine, Line
+from .engine import Discipline, Engine
 
 
-class Reject(Line):
+class Reject(Discipline):
     """Refuses at once while its conversation runs; nothing ever waits.
 
     Takes `turn_timeout_s` of the limits and no other: there is no line to bound.

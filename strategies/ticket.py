@@ -58,7 +58,7 @@ class LocalTicket:
         return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
 
     def place(self) -> Place | None:
-        return self._engine.line.place(self) if self.state is WAITING else None
+        return self._engine.discipline.place(self) if self.state is WAITING else None
 
     @property
     def waited_s(self) -> float:
@@ -115,7 +115,7 @@ class LocalTicket:
             self.state = INTERRUPTED if ending.interrupted else ANSWERED
         self.ending = ending
         self.ended_at = now
-        self.run = None
+        self.run = self.context = None
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)

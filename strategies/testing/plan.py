@@ -7,7 +7,7 @@ Some schedules are slow, so that a turn waits long enough to gain urgency by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -25,11 +25,13 @@ DEEDS: tuple[Deed, ...] = (
     "reply", "reply", "reply", "reply", "reply unsealed", "raise ZeroDivisionError",
     "raise CancelledError", "raise SystemExit", "raise KeyboardInterrupt",
     "raise GeneratorExit", "cancel itself", "hang", "ignore cancellation",
-    "ignore cancellation", "fail to keep",
-    "return nothing",
+    "ignore cancellation", "fail to keep", "return nothing",
 )  # fmt: skip
 PRIORITIES = ((3,), (3, 3, 3, 2, 4, 1, 5))
-"""Half of the schedules have turns that are all alike, as fairness can only be judged there."""
+"""Half of the schedules have turns that are all alike, as fairness can only be judged there.
+
+In another half no turn names a strategy, so that the one under test shows what it does itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def make_plan(seed: int) -> Plan:
     """The schedule of this seed, the same for ever."""
     rng = Random(seed)
     later = Random(f"{seed} again")  # For what was added: the seeds of old faults stay theirs.
+    choosy = Random(f"{seed} choosy").random() < 0.5
     tick_s = rng.choice((TICK_S, TICK_S, SLOW_TICK_S))
     limits = Limits(
         max_running=rng.choice((1, 1, 2, 3)),
@@ -83,6 +86,8 @@ def make_plan(seed: int) -> Plan:
         _make_turn(rng, later, tick_s, number, rng.choice(conversations), rng.choice(priorities))
         for number in range(rng.randint(2, 8))
     )
+    if not choosy:
+        turns = tuple(replace(turn, strategy=None) for turn in turns)
     drains = rng.random() < 0.3
     return Plan(
         limits=limits,

@@ -118,6 +118,7 @@ class Schedule:
                 )
             return
         self.watch.accepted(plan, ticket, there)
+        ticket.add_done_callback(self.watch.told)
         waiters = [asyncio.create_task(self._await_reply(plan, ticket))]
         if plan.leaves_after_s is not None:
             waiters.append(asyncio.create_task(self._leave(plan.leaves_after_s, ticket)))

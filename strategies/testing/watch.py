@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from itertools import pairwise
-from typing import Any
 
 from ..base import Limits, Reply, Strategy, Ticket, Turn
 from ..errors import AgentFailed, State, TurnError
@@ -46,6 +46,7 @@ class Watch:
         """For each conversation that could run: since which event, and since which instant."""
         self.last_start: dict[str, int] = {}
         self.running_when_came: dict[str, set[str]] = {}
+        self.callbacks: Counter[str] = Counter()
 
     def fault(self, text: str) -> None:
         if text not in self.faults:
@@ -231,6 +232,12 @@ class Watch:
         if sealed_late:
             self.fault(f"3: {plan.id} was answered after its deadline")
 
+    def told(self, ticket: Ticket) -> None:
+        """Called back by the ticket of a turn that has ended."""
+        self.callbacks[ticket.turn.id] += 1
+        if ticket.state not in FINAL:
+            self.fault(f"3: {ticket.turn.id} is {ticket.state}, and its end was called back")
+
     # Whenever time passes, and at the end.
 
     def check_instant(self) -> None:
@@ -306,6 +313,10 @@ class Watch:
         """When all is over, nothing is left but the history."""
         for turn_id, ticket in self.tickets.items():
             kept = sum(parts.count(turn_id) for turns in self.kept.values() for parts in turns)
+            if self.callbacks[turn_id] != 1:
+                self.fault(
+                    f"3: the end of {turn_id} was called back {self.callbacks[turn_id]} times"
+                )
             error = _error_of(ticket)
             unknown = error is not None and error.outcome == "unknown"
             if kept > 1 or (not unknown and kept != (error is None)):
@@ -323,12 +334,9 @@ class Watch:
 
 
 def _error_of(ticket: Ticket) -> TurnError | None:
-    """The error with which a settled ticket ended: its `reply()` needs no loop any more."""
-    steps: Any = ticket.reply().__await__()
+    """The error with which the turn has ended, if it was one."""
     try:
-        next(steps)
-    except StopIteration:
-        return None
+        ticket.result()
     except TurnError as error:
         return error
-    raise AssertionError(f"{ticket!r} is not settled")
+    return None

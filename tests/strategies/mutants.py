@@ -1,11 +1,15 @@
 """Our strategies, broken by hand: each mutant is one realistic mistake.
 
-A mutant names a file of `strategies`, the text to replace (which must be there
-exactly once, so that this list stays in step with the code), and what replaces it.
+A mutant names a place (`module.function`, `module.Class.method`, `module.CONSTANT`) and a
+fragment of the code there, which must occur once, with what replaces it. Code is compared
+as `ast.unparse` writes it, without comments and line breaks and with single quotes, so a
+change of layout or wording breaks no mutant. Without a `new` the one statement goes that
+begins with `old`.
 """
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 
 
@@ -14,413 +18,468 @@ class Mutant:
     """`strategy` is the one in which it must show."""
 
     mistake: str
-    file: str
+    at: str
     old: str
-    new: str
+    new: str | None = None
     strategy: str = "queue"
 
+    @property
+    def module(self) -> str:
+        return self.at.partition(".")[0]
+
+    def applied_to(self, source: str) -> str:
+        """The module with the mistake in it."""
+        tree = ast.parse(source)
+        body, index = _find(tree.body, self.at.split(".")[1:])
+        body[index] = self._without(body[index]) if self.new is None else self._with(body[index])
+        return ast.unparse(ast.fix_missing_locations(tree))
+
+    def _with(self, place: ast.stmt) -> ast.stmt:
+        text = ast.unparse(place)
+        assert text.count(self.old) == 1, f"not once in {self.at}: {self.old!r}\n{text}"
+        return ast.parse(text.replace(self.old, self.new or "")).body[0]
+
+    def _without(self, place: ast.stmt) -> ast.stmt:
+        remover = _Remover(self.old)
+        found = remover.visit(place)
+        assert isinstance(found, ast.stmt)
+        assert remover.removed == 1, f"not one statement in {self.at}: {self.old!r}"
+        return found
+
+
+class _Remover(ast.NodeTransformer):
+    """Puts `pass` in the place of the statements that begin with a fragment."""
+
+    def __init__(self, fragment: str) -> None:
+        self.removed = 0
+        self._fragment = fragment
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.stmt) and ast.unparse(node).startswith(self._fragment):
+            self.removed += 1
+            return ast.Pass()
+        kept: ast.AST = super().visit(node)
+        return kept
+
+
+def _find(body: list[ast.stmt], path: list[str]) -> tuple[list[ast.stmt], int]:
+    """The list of statements in which the place stands, and where in it."""
+    for index, node in enumerate(body):
+        if _name(node) == path[0]:
+            if len(path) == 1:
+                return body, index
+            assert isinstance(node, ast.ClassDef)
+            return _find(node.body, path[1:])
+    raise AssertionError(f"there is no {path[0]!r}")
+
+
+def _name(node: ast.stmt) -> str | None:
+    match node:
+        case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+            return name
+        case ast.Assign([ast.Name(name)]) | ast.AnnAssign(ast.Name(name)):
+            return name
+        case _:
+            return None
+
+
+RANK = "since + urgency * self._ageing_s"
+LIMIT = "_shortest(self._turn_timeout_s, self.remaining_s(ticket))"
 
 MUTANTS = (
+    # A run.
     Mutant(
         "the conversation is given away at the withdrawal, not when the agent has stopped",
-        "turns.py",
-        "        self._set_run_timer(run, self._write_off)\n\n    def _stopped(",
-        "        self._stopped(run)\n\n    def _stopped(",
+        "engine.Engine._withdraw",
+        "self._fence(run, phases.WITHDRAW)",
+        "self._fence(run, phases.WITHDRAW); self._stopped(run)",
     ),
     Mutant(
         "a task that is cancelled before its first step frees nothing",
-        "turns.py",
-        "        run.task.add_done_callback(lambda task: self._stopped(run))\n",
-        "",
+        "engine.Engine._withdraw",
+        "_task(run).add_done_callback(",
     ),
     Mutant(
         "only Exception is caught around the agent",
-        "turns.py",
-        "except BaseException as cause:",
-        "except Exception as cause:",
+        "engine.Engine._run",
+        "except BaseException",
+        "except Exception",
     ),
     Mutant(
         "the agent's own CancelledError passes for ours",
-        "turns.py",
-        "        except TurnError as known:",
-        "        except asyncio.CancelledError:\n"
-        "            return\n        except TurnError as known:",
+        "engine.Engine._run",
+        "except BaseException",
+        "except asyncio.CancelledError:\n        return\n    except BaseException",
     ),
-    Mutant(
-        "seal never refuses",
-        "run.py",
-        "        if not self.left:\n            raise asyncio.CancelledError\n",
-        "",
-    ),
+    Mutant("seal never refuses", "phases.Run.seal", "raise asyncio.CancelledError"),
     Mutant(
         "seal does not note that it was called",
-        "run.py",
-        "        self.sealed = True",
-        "        self.sealed = False",
+        "phases.SEAL",
+        "CALLED: SEALED",
+        "CALLED: CALLED",
     ),
     Mutant(
         "a sealed turn is withdrawn all the same",
-        "turns.py",
-        "if run is None or run.sealed or ticket.state is not State.RUNNING:",
-        "if run is None or ticket.state is not State.RUNNING:",
+        "phases.WITHDRAW",
+        "INTERRUPTED)",
+        "INTERRUPTED, SEALED)",
     ),
     Mutant(
         "a sealed turn whose reply is never kept hangs for ever",
-        "turns.py",
-        "            self._set_timer(ticket, lambda ticket: self._lose(ticket,"
-        " lost), COMMIT_GRACE_S)",
-        "            pass",
+        "engine.Engine._time_out",
+        "self._set_timer(",
     ),
     Mutant(
         "a lost turn is said to be rolled back",
-        "turns.py",
-        'lost = TurnTimeout(outcome="unknown")',
-        'lost = TurnTimeout(outcome="rolled_back")',
+        "engine.Engine._lose",
+        "phases.OUTCOME[run.phase]",
+        "'rolled_back'",
+    ),
+    Mutant(
+        "the agent of a lost turn is taken to have stopped",
+        "engine.Engine._lose",
+        "self._fence(run, phases.LOSE)",
+        "self._stopped(run)",
     ),
     Mutant(
         "a withdrawn agent is not told to stop",
-        "turns.py",
-        "        run.task.cancel()\n        # The task may",
-        "        # The task may",
+        "engine.Engine._withdraw",
+        "_task(run).cancel()",
     ),
     Mutant(
         "a turn withdrawn before its agent was called is said to be rolled back",
-        "turns.py",
-        '        elif not run.called:\n            error.outcome = "not_started"\n',
-        "",
+        "phases.OUTCOME",
+        "STARTED: 'not_started'",
+        "STARTED: 'rolled_back'",
+    ),
+    Mutant(
+        "a withdrawn turn is said not to have started",
+        "phases.OUTCOME",
+        "CALLED: 'rolled_back'",
+        "CALLED: 'not_started'",
     ),
     Mutant(
         "a cancelled waiting turn is said to be rolled back",
-        "ticket.py",
-        'if self.state is State.WAITING else "rolled_back"',
-        'if self.state is State.RUNNING else "rolled_back"',
+        "engine.Engine.withdraw",
+        "'not_started'",
+        "'rolled_back'",
     ),
     Mutant(
         "a cancelled waiting turn stays in its line",
-        "turns.py",
-        "            self._settle(ticket, error=error)\n            self._left(ticket)\n",
-        "            self._settle(ticket, error=error)\n",
-    ),
-    Mutant(
-        "a caller that stops waiting cancels what the others wait for",
-        "ticket.py",
-        "await asyncio.shield(self.settled)",
-        "await self.settled",
-    ),
-    Mutant(
-        "the turn's own deadline does not count while it runs",
-        "turns.py",
-        "self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))",
-        "self._set_timer(ticket, self._time_out, self._turn_timeout_s)",
-    ),
-    Mutant(
-        "the time limit of a running turn is forgotten",
-        "turns.py",
-        "self._set_timer(ticket, self._time_out, self._turn_timeout_s, self.remaining_s(ticket))",
-        "self._set_timer(ticket, self._time_out, self.remaining_s(ticket))",
-    ),
-    Mutant(
-        "the turn's own deadline does not count while it waits",
-        "turns.py",
-        "self._set_timer(ticket, self.expire, max_wait_s, turn.deadline_s)",
-        "self._set_timer(ticket, self.expire, max_wait_s)",
-    ),
-    Mutant(
-        "timers are not cancelled when a turn ends",
-        "turns.py",
-        "        if ticket.timer is not None:\n            ticket.timer.cancel()\n"
-        "        ticket.kept_reply, ticket.error = reply, error",
-        "        ticket.kept_reply, ticket.error = reply, error",
+        "engine.Engine.withdraw",
+        "self.discipline.left(ticket)",
     ),
     Mutant(
         "a stuck agent keeps its slot for ever",
-        "turns.py",
-        "        self._written_off.add(run)\n        self._freed(run.turn.conversation)",
-        "        pass",
+        "engine.Engine._write_off",
+        "if run.move(phases.WRITE_OFF)",
     ),
     Mutant(
         "a stuck agent's slot is given away at once",
-        "turns.py",
-        "GIVE_UP_SLOT_S = 1.0",
-        "GIVE_UP_SLOT_S = 0.0",
+        "engine.GIVE_UP_SLOT_S",
+        "1.0",
+        "0.0",
     ),
     Mutant(
         "a slot that was written off is taken twice when its agent ends",
-        "turns.py",
-        "        self._written_off.discard(run)\n",
-        "",
-    ),
-    Mutant(
-        "ended turns still count as running",
-        "turns.py",
-        "        else:\n            self._running -= 1\n",
-        "        else:\n            pass\n",
-    ),
-    Mutant(
-        "refusals are not counted",
-        "turns.py",
-        "        self._refused += 1\n",
-        "",
-    ),
-    Mutant(
-        "draining leaves the waiting turns",
-        "turns.py",
-        "        for ticket in list(self._waiting):\n"
-        "            self.withdraw(ticket, Draining())\n",
-        "",
-    ),
-    Mutant(
-        "draining still accepts",
-        "turns.py",
-        "        self._draining = True\n",
-        "",
-    ),
-    Mutant(
-        "draining waits for running turns without a limit",
-        "turns.py",
-        "await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)",
-        "await asyncio.wait([ticket.settled for ticket in running])",
-    ),
-    Mutant(
-        "draining waits for agents whose turns have ended",
-        "turns.py",
-        "await asyncio.wait([ticket.settled for ticket in running], timeout=timeout_s)",
-        "await asyncio.wait([r.task for r in runs if r.task], timeout=timeout_s)",
+        "engine.Engine._stopped",
+        "self._written_off -= ",
     ),
     Mutant(
         "a turn that failed after its seal is said to be rolled back",
-        "turns.py",
-        'AgentFailed(BROKE_OFF, outcome="unknown") if run.sealed else AgentFailed()',
-        "AgentFailed()",
+        "engine._failure",
+        "phases.OUTCOME.get(run.phase, 'rolled_back')",
+        "'rolled_back'",
     ),
     Mutant(
         "an answer that is no reply passes for one",
-        "turns.py",
-        "            if not isinstance(reply, Reply):",
-        "            if False:",
+        "engine.Engine._run",
+        "if not isinstance(reply, Reply)",
+    ),
+    # A ticket.
+    Mutant(
+        "a caller that stops waiting cancels what the others wait for",
+        "ticket.LocalTicket.waiter",
+        "self._waiters.append(waiter)",
+        "self._waiters.append(waiter); waiter = self._waiters[0]",
     ),
     Mutant(
+        "those that wait for the end are not woken",
+        "ticket.LocalTicket.end",
+        "for waiter in self._waiters",
+    ),
+    Mutant(
+        "one that has left is woken all the same",
+        "ticket.LocalTicket.end",
+        "if not waiter.done()",
+        "if True",
+    ),
+    Mutant("callbacks are never called", "ticket.LocalTicket.end", "if self._callbacks"),
+    Mutant(
+        "a callback is called before the end",
+        "ticket.LocalTicket.add_done_callback",
+        "if self.ending is None",
+        "if False",
+    ),
+    # Time.
+    Mutant(
+        "the turn's own deadline does not count while it runs",
+        "engine.Engine._launch",
+        LIMIT,
+        "self._turn_timeout_s",
+    ),
+    Mutant(
+        "the time limit of a running turn is forgotten",
+        "engine.Engine._launch",
+        LIMIT,
+        "self.remaining_s(ticket)",
+    ),
+    Mutant(
+        "the turn's own deadline does not count while it waits",
+        "engine.Engine.accept",
+        "_shortest(max_wait_s, turn.deadline_s)",
+        "max_wait_s",
+    ),
+    Mutant(
+        "timers are not cancelled when a turn ends",
+        "engine.Engine._end",
+        "if ticket.timer is not None",
+    ),
+    # Figures.
+    Mutant("ended turns still count as running", "engine.Engine._end", "self._running -= 1"),
+    Mutant("refusals are not counted", "engine.Engine.refuse", "self._refused += 1"),
+    # Shutdown.
+    Mutant(
+        "draining leaves the waiting turns",
+        "engine.Engine.drain",
+        "for ticket in list(self._waiting)",
+    ),
+    Mutant("draining still accepts", "engine.Engine.drain", "self._draining = True"),
+    Mutant(
+        "draining waits for running turns without a limit",
+        "engine.Engine.drain",
+        "timeout=timeout_s",
+        "timeout=None",
+    ),
+    Mutant(
+        "draining waits for agents whose turns have ended",
+        "engine.Engine.drain",
+        "ticket.waiter() for ticket in running",
+        "_task(run) for run in runs",
+    ),
+    # The queue.
+    Mutant(
         "a turn is started again though its conversation is held",
-        "queue.py",
-        "if conversation in self._lines and self._turns.holder(conversation) is None:",
-        "if conversation in self._lines:",
+        "queue.Queue.freed",
+        "self._engine.holder(conversation) is None",
+        "True",
     ),
     Mutant(
         "the line is served last in, first out",
-        "queue.py",
-        "            first = self._lines[conversation].first()",
-        "            first = list(self._lines[conversation])[-1]",
+        "lines.Lines.first",
+        "self._lines[self._ready.first()].first()",
+        "list(self._lines[self._ready.first()])[-1]",
     ),
     Mutant(
         "the ring is served last in, first out, so one conversation starves the others",
-        "queue.py",
-        "conversation = self._ready.first()",
-        "conversation = list(self._ready)[-1]",
+        "lines.Lines.first",
+        "self._ready.first()",
+        "list(self._ready)[-1]",
     ),
     Mutant(
         "one turn more than allowed may wait in a conversation",
-        "queue.py",
-        "if len(self._line(turn)) - leaving >= self._limits.max_waiting_per_conversation:",
-        "if len(self._line(turn)) - leaving > self._limits.max_waiting_per_conversation:",
+        "queue.Queue._check_bounds",
+        ">= self._limits.max_waiting_per_conversation",
+        "> self._limits.max_waiting_per_conversation",
     ),
     Mutant(
         "one turn more than allowed may wait in all",
-        "queue.py",
-        "if self._turns.waiting - leaving >= self._limits.max_waiting:",
-        "if self._turns.waiting - leaving > self._limits.max_waiting:",
+        "queue.Queue._check_bounds",
+        ">= self._limits.max_waiting:",
+        "> self._limits.max_waiting:",
     ),
     Mutant(
         "one turn more than allowed may run",
-        "queue.py",
-        "return self._limits.max_running - self._turns.slots_taken",
-        "return self._limits.max_running + 1 - self._turns.slots_taken",
+        "queue.Queue._free_slots",
+        "self._limits.max_running",
+        "self._limits.max_running + 1",
     ),
     Mutant(
         "max_wait_s is not looked at",
-        "queue.py",
-        "ticket = self._turns.accept(turn, self._limits.max_wait_s)",
-        "ticket = self._turns.accept(turn)",
+        "queue.Queue._enter",
+        "turn, self._limits.max_wait_s",
+        "turn",
     ),
-    Mutant(
-        "an empty line is kept",
-        "queue.py",
-        "        if not line:\n            del self._lines[ticket.turn.conversation]\n",
-        "",
-    ),
+    Mutant("an empty line is kept", "lines.Lines._leave", "if not line"),
     Mutant(
         "a freed conversation whose line is not empty is forgotten",
-        "queue.py",
-        "                self._ready.add(conversation, urgency, self._turns.now())\n"
-        "        self._start_ready()",
-        "                pass\n        self._start_ready()",
+        "queue.Queue.freed",
+        "if conversation in self._lines",
     ),
+    Mutant("a freed slot wakes nobody", "queue.Queue.freed", "self._start_ready()"),
+    # Urgency.
+    Mutant("priorities are not looked at", "ageing.Ageing.rank", RANK, "since"),
     Mutant(
-        "a freed slot wakes nobody",
-        "queue.py",
-        "                self._ready.add(conversation, urgency, self._turns.now())\n"
-        "        self._start_ready()",
-        "                self._ready.add(conversation, urgency, self._turns.now())",
-    ),
-    Mutant(
-        "priorities are not looked at",
-        "ageing.py",
-        "        return since + urgency * self._ageing_s",
-        "        return since",
-    ),
-    Mutant(
-        "the least urgent is first",
-        "ageing.py",
-        "        return since + urgency * self._ageing_s",
-        "        return since - urgency * self._ageing_s",
+        "the least urgent is first", "ageing.Ageing.rank", RANK, "since - urgency * self._ageing_s"
     ),
     Mutant(
         "nobody gains urgency by waiting, so the least urgent starve",
-        "ageing.py",
-        "        return since + urgency * self._ageing_s",
-        "        return urgency",
+        "ageing.Ageing.rank",
+        RANK,
+        "urgency",
     ),
     Mutant(
         "urgency is gained twice as fast as it should be",
-        "ageing.py",
-        "        return since + urgency * self._ageing_s",
-        "        return since + urgency * self._ageing_s / 2",
+        "ageing.Ageing.rank",
+        RANK,
+        f"{RANK} / 2",
     ),
     Mutant(
         "a more urgent turn does not move its conversation forward in the ring",
-        "queue.py",
-        "self._ready.add(conversation, turn.priority, ticket.accepted_at)",
-        "conversation in self._ready or self._ready.add("
-        "conversation, turn.priority, ticket.accepted_at)",
+        "lines.Lines.add",
+        "if could_run",
+        "if could_run and turn.conversation not in self._ready",
     ),
     Mutant(
         "the conversation keeps the place of an urgent turn that has left",
-        "queue.py",
-        "        if turn.priority not in self._line(turn).urgencies:",
-        "        if turn.conversation not in self._lines:",
+        "lines.Lines.remove",
+        "turn.priority not in self.of(turn.conversation).urgencies",
+        "turn.conversation not in self",
     ),
     Mutant(
         "a conversation that has had its turn keeps a place in the ring",
-        "queue.py",
-        "        for urgency in self._lines[conversation].urgencies:\n"
-        "            self._ready.remove(conversation, urgency)",
-        "        self._ready.remove(conversation, max(self._lines[conversation].urgencies))",
+        "lines.Lines.take",
+        "self._lines[conversation].urgencies",
+        "[max(self._lines[conversation].urgencies)]",
     ),
     Mutant(
         "a conversation comes back into the ring as if all its turns were alike",
-        "queue.py",
-        "self._ready.add(conversation, urgency, self._turns.now())",
-        "self._ready.add(conversation, 3, self._turns.now())",
+        "lines.Lines.free",
+        "conversation, urgency, now",
+        "conversation, 3, now",
     ),
     Mutant(
         "a turn joins the ring at the urgency of all, and its line at its own",
-        "queue.py",
-        "self._ready.add(conversation, turn.priority, ticket.accepted_at)",
-        "self._ready.add(conversation, 3, ticket.accepted_at)",
+        "lines.Lines.add",
+        "self._ready.add(turn.conversation, turn.priority",
+        "self._ready.add(turn.conversation, 3",
     ),
+    # Lock and reject.
     Mutant(
         "the lock is let go of when its turn is settled, not when the agent has stopped",
-        "lock.py",
-        "            await asyncio.wait({self._turns.start(ticket)})",
-        "            self._turns.start(ticket)\n            await asyncio.wait({ticket.settled})",
+        "lock.Lock._take",
+        "await asyncio.wait({self._engine.start(ticket)})",
+        "self._engine.start(ticket); await asyncio.wait({ticket.waiter()})",
         "lock",
     ),
     Mutant(
         "a departed waiter is left to take the lock",
-        "lock.py",
-        "        self._tasks[ticket].cancel()",
-        "        pass",
-        "lock",
+        "lock.Lock.left",
+        "self._tasks[ticket].cancel()",
+        strategy="lock",
     ),
     Mutant(
         "there is one lock for each turn",
-        "lock.py",
+        "lock.Lock.submit",
         "self._locks.setdefault(turn.conversation, asyncio.Lock())",
         "asyncio.Lock()",
         "lock",
     ),
     Mutant(
         "reject looks at turns that run, and not at agents that have not stopped",
-        "reject.py",
-        "if self._turns.holder(turn.conversation) is not None:",
-        "if (run := self._turns.holder(turn.conversation)) is not None and run.left:",
+        "reject.Reject.submit",
+        "self._engine.holder(turn.conversation) is not None",
+        "(run := self._engine.holder(turn.conversation)) is not None and run.tickets",
         "reject",
     ),
     Mutant(
         "reject accepts while it drains",
-        "reject.py",
-        "        self._turns.admit(turn)\n",
-        "",
-        "reject",
+        "reject.Reject.submit",
+        "self._engine.admit(turn)",
+        strategy="reject",
     ),
+    # Turns that are merged.
     Mutant(
         "merged messages are joined in the wrong order",
-        "run.py",
-        "turns = tuple(ticket.turn for ticket in tickets)",
-        "turns = tuple(ticket.turn for ticket in tickets[:1] + tickets[:0:-1])",
+        "queue.Queue._merged",
+        "for ticket in tickets",
+        "for ticket in [*tickets][:1] + [*tickets][:0:-1]",
         "merge",
     ),
     Mutant(
         "only the first of the merged senders gets the reply",
-        "turns.py",
-        "        for ticket in run.running:\n            self._settle(ticket, reply, error)\n",
-        "        for ticket in run.running[:1]:\n            self._settle(ticket, reply, error)\n",
+        "engine.Engine._stopped",
+        "tuple(run.tickets)",
+        "tuple(run.tickets)[:1]",
         "merge",
     ),
     Mutant(
         "a merged sender that leaves stops the run of the others",
-        "turns.py",
-        "        if not run.left:\n            self._stop(run)\n        return True",
-        "        self._stop(run)\n        return True",
+        "engine.Engine._withdraw",
+        "if all_of_them:",
+        "if True:",
         "merge",
     ),
     Mutant(
         "a merged sender that leaves is told that nothing was kept",
-        "turns.py",
-        'error.outcome = "unknown"  # Its message',
-        "pass  # Its message",
+        "engine.Engine._withdraw",
+        "if all_of_them else 'unknown'",
+        "if True else 'unknown'",
         "merge",
     ),
     Mutant(
         "a run can be sealed only while all its senders wait for it",
-        "run.py",
-        "        if not self.left:",
-        "        if self.left < len(self.tickets):",
+        "phases.Run.seal",
+        "if not self.move(SEAL)",
+        "if len(self.tickets) < len(self.turn.merged) or not self.move(SEAL)",
         "merge",
     ),
     Mutant(
+        "a fenced conversation is counted once for each of its senders",
+        "engine.Engine._withdraw",
+        "self._fence(run, phases.WITHDRAW)",
+        "self._fence(run, phases.WITHDRAW); self._fenced += len(tickets) - 1",
+        "merge",
+    ),
+    # Turns that are interrupted.
+    Mutant(
         "a reply that is being kept is interrupted",
-        "turns.py",
-        "        if run.sealed or run.interrupted or not run.left:",
-        "        if run.interrupted or not run.left:",
+        "phases.INTERRUPT",
+        "CALLED: INTERRUPTED",
+        "CALLED: INTERRUPTED, SEALED: INTERRUPTED",
         "interrupt",
     ),
     Mutant(
         "what waits in between is said to have been stopped while it ran",
-        "interrupt.py",
-        'TurnInterrupted(outcome="not_started")',
-        "TurnInterrupted()",
+        "engine.Engine.withdraw",
+        "'not_started'",
+        "'rolled_back' if kind is TurnInterrupted else 'not_started'",
         "interrupt",
     ),
     Mutant(
         "an interrupted turn whose agent was never called hangs",
-        "turns.py",
-        "        run.task.add_done_callback("
-        "lambda task: self._stopped(run, error=TurnInterrupted()))\n",
-        "",
+        "engine.Engine.interrupt",
+        "self.withdraw_all(run, TurnInterrupted)",
+        "_task(run).cancel()",
         "interrupt",
+    ),
+    Mutant(
+        "an interrupted agent that has nothing to keep is said to have failed",
+        "engine._failure",
+        "if run.phase is phases.INTERRUPTED",
+        strategy="interrupt",
     ),
     Mutant(
         "a turn that was told to end is told so with its words, and is said to be answered",
-        "turns.py",
-        "return State.INTERRUPTED if reply is not None and reply.interrupted else State.ANSWERED",
-        "return State.ANSWERED",
+        "ticket.LocalTicket.end",
+        "INTERRUPTED if ending.interrupted else ANSWERED",
+        "ANSWERED",
         "interrupt",
     ),
     Mutant(
-        "a fenced conversation is counted once for each of its senders",
-        "turns.py",
-        "self._fenced += not ticket.run.left",
-        "self._fenced += 1",
-        "merge",
+        "what interrupts may wait without a bound",
+        "queue.Queue._interrupt",
+        "self._check_bounds(",
+        strategy="interrupt",
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -79,8 +80,9 @@ def test_those_that_say_nothing_get_the_default() -> None:
 
 
 def test_a_name_that_is_not_known_is_refused() -> None:
+    unknown: Any = "hurry"
     with pytest.raises(ValueError, match="must be one of"):
-        Rig(partial(Queue, on_busy="hurry"))
+        Rig(partial(Queue, on_busy=unknown))
 
     async def scenario() -> None:
         with pytest.raises(ValueError, match="must be one of queue, enqueue"):

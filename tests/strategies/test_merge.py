@@ -109,3 +109,18 @@ def test_a_shutdown_ends_all_of_them() -> None:
                 await ticket.reply()
 
     run(scenario())
+
+
+def test_those_that_are_stopped_together_are_told_what_became_of_all() -> None:
+    """It is unknown only where the message of one goes on with those of others."""
+
+    async def scenario() -> None:
+        rig = Rig(merge)
+        rig.submit("say 1 first")
+        tickets = [rig.submit("say 9 a"), rig.submit("say 9 b")]
+        await asyncio.sleep(2)
+        rig.submit("say 1 newest", strategy="rollback")
+        for ticket in tickets:
+            assert await ended(ticket) == (State.INTERRUPTED, "rolled_back")
+
+    run(scenario())

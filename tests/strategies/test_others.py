@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtests.unprotected import Unprotected
-from strategies import ConversationBusy, Limits, Place
+from strategies import Attempt, ConversationBusy, Limits, Place, Reply, State, Turn
 from strategies.lock import Lock
 from strategies.queue import Queue
-from strategies.registry import UnknownStrategy, find, names
+from strategies.registry import UnknownStrategy, find, make, names
 from strategies.reject import Reject
 from strategies.service_time import ServiceTime
 from strategies.testing import Deadlock, Rig, run
@@ -87,6 +89,76 @@ def test_a_name_that_is_not_known_says_what_is(name: str, words: str) -> None:
     with pytest.raises(UnknownStrategy) as unknown:
         find(name)
     assert words in str(unknown.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "becomes"),
+    [
+        ("queue", State.RUNNING),
+        ("reject", State.RUNNING),
+        ("interrupt", State.INTERRUPTED),
+        ("merge", State.RUNNING),
+    ],
+)
+def test_where_turns_may_choose_the_named_strategy_is_for_those_that_do_not(
+    name: str, becomes: State
+) -> None:
+    async def scenario() -> None:
+        rig = Rig(find(name, per_turn=True))
+        running = rig.submit("work 5")
+        await asyncio.sleep(1)
+        assert (rig.try_submit() is None) == (name == "reject")
+        await asyncio.sleep(0.5)
+        assert running.state is becomes
+        waiting = [rig.submit(strategy=choice) for choice in ("queue", "enqueue", "merge")]
+        assert {ticket.state for ticket in waiting} == {State.WAITING}
+        with pytest.raises(ConversationBusy):
+            rig.submit(strategy="reject")
+
+    run(scenario())
+
+
+def test_where_turns_may_not_choose_reject_is_a_strategy_without_a_line() -> None:
+    async def scenario() -> None:
+        rig = Rig(find("reject"))
+        rig.submit()
+        with pytest.raises(ConversationBusy):
+            rig.submit(strategy="enqueue")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("name", ["lock", "loadtests.unprotected:Unprotected"])
+def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) -> None:
+    with pytest.raises(ValueError, match="conversations of another strategy are its own"):
+        find(name, per_turn=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "words"),
+    [
+        ("queue", {"speed": 3}, "no option 'speed'; its options: ageing_s, joined_by, on_busy"),
+        ("merge", {"said": "keep"}, "no option 'said'; its options: ageing_s, joined_by"),
+        ("interrupt", {"joined_by": ""}, "its options: ageing_s, said, waiting"),
+        ("lock", {"ageing_s": 1.0}, "no option 'ageing_s'; it has none"),
+        ("loadtests.unprotected:Unprotected", {"x": 1}, "no option 'x'; it has none"),
+        ("queue", {"on_busy": "hurry"}, "on_busy must be one of wait, reject, interrupt,"),
+        ("queue", {"waiting": 1}, "waiting must be one of drop, keep, and not 1"),
+        ("queue", {"ageing_s": "slow"}, "ageing_s must be a number of seconds, and not 'slow'"),
+        ("queue", {"ageing_s": True}, "ageing_s must be a number of seconds"),
+        ("merge", {"joined_by": 3}, "joined_by must be a text, and not 3"),
+        ("interrupt", {"said": "forget"}, "said must be one of keep, rollback"),
+        ("queue", {"on_busy": ["wait"]}, "on_busy must be one of"),
+    ],
+)
+def test_a_bad_option_is_refused_in_words_that_say_what_is_known(
+    name: str, option: dict[str, Any], words: str
+) -> None:
+    async def answer(turn: Turn, attempt: Attempt) -> Reply:
+        return Reply("never")
+
+    with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+        make(name, answer, Limits(), option)
 
 
 def test_a_package_may_offer_a_strategy_by_an_entry_point(tmp_path: Path) -> None:
