@@ -80,7 +80,9 @@ class Engine:
     calls the strategy back as its `Discipline`.
     """
 
-    def __init__(self, answer: Answer, turn_timeout_s: float | None, discipline: Discipline) -> None:
+    def __init__(
+        self, answer: Answer, turn_timeout_s: float | None, discipline: Discipline
+    ) -> None:
         self.discipline = discipline
         self.service_time = ServiceTime()
         self._answer = answer
