@@ -59,7 +59,7 @@ SEAL: Event = {CALLED: SEALED, INTERRUPTED: CUT_SHORT}
 WITHDRAW: Event = dict.fromkeys((STARTED, CALLED, INTERRUPTED), FENCED)
 LOSE: Event = dict.fromkeys((SEALED, CUT_SHORT), FENCED)
 WRITE_OFF: Event = {FENCED: WRITTEN_OFF}
-STOP: Event = dict.fromkeys(set(Phase) - {STARTED, STOPPED}, STOPPED)
+STOP: Event = dict.fromkeys((CALLED, INTERRUPTED, SEALED, CUT_SHORT, FENCED, WRITTEN_OFF), STOPPED)
 
 OUTCOME: Mapping[Phase, Outcome] = {
     STARTED: "not_started",
