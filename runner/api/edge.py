@@ -52,7 +52,12 @@ class Edge:
             send = with_cors(self._settings.cors_origins, scope, send)
         self._service.requests_in_flight += 1
         try:
-            response = await self._respond(scope, receive)
+            try:
+                response = await self._respond(scope, receive)
+            except ClientLeft:
+                return
+            except Exception as error:
+                response = answer_to(error, scope["path"])
             await response.send(send, receive)
         except ClientLeft:
             pass
@@ -62,14 +67,6 @@ class Edge:
             self._service.requests_in_flight -= 1
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        try:
-            return await self._answer(scope, receive)
-        except ClientLeft:
-            raise
-        except Exception as error:
-            return answer_to(error, scope["path"])
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await self._read(headers, receive)
         method = scope["method"]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -24,10 +23,10 @@ from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.callers import owns, scoped
 from runner.turns.journal import Journal
-from runner.turns.live_turn import LiveTurn
+from runner.turns.live_turn import LiveTurn, Phase
 from runner.turns.registry import Registry
 from runner.turns.submission import Submission
-from runner.turns.waiting import until
+from runner.turns.wakeup import Wakeup
 from strategies import (
     Answer,
     ConversationBusy,
@@ -200,22 +199,26 @@ class Service:
         """
         if live.ticket is not None:
             live.ticket.cancel()
-        await until(
-            live, lambda live: live.ending is not None and not live.is_at_work, limit_s=STOP_S
-        )
-
-    @contextmanager
-    def waiting_for(self, live: LiveTurn) -> Generator[None]:
-        """While a client waits for the turn. The last one that leaves takes its turn along,
-        if all who asked for it wished so.
-        """
-        live.waiters += 1
+        wakeup = Wakeup()
+        live.listen(wakeup.wake)
         try:
-            yield
+            async with asyncio.timeout(STOP_S):
+                while live.phase is not Phase.ENDED:
+                    await wakeup.wait()
+        except TimeoutError:
+            pass
         finally:
-            live.waiters -= 1
-            if not live.waiters and live.ticket is not None and not live.promised:
-                self._deserted(live, live.ticket, live.on_disconnect)
+            live.unlisten(wakeup.wake)
+
+    def waits(self, live: LiveTurn) -> None:
+        """A client waits for the turn from now on, until it says that it `leaves`."""
+        live.waiters += 1
+
+    def leaves(self, live: LiveTurn) -> None:
+        """The last one that leaves takes its turn along, if all who asked for it wished so."""
+        live.waiters -= 1
+        if not live.waiters and live.ticket is not None and not live.promised:
+            self._deserted(live, live.ticket, live.on_disconnect)
 
     def _deserted(self, live: LiveTurn, ticket: Ticket, policy: OnDisconnect) -> None:
         if policy == "cancel" or (policy == "drop-waiting" and live.state is State.WAITING):
