@@ -177,9 +177,13 @@ class Service:
         # Again after each wait: another client may have used the key meanwhile.
         while (turn_id := self._journal.asked_before(turn, key)) is not None:
             known = await self.find(turn_id)
-            if known is not None:
+            if known is None:
+                self._journal.release(turn.conversation, key, turn_id)
+            elif known.abandoned and known.ending is None:
+                # It was withdrawn since nobody waited for it. Its end tells if the key is free.
+                await known.until_ended()
+            else:
                 return known
-            self._journal.release(turn.conversation, key, turn_id)
         return None
 
     async def find(self, turn_id: str) -> LiveTurn | None:
