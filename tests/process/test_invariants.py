@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_every_accepted_turn_ends_in_one_outcome_and_the_counters_say_so(storm: 
 
 def test_a_refused_turn_never_reaches_the_agent_or_the_history(folder: Path) -> None:
     """I-4."""
-    limits = {"strategy__max_running": 1, "strategy__max_waiting": 1}
+    limits: dict[str, Any] = {"strategy__max_running": 1, "strategy__max_waiting": 1}
     with Server(folder, **limits) as server, ExitStack() as stack:
         running = stack.enter_context(send(server.port, chat("sleep 0.5")))
         server.until_called("sleep 0.5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ MANY = 5_000
 @pytest.mark.parametrize("strategy", ["queue", "lock"])
 def test_5000_waiting_clients_weigh_little_and_leave_nothing(folder: Path, strategy: str) -> None:
     bounds = {"max_waiting": MANY, "max_waiting_per_conversation": MANY, "max_wait_s": 600}
-    knobs = {f"strategy__{name}": value for name, value in bounds.items()}
+    knobs: dict[str, Any] = {f"strategy__{name}": value for name, value in bounds.items()}
     with Server(folder, strategy__name=strategy, store__url="memory:", **knobs) as server:
         server.chat("warm up")
         files, weight = server.process.num_fds(), server.process.memory_info().rss

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support import client
@@ -21,8 +20,8 @@ def test_an_answer_that_nobody_reads_is_given_up(folder: Path) -> None:
             unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             unread.sendall(client.encode("GET", "/history?count=0"))
             port = unread.getsockname()[1]
-            client.until(lambda: not _is_open(server.process, port), "it is closed", 45.0)
+            client.until(lambda: not _is_open(server, port), "it is closed", 45.0)
 
 
-def _is_open(process: psutil.Process, port: int) -> bool:
-    return any(c.raddr and c.raddr.port == port for c in process.net_connections())
+def _is_open(server: Server, port: int) -> bool:
+    return any(c.raddr and c.raddr.port == port for c in server.process.net_connections())

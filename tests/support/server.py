@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import psutil
 
+from runner.agents.base import Message
 from tests.support.client import Answer, request, until
 
 START_LIMIT_S = 30.0
@@ -163,9 +164,10 @@ class Server:
     def health(self) -> dict[str, Any]:
         return self.request("GET", "/health").json
 
-    def history(self, conversation: str = "default") -> list[dict[str, str]]:
+    def history(self, conversation: str = "default") -> list[Message]:
         answer = self.request("GET", f"/history?count=0&conversation_id={conversation}")
-        return answer.json["messages"]
+        messages: list[Message] = answer.json["messages"]
+        return messages
 
     def calls(self) -> list[str]:
         """What the test agents noted: `began MESSAGE` and `ended MESSAGE`, in order."""
