@@ -71,9 +71,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_it_shows_the_place_in_the_line_and_then_the_words_as_they_come(server: Server) -> None:
     server.chat("1 0.2", "warm")
-    server.ask("1 0.4", "shown")
-    server.ask("1 0.4", "shown")
     with Terminal(server.port, "--conversation", "shown") as terminal:
+        terminal.until("> ")  # Its start may take longer than the turns before its own.
+        server.ask("1 0.4", "shown")
+        server.ask("1 0.4", "shown")
         terminal.type("2 0.3\n")
         terminal.until("2nd in line, about ")
         terminal.until("1st in line, about ")
