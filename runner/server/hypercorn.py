@@ -1,16 +1,12 @@
 """Hypercorn 0.18 carries HTTP, with three things mended. The only module that knows it.
 
-1. A connection whose client has closed it is let go at once. Hypercorn's read loop ends and
-   then waits for the idle timer of its task group, so every closed connection would keep its
-   descriptor for `keep_alive_timeout` more. (tests/process/test_slow_clients.py)
-2. Requests that a client pipelined before it left are dropped. Hypercorn goes on to the next
-   in its buffer. (tests/process/test_held_connections.py)
-3. HTTP/1 only. Hypercorn changes to HTTP/2 for whoever begins with its preface or offers h2c,
-   and such a connection has no idle limit. (tests/process/test_held_connections.py)
+1. A connection whose client has closed it is let go at once, and not after the idle limit
+   (tests/process/test_slow_clients.py).
+2. Requests that a client pipelined before it left are dropped, and
+3. HTTP/2 is never spoken: its connections have no idle limit (test_held_connections.py).
 
-There is no public way in: 1 and 2 replace a class in the function that `serve` calls, 3 a
-method. So pyproject.toml pins Hypercorn, and the tests named above fail where a mend no
-longer takes effect.
+There is no public way in: a class and a method are replaced. So pyproject.toml pins
+Hypercorn, and those tests fail where a mend no longer takes effect.
 """
 
 from __future__ import annotations

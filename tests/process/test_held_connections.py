@@ -41,6 +41,17 @@ def test_an_offer_of_http_2_is_not_taken_up(folder: Path) -> None:
         assert server.request("GET", "/health", headers=upgrade).status == 200
 
 
+def test_over_uvicorn_an_upgrade_to_websocket_is_a_plain_request_and_holds_nothing(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path, server__http="uvicorn", server__header_timeout_s=0.3) as server:
+        upgrade = {"connection": "upgrade", "upgrade": "websocket"}
+        with client.send(server.port, client.encode("GET", "/health", None, upgrade)) as connection:
+            assert client.receive(connection).status == 200
+            assert connection.recv(1) == b""
+        assert server.log == ""
+
+
 def test_a_request_after_an_offer_of_http_2_is_answered_too(folder: Path) -> None:
     with Server(folder) as server:
         upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}
