@@ -1,9 +1,10 @@
-"""Hypercorn 0.18 carries HTTP, with three things mended. The only module that knows it.
+"""Hypercorn 0.18 carries HTTP, with four things mended. The only module that knows it.
 
 1. A connection whose client has closed it is let go at once, and not after the idle limit
    (tests/process/test_slow_clients.py).
 2. Requests that a client pipelined before it left are dropped, and
-3. HTTP/2 is never spoken: its connections have no idle limit (test_held_connections.py).
+3. a reader that waits to take the next of them is not left behind for ever;
+4. HTTP/2 is never spoken: its connections have no idle limit (test_held_connections.py).
 
 There is no public way in: a class and a method are replaced. So pyproject.toml pins
 Hypercorn, and those tests fail where a mend no longer takes effect.
@@ -55,11 +56,34 @@ class _PromptServer(TCPServer):
         await super().protocol_send(event)
 
 
+class _Gone:
+    """In place of the event for which a reader waits before it takes the next request."""
+
+    async def clear(self) -> None: ...
+
+    async def set(self) -> None: ...
+
+    async def wait(self) -> None:
+        raise _ClientLeft
+
+
+_handle = H11Protocol.handle
+
+
+async def _let_go_of_the_reader(self: H11Protocol, event: Event) -> None:
+    if isinstance(event, Closed):
+        awaited, self.can_read = self.can_read, cast(Any, _Gone())
+        if not isinstance(awaited, _Gone):
+            await awaited.set()
+    await _handle(self, event)
+
+
 async def _stay_with_http_1(self: H11Protocol, event: object) -> None:
     """In place of the check that changes to HTTP/2."""
 
 
 hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
+H11Protocol.handle = _let_go_of_the_reader  # type: ignore[method-assign]
 H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 
 
