@@ -1,19 +1,22 @@
 """The description of the HTTP interface: OpenAPI 3.1, made from the table of routes.
 
-Each function here that a route names gives the OpenAPI operation of that route.
+A route names the function that describes it: from the bounds to an OpenAPI operation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from runner import __version__
 from runner.api import documents
 from runner.api import problems as p
+from runner.api.exchange import Request, Response
 from runner.api.problems import Cause, type_of
 from runner.api.schemas import TEXT, Bounds, Schema, all_schemas, conversation_id, ref
 from runner.store.base import StoreUnavailable
+from runner.turns.service import Service
 from strategies import Draining
 
 DRAINING = p.TURN_CAUSES[Draining]
@@ -34,24 +37,25 @@ EVENTS = """A stream of events, each with an `id`:
 comes again with the next attempt, and the text begins anew. A comment now and then keeps
 proxies awake."""
 
+Handler = Callable[[Service, Request], Awaitable[Response]]
+"""Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
+
 Operation = dict[str, Any]
 Describe = Callable[[Bounds], Operation]
 
 
-class Described(Protocol):
-    """What is needed here of a route."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def describe(self) -> Describe: ...
-    @property
-    def is_open(self) -> bool: ...
+    method: str
+    path: str
+    handler: Handler
+    describe: Describe
+    is_open: bool = False
 
 
-def describe(routes: Iterable[Described], bounds: Bounds) -> dict[str, Any]:
+def describe(routes: Iterable[Route], bounds: Bounds) -> dict[str, Any]:
     """The document."""
     paths: dict[str, dict[str, Operation]] = {}
     for route in routes:

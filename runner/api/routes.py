@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from runner.api import chat, docs_page, documents, openapi, status, turns
 from runner.api import problems as p
-from runner.api.exchange import Answer, Request, Response, json_answer
-from runner.api.openapi import STORE, plain
+from runner.api.exchange import Answer, Request, json_answer
+from runner.api.openapi import STORE, Route, plain
 from runner.api.schemas import Bounds
 from runner.turns.service import Service
-
-Handler = Callable[[Service, Request], Awaitable[Response]]
-"""Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
 
 PAGE_HEADERS = (
     ("content-type", "text/html; charset=utf-8"),
     ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
-
-    method: str
-    path: str
-    handler: Handler
-    describe: openapi.Describe
-    is_open: bool = False
 
 
 async def description(service: Service, request: Request) -> Answer:

@@ -18,7 +18,7 @@ from runner import telemetry
 from runner.agents.base import About, Agent, Message
 from runner.lag import LoopLag
 from runner.settings import OnDisconnect, Settings
-from runner.store.base import Ending, Store
+from runner.store.base import Store
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.callers import owns, scoped
@@ -32,6 +32,7 @@ from strategies import (
     ConversationBusy,
     Draining,
     Load,
+    Reply,
     State,
     Strategy,
     Ticket,
@@ -114,7 +115,7 @@ class Service:
             try:
                 self._start(live)
             except TurnError as error:
-                await self._journal.end(live, endings.of_error(error, live.attempts))
+                await self._journal.end(live, endings.of(error, live.attempts))
         if left_behind:
             log.info("turns taken up again", turns=len(left_behind))
 
@@ -308,31 +309,25 @@ class Service:
         live = self._registry.living(ticket.turn.id)
         assert live is not None
         try:
-            reply = ticket.result()
+            came_to: Reply | TurnError = ticket.result()
         except TurnError as error:
+            came_to = endings.told_instead(live, error)
             if live.row is not None:
-                self._keep(live, ticket, error)
+                task = asyncio.get_running_loop().create_task(self._keep(live, ticket, error))
+                self._keeping.add(task)
+                task.add_done_callback(self._keeping.discard)
                 return
-            error = endings.told_instead(live, error)
-            self._finish(live, ticket, self._ending(live, ticket, error), error)
-        else:
-            self._finish(live, ticket, endings.of_reply(ticket, reply))
+        self._finish(live, ticket, came_to)
 
-    def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        task = asyncio.get_running_loop().create_task(self._keep_and_finish(live, ticket, error))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
-
-    async def _keep_and_finish(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        is_left = self._is_left(live, error)
+    async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
+        runs_later = self._runs_later(live, error)
         is_written = await self.is_written(live)
-        error = endings.told_instead(live, error, is_written=is_written, is_left=is_left)
-        ending = self._ending(live, ticket, error)
-        if is_written and not is_left:
-            await self._journal.end(live, ending)
-        self._finish(live, ticket, ending, error)
+        error = endings.told_instead(live, error, is_written=is_written, runs_later=runs_later)
+        if is_written and not runs_later:
+            await self._journal.end(live, endings.of(error, live.attempts, ticket))
+        self._finish(live, ticket, error)
 
-    def _is_left(self, live: LiveTurn, error: TurnError) -> bool:
+    def _runs_later(self, live: LiveTurn, error: TurnError) -> bool:
         """Whether a turn that the shutdown ends is for the next process to run.
 
         Not where a client waits: it is told that the turn did not run, and may ask again.
@@ -340,15 +335,12 @@ class Service:
         may_run = error.outcome == "not_started" or self.settings.store.on_restart == "run"
         return live.promised and self._store.durable and may_run and isinstance(error, Draining)
 
-    def _ending(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> Ending:
-        return endings.of_error(error, live.attempts, waited_s=ticket.waited_s, ran_s=ticket.ran_s)
-
-    def _finish(
-        self, live: LiveTurn, ticket: Ticket, ending: Ending, error: TurnError | None = None
-    ) -> None:
+    def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
+        ending = endings.of(came_to, live.attempts, ticket)
         if live.key is not None and endings.frees_key(ending):
             self._journal.release(live.turn.conversation, live.key, live.turn.id)
         self._last_turn_at = monotonic()
+        error = came_to if isinstance(came_to, TurnError) else None
         self._log(live, ticket, error)
         live.end(ending, None if error is None else error.__cause__)
         self._registry.ended(live)
