@@ -92,7 +92,7 @@ def cli() -> None:
       4. the defaults
     `runner config show` prints each with its source.
 
-    Exit status: 0 done, 1 failed, 2 asked for something that cannot be.
+    Exit status: 0 done, 1 failed, 2 wrong usage.
     """
 
 
@@ -113,8 +113,8 @@ def serve_command(
 ) -> None:
     """Serve an agent over HTTP until told to stop.
 
-    TARGET is a built-in's name (see `runner agents`) or package.module:attribute,
-    looked for in this directory first: a function, an object or a factory.
+    TARGET is a built-in's name (see `runner agents`) or package.module:attribute:
+    a function, an object or a factory. Modules in this directory come first.
 
     \b
     Examples:
@@ -122,7 +122,7 @@ def serve_command(
       runner serve my_module:agent --port 9000 --strategy lock
       runner serve my_module:make_agent --set agent.options.model=small
 
-    Ctrl-C or SIGTERM lets running turns end, for server.drain_s seconds.
+    After Ctrl-C or SIGTERM, running turns get server.drain_s seconds to finish.
     """
     if reload:
         from runner.cli.reload import serve_with_reload
@@ -196,7 +196,7 @@ def compose(settings: Settings) -> Service:
     if agent.about.single_conversation and any(settings.server.callers.values()):
         raise UsageError(
             f"agent {agent.about.target!r} is one object with one history, which several callers "
-            "would share. Serve its class or a factory, or take the names off server.tokens"
+            "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
 
     def make_strategy(answer: Answer) -> Strategy:

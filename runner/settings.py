@@ -109,7 +109,7 @@ def texts(description: str, **more: Any) -> Any:
 class AgentSettings(Table):
     id: Text = knob("agent", "the agent's id in every reply", max_length=128)
     target: Text = knob("eliza", "what answers: a built-in's name or package.module:attribute")
-    turn_timeout_s: SecondsOrNone = knob(120.0, 'a turn may run so long, or "none"')
+    turn_timeout_s: SecondsOrNone = knob(120.0, 'seconds that a turn may run, or "none"')
     threads: int = knob(64, "threads for agents that are not async", ge=1, le=1024)
     max_reply_bytes: Bytes = knob(1_048_576, "a longer reply is the agent's failure")
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
@@ -122,11 +122,11 @@ class StrategySettings(Table):
     max_running: Count = knob(8, "turns that may run at once, over all conversations")
     max_waiting: CountOrZero = knob(1_000, "turns that may wait, over all conversations")
     max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
-    max_wait_s: SecondsOrNone = knob(60.0, 'a turn may wait so long, or "none"')
+    max_wait_s: SecondsOrNone = knob(60.0, 'seconds that a turn may wait, or "none"')
     on_disconnect: OnDisconnect = knob(
-        "drop-waiting", "what becomes of a departed client's turn, unless it says"
+        "drop-waiting", "what happens to a turn when its client leaves; Prefer may override it"
     )
-    per_turn: tuple[PerTurn, ...] = texts("what a client may say in Turn-Strategy")
+    per_turn: tuple[PerTurn, ...] = texts("strategies that clients may choose by Turn-Strategy")
     options: Options = free_table("the strategy's own options")
 
 
@@ -135,22 +135,28 @@ class ServerSettings(Table):
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
     http: HttpLibrary = knob("hypercorn", "what carries HTTP; uvicorn is an extra to install")
     drain_s: float = knob(
-        30.0, "running turns may end so long after SIGTERM", ge=0, le=86_400, allow_inf_nan=False
+        30.0,
+        "seconds that running turns get to finish after SIGTERM",
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
     )
-    idle_shutdown_s: SecondsOrNone = knob(None, 'end after so long without a turn, or "none"')
+    idle_shutdown_s: SecondsOrNone = knob(
+        None, 'shut down after this many seconds without a turn, or "none"'
+    )
     max_body_bytes: Bytes = knob(1_048_576, "a longer request body is refused")
     max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
-    stream_comment_s: Seconds = knob(15.0, "a silent event stream says so often that it lives")
+    stream_comment_s: Seconds = knob(15.0, "seconds between comments on a silent event stream")
     resume_s: Seconds = knob(300.0, "seconds that an ended turn's events can be asked for")
     resume_turns: Count = knob(10_000, "ended turns kept in memory for that, at most")
-    resume_bytes: Bytes = knob(33_554_432, "what those may weigh together")
-    body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
-    header_timeout_s: Seconds = knob(5.0, "headers must arrive within so long")
+    resume_bytes: Bytes = knob(33_554_432, "bytes of memory for those turns, at most")
+    body_timeout_s: Seconds = knob(30.0, "seconds in which a request body must arrive")
+    header_timeout_s: Seconds = knob(5.0, "seconds in which request headers must arrive")
     max_connections: Count = knob(16_384, "connections open at once")
     cors_origins: tuple[Origin, ...] = texts('web pages that may call: scheme://host[:port] or "*"')
-    tokens: Tokens = texts("who may call: tokens, each by itself or as name:token", repr=False)
+    tokens: Tokens = texts("tokens of the callers, each TOKEN or name:TOKEN", repr=False)
     insecure: bool = knob(False, "serve other machines without a token")
 
     @property
@@ -174,11 +180,11 @@ class ServerSettings(Table):
 class StoreSettings(Table):
     url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
     on_restart: OnRestart = knob(
-        "run", "what becomes of a turn that ran when the server was killed"
+        "run", "what happens to a turn that was running when the server was killed"
     )
-    max_attempts: int = knob(3, "calls of the agent for one turn, over restarts", ge=1, le=100)
-    keep_turns_s: Seconds = knob(86_400.0, "background turns and keys are remembered so long")
-    keep_turns: Count = knob(10_000, "and so many of them at most")
+    max_attempts: int = knob(3, "attempts at one turn, over restarts", ge=1, le=100)
+    keep_turns_s: Seconds = knob(86_400.0, "seconds to keep background turns and keys")
+    keep_turns: Count = knob(10_000, "background turns and keys to keep at most")
     memory_turns: Count = knob(1_000_000, "turns that memory: holds; then the oldest go")
     memory_bytes: int = knob(268_435_456, "and bytes that it holds", ge=1, le=2**40)
 

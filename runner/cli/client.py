@@ -170,7 +170,7 @@ def _whole(response: HTTPResponse) -> Event:
 
 def _hint(status: object, retry_after_s: object) -> str:
     if status == 401:
-        return "Here: runner chat --token TOKEN, or RUNNER_TOKEN."
+        return "Use runner chat --token TOKEN, or set RUNNER_TOKEN."
     return f"Try again in {retry_after_s} s." if retry_after_s else ""
 
 
