@@ -6,6 +6,7 @@ Commands import what they need when they run, so that `--help` comes at once.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,16 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
-from runner.cli.flags import UsageError, load_settings, look_here, say, with_json, with_settings
-
-ADDED = "runner.commands"
-"""The entry point group for more commands; the load tests are there."""
+from runner.cli.flags import (
+    UsageError,
+    load_settings,
+    look_here,
+    own_command,
+    say,
+    usage_errors,
+    with_json,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -25,7 +32,9 @@ if TYPE_CHECKING:
     from runner.server.base import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
-    from strategies import Answer, Limits, Strategy
+
+ADDED = "runner.commands"
+"""The entry point group for more commands; the load tests are there."""
 
 
 def main() -> None:
@@ -97,20 +106,28 @@ def cli() -> None:
 
 
 @cli.command("serve")
-@click.argument("target", required=False)
-@click.option("--strategy", metavar="NAME", shell_complete=_strategy_names, help="queue, lock, ...")
-@click.option("--host", metavar="ADDRESS", help="Address to listen at.")
-@click.option("--port", metavar="N", help="Port to listen at; 0 takes any free one.")
-@click.option("--store", metavar="URL", help="sqlite:///FILE or memory:")
-@click.option("--log", metavar="FORMAT", help="console or json, on stderr.")
-@click.option("--agent-id", metavar="ID", help="The agent's id in every reply.")
-@click.option("--insecure", is_flag=True, help="Serve other machines without a token.")
+@click.argument("agent__target", metavar="TARGET", required=False)
+@click.option(
+    "--strategy",
+    "strategy__name",
+    metavar="NAME",
+    shell_complete=_strategy_names,
+    help="queue, lock, ...",
+)
+@click.option("--host", "server__host", metavar="ADDRESS", help="Address to listen at.")
+@click.option(
+    "--port", "server__port", metavar="N", help="Port to listen at; 0 takes any free one."
+)
+@click.option("--store", "store__url", metavar="URL", help="sqlite:///FILE or memory:")
+@click.option("--log", "observability__log", metavar="FORMAT", help="console or json, on stderr.")
+@click.option("--agent-id", "agent__id", metavar="ID", help="The agent's id in every reply.")
+@click.option(
+    "--insecure", "server__insecure", is_flag=True, help="Serve other machines without a token."
+)
 @click.option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
 @with_settings
 @click.pass_context
-def serve_command(
-    context: click.Context, /, assignments: tuple[str, ...], reload: bool, **flags: object
-) -> None:
+def serve_command(context: click.Context, /, reload: bool, **_settings: object) -> None:
     """Serve an agent over HTTP until told to stop.
 
     TARGET is a built-in's name (see `runner agents`) or package.module:attribute:
@@ -129,7 +146,7 @@ def serve_command(
 
         arguments = [word for word in sys.argv[1:] if word != "--reload"]
         context.exit(serve_with_reload(arguments, Path.cwd()))
-    loaded = load_settings(assignments, flags)
+    loaded = load_settings(context)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)
     context.exit(serve(loaded.settings))
@@ -142,24 +159,22 @@ def serve(settings: Settings) -> int:
     from runner.server import server
     from runner.telemetry import configure_logging
 
-    http = _http_server(settings)
+    http = http_library(settings)
     configure_logging(settings.observability)
     service = compose(settings)
 
     def announce(url: str) -> None:
-        say(banner(settings, service.about, url))
+        say(banner(settings, service.about, url, own_command()))
 
     return server.run(make_app(service), service, http, announce)
 
 
-def _http_server(settings: Settings) -> HttpServer:
+def http_library(settings: Settings) -> HttpServer:
     """The module that carries HTTP. Raises UsageError."""
     from runner.server.base import NotInstalled, http_server
 
-    try:
+    with usage_errors(NotInstalled):
         return http_server(settings.server.http)
-    except NotInstalled as error:
-        raise UsageError(str(error)) from error
 
 
 def make_asgi_app() -> Quart:
@@ -167,7 +182,7 @@ def make_asgi_app() -> Quart:
     from runner.app import make_app
     from runner.telemetry import configure_logging
 
-    settings = load_settings((), {}).settings
+    settings = load_settings().settings
     configure_logging(settings.observability)
     return make_app(compose(settings))
 
@@ -177,10 +192,10 @@ def compose(settings: Settings) -> Service:
     from runner.agents.loader import AgentNotFound, load_agent
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
-    from strategies import registry
+    from strategies import Limits, registry
 
     look_here()
-    try:
+    with usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
         registry.find(settings.strategy.name)
         store = make_store(
             settings.store.url, settings.store.memory_turns, settings.store.memory_bytes
@@ -191,39 +206,27 @@ def compose(settings: Settings) -> Service:
             threads=settings.agent.threads,
             max_reply_bytes=settings.agent.max_reply_bytes,
         )
-    except (AgentNotFound, UnknownStore, registry.UnknownStrategy) as error:
-        raise UsageError(str(error)) from error
     if agent.about.single_conversation and any(settings.server.callers.values()):
         raise UsageError(
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
 
-    def make_strategy(answer: Answer) -> Strategy:
-        return registry.make(
-            settings.strategy.name,
-            answer,
-            _limits(settings),
-            settings.strategy.options,
-            per_turn=bool(settings.strategy.per_turn),
-        )
-
-    try:
-        return Service(settings, agent, store, make_strategy)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
-
-
-def _limits(settings: Settings) -> Limits:
-    from strategies import Limits
-
-    return Limits(
-        max_running=settings.strategy.max_running,
-        max_waiting=settings.strategy.max_waiting,
-        max_waiting_per_conversation=settings.strategy.max_waiting_per_conversation,
-        max_wait_s=settings.strategy.max_wait_s,
-        turn_timeout_s=settings.agent.turn_timeout_s,
+    make_strategy = partial(
+        registry.make,
+        settings.strategy.name,
+        limits=Limits(
+            max_running=settings.strategy.max_running,
+            max_waiting=settings.strategy.max_waiting,
+            max_waiting_per_conversation=settings.strategy.max_waiting_per_conversation,
+            max_wait_s=settings.strategy.max_wait_s,
+            turn_timeout_s=settings.agent.turn_timeout_s,
+        ),
+        options=settings.strategy.options,
+        per_turn=bool(settings.strategy.per_turn),
     )
+    with usage_errors(TypeError, ValueError, about=f"strategy {settings.strategy.name}: "):
+        return Service(settings, agent, store, make_strategy)
 
 
 @cli.command("chat")
@@ -249,11 +252,10 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
 @with_json
 def strategies_command(as_json: bool) -> None:
     """List the strategies that can be named."""
+    from runner.cli.tables import names
     from strategies import registry
 
-    _list(registry.names(), as_json)
-    if not as_json:
-        say("\nOr one of your own: --strategy package.module:Class")
+    say(names(registry.names(), "--strategy package.module:Class", as_json=as_json))
 
 
 @cli.command("agents")
@@ -261,16 +263,9 @@ def strategies_command(as_json: bool) -> None:
 def agents_command(as_json: bool) -> None:
     """List the agents that can be named."""
     from runner.agents import loader
+    from runner.cli.tables import names
 
-    _list(loader.names(), as_json)
-    if not as_json:
-        say("\nOr one of your own: runner serve package.module:attribute")
-
-
-def _list(names: dict[str, str], as_json: bool) -> None:
-    from runner.cli import tables
-
-    say(tables.as_json(names) if as_json else tables.names_as_text(names))
+    say(names(loader.names(), "runner serve package.module:attribute", as_json=as_json))
 
 
 @cli.group("config")
@@ -282,37 +277,36 @@ def config_group() -> None:
 @with_settings
 @click.option("--describe", is_flag=True, help="Say what each setting is for.")
 @with_json
-def show_command(assignments: tuple[str, ...], describe: bool, as_json: bool) -> None:
+@click.pass_context
+def show_command(
+    context: click.Context, /, describe: bool, as_json: bool, **_settings: object
+) -> None:
     """Print every setting with its source. The text is itself a valid runner.toml."""
-    from runner.cli import tables
+    from runner.cli.tables import settings_as_json, settings_as_toml
 
-    loaded = load_settings(assignments)
-    if as_json:
-        say(tables.settings_as_json(loaded))
-    else:
-        say(tables.settings_as_toml(loaded, describe=describe))
+    loaded = load_settings(context)
+    say(settings_as_json(loaded) if as_json else settings_as_toml(loaded, describe=describe))
 
 
 @config_group.command("check")
 @with_settings
 @with_json
 @click.pass_context
-def check_command(context: click.Context, /, assignments: tuple[str, ...], as_json: bool) -> None:
+def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
-    from runner.cli import tables
+    from runner.cli.tables import to_json
 
     try:
-        settings = load_settings(assignments).settings
-        _http_server(settings)
-        service = compose(settings)
+        settings = load_settings(context).settings
+        http_library(settings)
+        about = compose(settings).about
     except UsageError as error:
         if not as_json:
             raise
-        say(tables.as_json({"valid": False, "problem": error.message}))
-        context.exit(UsageError.exit_code)
-    about = service.about
+        say(to_json({"valid": False, "problem": error.message}))
+        context.exit(error.exit_code)
     if as_json:
-        say(tables.as_json({"valid": True, "agent": about.target, "kind": about.kind}))
+        say(to_json({"valid": True, "agent": about.target, "kind": about.kind}))
     else:
         say(f"valid; {about.target} is taken for: {about.kind}")
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+
+Key = tuple[str, ...]
+"""Where a setting stands, such as ("server", "port")."""
 
 OnDisconnect = Literal["drop-waiting", "continue", "cancel"]
 PerTurn = Literal["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
@@ -16,7 +29,7 @@ LogFormat = Literal["console", "json"]
 HttpLibrary = Literal["hypercorn", "uvicorn"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
-NAMED_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?:([A-Za-z0-9._-]{1,64}):)?"  # The caller's name.
     r"([A-Za-z0-9._~+/-]+=*)"  # RFC 6750: what fits behind `Bearer`.
 )
@@ -26,7 +39,7 @@ class SettingsError(Exception):
     """The settings are not valid. `problems` has one line for each thing that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("\n  ".join(["the settings are not valid:", *problems]))
         self.problems = problems
 
 
@@ -45,26 +58,15 @@ def _none_in_words(value: object) -> object:
     return None if value == "none" else value
 
 
-def _encodable(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("text", "should be text in UTF-8") from None
-    return value
+def _matching(pattern: re.Pattern[str], allowed: str) -> AfterValidator:
+    """Refuse any other text, and say what is allowed, not the pattern."""
 
+    def check(value: str) -> str:
+        if pattern.fullmatch(value) is None:
+            raise PydanticCustomError("pattern", f"should be {allowed}")
+        return value
 
-def _origin(value: str) -> str:
-    if ORIGIN.fullmatch(value) is None:
-        raise PydanticCustomError("origin", 'should be scheme://host, scheme://host:port or "*"')
-    return value
-
-
-def _token(value: str) -> str:
-    if NAMED_TOKEN.fullmatch(value) is None:
-        raise PydanticCustomError(
-            "token", "should be one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token"
-        )
-    return value
+    return AfterValidator(check)
 
 
 def _listed(value: object) -> object:
@@ -81,10 +83,13 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_none_in_words)]
 Bytes = Annotated[int, Field(ge=1, le=2**30)]
-Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_encodable)]
-Origin = Annotated[str, AfterValidator(_origin)]
-Token = Annotated[str, AfterValidator(_token)]
-Tokens = Annotated[tuple[Token, ...], BeforeValidator(_listed)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Origin = Annotated[str, _matching(ORIGIN, 'scheme://host, scheme://host:port or "*"')]
+Token = Annotated[str, _matching(TOKEN, "one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token")]
+# Not strict: TOML and JSON have lists where a frozen model has a tuple.
+PerTurns = Annotated[tuple[PerTurn, ...], Strict(False)]
+Origins = Annotated[tuple[Origin, ...], Strict(False)]
+Tokens = Annotated[tuple[Token, ...], Strict(False), BeforeValidator(_listed)]
 Options = dict[str, Any]
 
 
@@ -97,15 +102,6 @@ def knob(default: Any, description: str, **more: Any) -> Any:
     return Field(default, description=description, **more)
 
 
-def free_table(description: str) -> Any:
-    return Field(default_factory=dict, description=description)
-
-
-def texts(description: str, **more: Any) -> Any:
-    # Not strict: TOML and JSON have lists where a frozen model has a tuple.
-    return Field((), description=description, strict=False, **more)
-
-
 class AgentSettings(Table):
     id: Text = knob("agent", "the agent's id in every reply", max_length=128)
     target: Text = knob("eliza", "what answers: a built-in's name or package.module:attribute")
@@ -114,7 +110,7 @@ class AgentSettings(Table):
     max_reply_bytes: Bytes = knob(1_048_576, "a longer reply is the agent's failure")
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")
-    options: Options = free_table("keyword arguments for a factory target")
+    options: Options = knob({}, "keyword arguments for a factory target")
 
 
 class StrategySettings(Table):
@@ -126,8 +122,8 @@ class StrategySettings(Table):
     on_disconnect: OnDisconnect = knob(
         "drop-waiting", "what happens to a turn when its client leaves; Prefer may override it"
     )
-    per_turn: tuple[PerTurn, ...] = texts("strategies that clients may choose by Turn-Strategy")
-    options: Options = free_table("the strategy's own options")
+    per_turn: PerTurns = knob((), "strategies that clients may choose by Turn-Strategy")
+    options: Options = knob({}, "the strategy's own options")
 
 
 class ServerSettings(Table):
@@ -155,14 +151,14 @@ class ServerSettings(Table):
     body_timeout_s: Seconds = knob(30.0, "seconds in which a request body must arrive")
     header_timeout_s: Seconds = knob(5.0, "seconds in which request headers must arrive")
     max_connections: Count = knob(16_384, "connections open at once")
-    cors_origins: tuple[Origin, ...] = texts('web pages that may call: scheme://host[:port] or "*"')
-    tokens: Tokens = texts("tokens of the callers, each TOKEN or name:TOKEN", repr=False)
+    cors_origins: Origins = knob((), 'web pages that may call: scheme://host[:port] or "*"')
+    tokens: Tokens = knob((), "tokens of the callers, each TOKEN or name:TOKEN", repr=False)
     insecure: bool = knob(False, "serve other machines without a token")
 
     @property
     def callers(self) -> dict[str, str]:
         """Each token with its caller's name, "" for one without."""
-        matches = filter(None, map(NAMED_TOKEN.fullmatch, self.tokens))
+        matches = filter(None, map(TOKEN.fullmatch, self.tokens))
         return {match[2]: match[1] or "" for match in matches}
 
     @model_validator(mode="after")
@@ -200,3 +196,14 @@ class Settings(Table):
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
+
+
+def _fields() -> Iterator[tuple[Key, FieldInfo]]:
+    for table, field in Settings.model_fields.items():
+        yield (table,), field
+        model = cast("type[Table]", field.annotation)
+        yield from (((table, key), inner) for key, inner in model.model_fields.items())
+
+
+FIELDS = dict(_fields())
+"""Tables and keys, in this order."""

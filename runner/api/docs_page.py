@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -61,18 +62,21 @@ def render(document: Document) -> bytes:
 
 
 def _operation(path: str, method: str, operation: Document) -> str:
-    parts = [
+    answers = [_answer(status, answer) for status, answer in operation["responses"].items()]
+    body = _links(operation.get("requestBody", {}))
+    return (
         f'<section><h2><span class="method">{method.upper()}</span><code>{escape(path)}</code>'
         f"</h2><p>{escape(operation['summary'])}</p>"
-    ]
-    if "requestBody" in operation:
-        parts.append(f"<h3>Body</h3><p>{_links(operation['requestBody'])}</p>")
-    if "parameters" in operation:
-        parts.append(f"<h3>Parameters</h3><dl>{''.join(map(_parameter, operation['parameters']))}")
-        parts.append("</dl>")
-    answers = "".join(_answer(status, one) for status, one in operation["responses"].items())
-    parts.append(f"<h3>Answers</h3><dl>{answers}</dl></section>")
-    return "".join(parts)
+        + (f"<h3>Body</h3><p>{body}</p>" if body else "")
+        + _list("Parameters", map(_parameter, operation.get("parameters", ())))
+        + _list("Answers", answers)
+        + "</section>"
+    )
+
+
+def _list(title: str, items: Iterable[str]) -> str:
+    joined = "".join(items)
+    return f"<h3>{title}</h3><dl>{joined}</dl>" if joined else ""
 
 
 def _parameter(parameter: Document) -> str:

@@ -9,6 +9,7 @@ from http.client import HTTPException
 from importlib import import_module
 
 from runner.cli.client import Content, Event, Exchange, Server
+from runner.cli.flags import own_command
 
 QUIT = "/quit"
 
@@ -23,7 +24,9 @@ def chat(server: Server, conversation: str) -> int:
             for event in exchange.events():
                 screen.show(event)
         except ConnectionRefusedError:
-            screen.complain(f"nothing answers at {server.url}; start a server with: runner serve")
+            screen.complain(
+                f"nothing answers at {server.url}; start one with: {own_command()} serve"
+            )
             return 1
         except (OSError, HTTPException) as error:
             screen.complain(f"{server.url} did not answer: {error or type(error).__name__}")
@@ -91,7 +94,7 @@ class _Screen:
                     self._say(str(event.content.get("response", "")))
                 print(flush=True)
             case "error":
-                self.complain(_refusal(event))
+                self.complain(_refusal(event.content))
             case "lost":
                 self._show_status("the connection was lost; trying again")
             case _:
@@ -125,21 +128,21 @@ class _Screen:
 def _place(content: Content) -> str:
     """Such as: 2nd in line, about 3 s."""
     position, eta_s = content.get("position"), content.get("eta_s")
-    if not isinstance(position, int) or position < 1:
+    if not position:
         return "waiting" if position is None else "the agent is at work"
-    about = f", about {eta_s:.0f} s" if isinstance(eta_s, int | float) else ""
-    return f"{_ordinal(position)} in line{about}"
+    last = 0 if 10 < position % 100 < 14 else position % 10
+    ordinal = f"{position}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
+    return f"{ordinal} in line" + ("" if eta_s is None else f", about {eta_s:.0f} s")
 
 
-def _ordinal(number: int) -> str:
-    teens = 10 < number % 100 < 14
-    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
-
-
-def _refusal(event: Event) -> str:
-    content = event.content
-    text = f"{content.get('status')} {content.get('title')}. {content.get('detail', '')}".rstrip()
-    return f"{text} {event.hint}".rstrip()
+def _refusal(content: Content) -> str:
+    status, retry_after_s = content.get("status"), content.get("retry_after_s")
+    parts = [f"{status} {content.get('title')}.", content.get("detail")]
+    if status == 401:
+        parts.append("Use --token TOKEN, or set RUNNER_TOKEN.")
+    elif retry_after_s:
+        parts.append(f"Try again in {retry_after_s} s.")
+    return " ".join(filter(None, parts))
 
 
 def _printable(text: str) -> str:

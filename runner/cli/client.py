@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, cast
@@ -34,27 +34,6 @@ class Server:
     url: str
     token: str | None = None
 
-    def connect(self) -> HTTPConnection:
-        parts = urlsplit(self.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        return kind(parts.hostname or "", parts.port, timeout=CONNECT_S)
-
-    def ask(
-        self,
-        connection: HTTPConnection,
-        method: str,
-        path: str,
-        body: str = "",
-        **headers: str,
-    ) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if body:
-            named["Content-Type"] = "application/json"
-        if self.token:
-            named["Authorization"] = f"Bearer {self.token}"
-        base = urlsplit(self.url).path.rstrip("/")
-        connection.request(method, base + path, body.encode(), named)
-
 
 def is_http_url(url: str) -> bool:
     """Whether a server can be looked for there."""
@@ -67,15 +46,14 @@ def is_http_url(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What the server says of the turn; `lost` is ours, for a connection that broke.
+    """What the server says of the turn, as in its streams: queued, started, delta, done ...
 
-    The kinds are those of the server's streams: queued, position, started, delta, done
-    and error. `error` has a `hint` for the person who asks.
+    `lost` is ours, for a connection that broke. The content of an `error` may have
+    `retry_after_s`.
     """
 
     kind: str
     content: Content
-    hint: str = ""
 
 
 class Exchange:
@@ -115,35 +93,47 @@ class Exchange:
         """Cancel the turn; what is known of it afterwards, nothing where it has no name yet."""
         if not self._turn:
             return {}
-        with closing(self._server.connect()) as connection:
-            self._server.ask(connection, "DELETE", self._turn)
-            return _content(connection.getresponse())
+        with self._ask("DELETE", self._turn, silence_s=CONNECT_S) as response:
+            return _content(response)
 
     def _read(self) -> Iterator[Event]:
-        with closing(self._server.connect()) as connection:
-            if self._turn:
-                self._server.ask(
-                    connection, "GET", f"{self._turn}/events", last_event_id=self._last_id
-                )
-            else:
+        if self._turn:
+            asked = self._ask("GET", f"{self._turn}/events", {"Last-Event-ID": self._last_id})
+        else:
+            headers = {
+                "Accept": "text/event-stream, application/json",
+                "Content-Type": "application/json",
+                "Idempotency-Key": self._key,
                 # It is ours to cancel; a broken connection must not cost the place in the line.
-                self._server.ask(
-                    connection,
-                    "POST",
-                    "/chat",
-                    self._body,
-                    accept="text/event-stream, application/json",
-                    idempotency_key=self._key,
-                    prefer="on-disconnect=continue",
-                )
-            self._sent = True
-            connection.sock.settimeout(SILENCE_S)
-            response = connection.getresponse()
+                "Prefer": "on-disconnect=continue",
+            }
+            asked = self._ask("POST", "/chat", headers, self._body)
+        with asked as response:
             if response.headers.get_content_type() == "text/event-stream":
                 self._turn = response.headers.get("Location", self._turn)
                 yield from self._parse(response)
             else:
                 yield _whole(response)
+
+    @contextmanager
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+        silence_s: float = SILENCE_S,
+    ) -> Iterator[HTTPResponse]:
+        url, token = urlsplit(self._server.url), self._server.token
+        kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        let_in = {"Authorization": f"Bearer {token}"} if token else {}
+        with closing(kind(url.hostname or "", url.port, timeout=CONNECT_S)) as connection:
+            connection.request(
+                method, url.path.rstrip("/") + path, body.encode(), {**(headers or {}), **let_in}
+            )
+            self._sent = True
+            connection.sock.settimeout(silence_s)
+            yield connection.getresponse()
 
     def _parse(self, response: HTTPResponse) -> Iterator[Event]:
         fields: dict[str, str] = {}
@@ -153,9 +143,7 @@ class Exchange:
                 fields[name] = value.removeprefix(" ")
             elif "data" in fields:
                 self._last_id = fields.get("id", self._last_id)
-                content: Content = json.loads(fields["data"])
-                hint = _hint(content.get("status"), content.get("retry_after_s"))
-                yield Event(fields.get("event", ""), content, hint)
+                yield Event(fields.get("event", ""), json.loads(fields["data"]))
                 fields = {}
 
 
@@ -164,14 +152,10 @@ def _whole(response: HTTPResponse) -> Event:
     content = _content(response)
     if response.status == 200:
         return Event("done", content)
-    content = {"status": response.status, "title": response.reason, **content}
-    return Event("error", content, _hint(response.status, response.headers.get("Retry-After")))
-
-
-def _hint(status: object, retry_after_s: object) -> str:
-    if status == 401:
-        return "Use runner chat --token TOKEN, or set RUNNER_TOKEN."
-    return f"Try again in {retry_after_s} s." if retry_after_s else ""
+    known = {"status": response.status, "title": response.reason}
+    return Event(
+        "error", {**known, "retry_after_s": response.headers.get("Retry-After"), **content}
+    )
 
 
 def _content(response: HTTPResponse) -> Content:
