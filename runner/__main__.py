@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -144,8 +144,7 @@ def serve_command(context: click.Context, /, reload: bool, **_settings: object) 
     if reload:
         from runner.cli.reload import serve_with_reload
 
-        arguments = [word for word in sys.argv[1:] if word != "--reload"]
-        context.exit(serve_with_reload(arguments, Path.cwd()))
+        context.exit(serve_with_reload([word for word in sys.argv[1:] if word != "--reload"]))
     loaded = load_settings(context)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)
@@ -195,37 +194,36 @@ def compose(settings: Settings) -> Service:
     from strategies import Limits, registry
 
     look_here()
+    answers, strategy, kept = settings.agent, settings.strategy, settings.store
     with usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
-        registry.find(settings.strategy.name)
-        store = make_store(
-            settings.store.url, settings.store.memory_turns, settings.store.memory_bytes
-        )
+        registry.find(strategy.name)
+        store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
         agent = load_agent(
-            settings.agent.target,
-            settings.agent.options,
-            threads=settings.agent.threads,
-            max_reply_bytes=settings.agent.max_reply_bytes,
+            answers.target,
+            answers.options,
+            threads=answers.threads,
+            max_reply_bytes=answers.max_reply_bytes,
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
         raise UsageError(
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
-
+    limits = Limits(
+        max_running=strategy.max_running,
+        max_waiting=strategy.max_waiting,
+        max_waiting_per_conversation=strategy.max_waiting_per_conversation,
+        max_wait_s=strategy.max_wait_s,
+        turn_timeout_s=answers.turn_timeout_s,
+    )
     make_strategy = partial(
         registry.make,
-        settings.strategy.name,
-        limits=Limits(
-            max_running=settings.strategy.max_running,
-            max_waiting=settings.strategy.max_waiting,
-            max_waiting_per_conversation=settings.strategy.max_waiting_per_conversation,
-            max_wait_s=settings.strategy.max_wait_s,
-            turn_timeout_s=settings.agent.turn_timeout_s,
-        ),
-        options=settings.strategy.options,
-        per_turn=bool(settings.strategy.per_turn),
+        strategy.name,
+        limits=limits,
+        options=strategy.options,
+        per_turn=bool(strategy.per_turn),
     )
-    with usage_errors(TypeError, ValueError, about=f"strategy {settings.strategy.name}: "):
+    with usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
         return Service(settings, agent, store, make_strategy)
 
 
@@ -241,31 +239,26 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
     /quit or Ctrl-D leaves.
     """
     from runner.cli.chat import chat
-    from runner.cli.client import Server, is_http_url
+    from runner.cli.client import is_http_url
 
     if not is_http_url(url):
         raise UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
-    context.exit(chat(Server(url, token), conversation))
+    context.exit(chat(url, token, conversation))
 
 
-@cli.command("strategies")
-@with_json
-def strategies_command(as_json: bool) -> None:
-    """List the strategies that can be named."""
-    from runner.cli.tables import names
-    from strategies import registry
+def _add_list(command: str, module: str, own: str) -> None:
+    """Add the command that lists what `module` has names for."""
 
-    say(names(registry.names(), "--strategy package.module:Class", as_json=as_json))
+    @cli.command(command, help=f"List the {command} that can be named.")
+    @with_json
+    def list_names(as_json: bool) -> None:
+        from runner.cli.tables import names
+
+        say(names(import_module(module).names(), own, as_json=as_json))
 
 
-@cli.command("agents")
-@with_json
-def agents_command(as_json: bool) -> None:
-    """List the agents that can be named."""
-    from runner.agents import loader
-    from runner.cli.tables import names
-
-    say(names(loader.names(), "runner serve package.module:attribute", as_json=as_json))
+_add_list("strategies", "strategies.registry", "--strategy package.module:Class")
+_add_list("agents", "runner.agents.loader", "runner serve package.module:attribute")
 
 
 @cli.group("config")

@@ -5,17 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, LiteralString, Self, cast
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    Strict,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -58,12 +50,12 @@ def _none_in_words(value: object) -> object:
     return None if value == "none" else value
 
 
-def _matching(pattern: re.Pattern[str], allowed: str) -> AfterValidator:
+def _matching(pattern: re.Pattern[str], refusal: LiteralString) -> AfterValidator:
     """Refuse any other text, and say what is allowed, not the pattern."""
 
     def check(value: str) -> str:
         if pattern.fullmatch(value) is None:
-            raise PydanticCustomError("pattern", f"should be {allowed}")
+            raise PydanticCustomError("pattern", refusal)
         return value
 
     return AfterValidator(check)
@@ -78,18 +70,21 @@ def _listed(value: object) -> object:
 
 # A year at most: timers of the platform overflow on figures that nobody means.
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+DrainSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_in_words)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_none_in_words)]
 Bytes = Annotated[int, Field(ge=1, le=2**30)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Origin = Annotated[str, _matching(ORIGIN, 'scheme://host, scheme://host:port or "*"')]
-Token = Annotated[str, _matching(TOKEN, "one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token")]
+Origin = Annotated[str, _matching(ORIGIN, 'should be scheme://host, scheme://host:port or "*"')]
+Token = Annotated[
+    str, _matching(TOKEN, "should be one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token")
+]
 # Not strict: TOML and JSON have lists where a frozen model has a tuple.
-PerTurns = Annotated[tuple[PerTurn, ...], Strict(False)]
-Origins = Annotated[tuple[Origin, ...], Strict(False)]
-Tokens = Annotated[tuple[Token, ...], Strict(False), BeforeValidator(_listed)]
+PerTurns = Annotated[tuple[PerTurn, ...], Field(strict=False)]
+Origins = Annotated[tuple[Origin, ...], Field(strict=False)]
+Tokens = Annotated[tuple[Token, ...], Field(strict=False), BeforeValidator(_listed)]
 Options = dict[str, Any]
 
 
@@ -130,13 +125,7 @@ class ServerSettings(Table):
     host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
     http: HttpLibrary = knob("hypercorn", "what carries HTTP; uvicorn is an extra to install")
-    drain_s: float = knob(
-        30.0,
-        "seconds that running turns get to finish after SIGTERM",
-        ge=0,
-        le=86_400,
-        allow_inf_nan=False,
-    )
+    drain_s: DrainSeconds = knob(30.0, "seconds that running turns get to finish after SIGTERM")
     idle_shutdown_s: SecondsOrNone = knob(
         None, 'shut down after this many seconds without a turn, or "none"'
     )
@@ -158,8 +147,7 @@ class ServerSettings(Table):
     @property
     def callers(self) -> dict[str, str]:
         """Each token with its caller's name, "" for one without."""
-        matches = filter(None, map(TOKEN.fullmatch, self.tokens))
-        return {match[2]: match[1] or "" for match in matches}
+        return {token: name for one in self.tokens for name, token in TOKEN.findall(one)}
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

@@ -8,28 +8,26 @@ from contextlib import suppress
 from http.client import HTTPException
 from importlib import import_module
 
-from runner.cli.client import Content, Event, Exchange, Server
+from runner.cli.client import Content, Exchange
 from runner.cli.flags import own_command
 
 QUIT = "/quit"
 
 
-def chat(server: Server, conversation: str) -> int:
+def chat(url: str, token: str | None, conversation: str) -> int:
     """Send each line and show its reply, until the input ends; the exit status."""
     if sys.stdin.isatty():
-        print(f"Talking to {server.url}, conversation {conversation}. {QUIT} or Ctrl-D leaves.")
+        print(f"Talking to {url}, conversation {conversation}. {QUIT} or Ctrl-D leaves.")
     for message in _messages():
-        exchange, screen = Exchange(server, conversation, message), _Screen()
+        exchange, screen = Exchange(url, token, conversation, message), _Screen()
         try:
-            for event in exchange.events():
-                screen.show(event)
+            for kind, content in exchange.events():
+                screen.show(kind, content)
         except ConnectionRefusedError:
-            screen.complain(
-                f"nothing answers at {server.url}; start one with: {own_command()} serve"
-            )
+            screen.complain(f"nothing answers at {url}; start one with: {own_command()} serve")
             return 1
         except (OSError, HTTPException) as error:
-            screen.complain(f"{server.url} did not answer: {error or type(error).__name__}")
+            screen.complain(f"{url} did not answer: {error or type(error).__name__}")
             return 1
         except KeyboardInterrupt:
             screen.complain(_cancel(exchange))
@@ -47,14 +45,11 @@ def _messages() -> Iterator[str]:
     while True:
         try:
             line = input(prompt).strip()
-        except EOFError:
+        except (EOFError, KeyboardInterrupt) as error:
             if prompt:
                 print()
-            return
-        except KeyboardInterrupt:
-            if not prompt:
+            if not prompt or isinstance(error, EOFError):
                 return
-            print()
             continue
         if line == QUIT:
             return
@@ -81,20 +76,20 @@ class _Screen:
         self._said = False
         self._status = False
 
-    def show(self, event: Event) -> None:
-        match event.kind:
+    def show(self, kind: str, content: Content) -> None:
+        match kind:
             case "queued" | "position":
-                self._show_status(_place(event.content))
+                self._show_status(_place(content))
             case "started":
-                self._start(int(event.content.get("attempt", 1)))
+                self._start(content.get("attempt", 1))
             case "delta":
-                self._say(str(event.content.get("text", "")))
+                self._say(content["text"])
             case "done":
                 if not self._said:
-                    self._say(str(event.content.get("response", "")))
+                    self._say(content["response"])
                 print(flush=True)
             case "error":
-                self.complain(_refusal(event.content))
+                self.complain(_refusal(content))
             case "lost":
                 self._show_status("the connection was lost; trying again")
             case _:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -27,12 +26,9 @@ PAUSE_S = 0.5
 Content = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where the server is, and how to be let in."""
-
-    url: str
-    token: str | None = None
+Event = tuple[str, Content]
+"""What the server says of the turn: a kind, as in its streams (queued, started, delta, done ...),
+and its content. `lost` is ours, for a connection that broke; `error` may have `retry_after_s`."""
 
 
 def is_http_url(url: str) -> bool:
@@ -44,23 +40,12 @@ def is_http_url(url: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What the server says of the turn, as in its streams: queued, started, delta, done ...
-
-    `lost` is ours, for a connection that broke. The content of an `error` may have
-    `retry_after_s`.
-    """
-
-    kind: str
-    content: Content
-
-
 class Exchange:
     """One message on its way to a reply."""
 
-    def __init__(self, server: Server, conversation: str, message: str) -> None:
-        self._server = server
+    def __init__(self, url: str, token: str | None, conversation: str, message: str) -> None:
+        self._url = urlsplit(url)
+        self._token = token
         self._body = json.dumps({"message": message, "conversation_id": conversation})
         self._key = uuid4().hex
         self._turn = ""
@@ -76,17 +61,17 @@ class Exchange:
         lost_at: float | None = None
         while True:
             try:
-                for event in self._read():
+                for kind, content in self._read():
                     lost_at = None
-                    yield event
-                    if event.kind in ("done", "error"):
+                    yield kind, content
+                    if kind in ("done", "error"):
                         return
                 raise ConnectionResetError("the connection was closed in the middle")
             except (OSError, HTTPException):
                 lost_at = lost_at or time.monotonic()
                 if not self._sent or time.monotonic() - lost_at > RECONNECT_S:
                     raise
-                yield Event("lost", {})
+                yield "lost", {}
                 time.sleep(PAUSE_S)
 
     def cancel(self) -> Content:
@@ -98,16 +83,18 @@ class Exchange:
 
     def _read(self) -> Iterator[Event]:
         if self._turn:
-            asked = self._ask("GET", f"{self._turn}/events", {"Last-Event-ID": self._last_id})
+            asked = self._ask("GET", f"{self._turn}/events", last_event_id=self._last_id)
         else:
-            headers = {
-                "Accept": "text/event-stream, application/json",
-                "Content-Type": "application/json",
-                "Idempotency-Key": self._key,
+            asked = self._ask(
+                "POST",
+                "/chat",
+                self._body,
+                accept="text/event-stream, application/json",
+                content_type="application/json",
+                idempotency_key=self._key,
                 # It is ours to cancel; a broken connection must not cost the place in the line.
-                "Prefer": "on-disconnect=continue",
-            }
-            asked = self._ask("POST", "/chat", headers, self._body)
+                prefer="on-disconnect=continue",
+            )
         with asked as response:
             if response.headers.get_content_type() == "text/event-stream":
                 self._turn = response.headers.get("Location", self._turn)
@@ -120,17 +107,17 @@ class Exchange:
         self,
         method: str,
         path: str,
-        headers: Mapping[str, str] | None = None,
         body: str = "",
         silence_s: float = SILENCE_S,
+        **headers: str,
     ) -> Iterator[HTTPResponse]:
-        url, token = urlsplit(self._server.url), self._server.token
-        kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-        let_in = {"Authorization": f"Bearer {token}"} if token else {}
-        with closing(kind(url.hostname or "", url.port, timeout=CONNECT_S)) as connection:
-            connection.request(
-                method, url.path.rstrip("/") + path, body.encode(), {**(headers or {}), **let_in}
-            )
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self._token:
+            named["Authorization"] = f"Bearer {self._token}"
+        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+        host, base = self._url.hostname or "", self._url.path.rstrip("/")
+        with closing(kind(host, self._url.port, timeout=CONNECT_S)) as connection:
+            connection.request(method, base + path, body.encode(), named)
             self._sent = True
             connection.sock.settimeout(silence_s)
             yield connection.getresponse()
@@ -143,7 +130,7 @@ class Exchange:
                 fields[name] = value.removeprefix(" ")
             elif "data" in fields:
                 self._last_id = fields.get("id", self._last_id)
-                yield Event(fields.get("event", ""), json.loads(fields["data"]))
+                yield fields.get("event", ""), json.loads(fields["data"])
                 fields = {}
 
 
@@ -151,11 +138,10 @@ def _whole(response: HTTPResponse) -> Event:
     """An answer that is no stream: a refusal, or a reply from a server without streams."""
     content = _content(response)
     if response.status == 200:
-        return Event("done", content)
-    known = {"status": response.status, "title": response.reason}
-    return Event(
-        "error", {**known, "retry_after_s": response.headers.get("Retry-After"), **content}
-    )
+        return "done", content
+    retry_after_s = response.headers.get("Retry-After")
+    told = {"status": response.status, "title": response.reason, "retry_after_s": retry_after_s}
+    return "error", told | content
 
 
 def _content(response: HTTPResponse) -> Content:

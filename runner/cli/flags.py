@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from shutil import which
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from runner.config.sources import Given, Loaded
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class UsageError(click.ClickException):
@@ -50,21 +48,11 @@ def look_here() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-def _assignments(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    for value in values:
-        if "=" not in value:
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as server.drain_s=5")
-    return values
-
-
 with_settings = click.option(
     "--set",
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
-    callback=_assignments,
     help="Any setting, such as server.drain_s=5. Repeatable.",
 )
 with_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -89,15 +77,18 @@ def _given(context: click.Context) -> Iterator[Given]:
     from runner.config.sources import from_text
 
     for assignment in context.params["assignments"]:
-        key, _, text = assignment.partition("=")
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            refusal = f"{assignment!r} is not KEY=VALUE, such as server.drain_s=5"
+            raise click.BadParameter(refusal, context, param_hint="'--set'")
         yield from from_text(tuple(key.strip().split(".")), text, f"--set {key.strip()}")
     for parameter in context.command.params:
-        path = tuple((parameter.name or "").split("__"))
+        table, _, key = (parameter.name or "").partition("__")
         value = context.params.get(parameter.name or "")
-        if len(path) > 1 and value not in (None, False):
+        if key and value not in (None, False):
             is_flag = isinstance(parameter, click.Option)
             source = parameter.opts[0] if is_flag else parameter.human_readable_name
-            yield from from_text(path, str(value), source)
+            yield from from_text((table, key), str(value), source)
 
 
 def say(text: str) -> None:

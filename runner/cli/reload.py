@@ -23,13 +23,13 @@ WATCHED = ("runner.toml", "pyproject.toml")
 POLL_MS = 300
 
 
-def serve_with_reload(arguments: Sequence[str], folder: Path) -> int:
+def serve_with_reload(arguments: Sequence[str]) -> int:
     """Run `runner` with the arguments until told to stop; the child's last exit status."""
     child = _Child([sys.executable, "-m", "runner", *arguments])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, child.stop)
     looks = watch(
-        folder,
+        Path.cwd(),
         watch_filter=PythonFilter(extra_extensions=WATCHED),
         stop_event=child.stopped,
         yield_on_timeout=True,

@@ -24,8 +24,8 @@ def complaint(details: ErrorDetails, sources: Mapping[Key, str]) -> str:
     """One line about one error of the models."""
     path = tuple(part for part in details["loc"] if isinstance(part, str))
     if details["type"] == "unguarded":
-        source = source_of(("server", "host"), sources)
-        return f"server.host (from {source}) is {details['ctx']['host']!r}, which {details['msg']}"
+        source, host = source_of(("server", "host"), sources), details.get("ctx", {})["host"]
+        return f"server.host (from {source}) is {host!r}, which {details['msg']}"
     source = source_of(path, sources)
     where = f"{'.'.join(path)} (from {source})"
     if details["type"] == "extra_forbidden":

@@ -145,7 +145,7 @@ def _read(file: Path, problems: list[str], *path: str) -> dict[str, Any]:
         problems.append(f"{file.name} cannot be read: {error}")
         return {}
     for key in path:
-        table = table.get(key, {})
+        table = cast("dict[str, Any]", table).get(key, {})
         if not isinstance(table, dict):
             problems.append(f"{file.name}: [{'.'.join(path)}] should be a table")
             return {}
