@@ -15,16 +15,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
-from runner.cli.flags import (
-    UsageError,
-    load_settings,
-    look_here,
-    own_command,
-    say,
-    usage_errors,
-    with_json,
-    with_settings,
-)
+from runner.cli import flags
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -39,10 +30,9 @@ ADDED = "runner.commands"
 
 def main() -> None:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            # A name that the terminal cannot show is no reason to fail.
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        # A name that the terminal cannot show is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")
     cli(prog_name="runner")
 
 
@@ -125,7 +115,7 @@ def cli() -> None:
     "--insecure", "server__insecure", is_flag=True, help="Serve other machines without a token."
 )
 @click.option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
-@with_settings
+@flags.with_settings
 @click.pass_context
 def serve_command(context: click.Context, /, reload: bool, **_settings: object) -> None:
     """Serve an agent over HTTP until told to stop.
@@ -145,7 +135,7 @@ def serve_command(context: click.Context, /, reload: bool, **_settings: object) 
         from runner.cli.reload import serve_with_reload
 
         context.exit(serve_with_reload([word for word in sys.argv[1:] if word != "--reload"]))
-    loaded = load_settings(context)
+    loaded = flags.load_settings(context)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)
     context.exit(serve(loaded.settings))
@@ -163,16 +153,16 @@ def serve(settings: Settings) -> int:
     service = compose(settings)
 
     def announce(url: str) -> None:
-        say(banner(settings, service.about, url, own_command()))
+        flags.say(banner(settings, service.about, url, flags.own_command()))
 
     return server.run(make_app(service), service, http, announce)
 
 
 def http_library(settings: Settings) -> HttpServer:
-    """The module that carries HTTP. Raises UsageError."""
+    """The module that carries HTTP. Raises flags.UsageError."""
     from runner.server.base import NotInstalled, http_server
 
-    with usage_errors(NotInstalled):
+    with flags.usage_errors(NotInstalled):
         return http_server(settings.server.http)
 
 
@@ -181,21 +171,21 @@ def make_asgi_app() -> Quart:
     from runner.app import make_app
     from runner.telemetry import configure_logging
 
-    settings = load_settings().settings
+    settings = flags.load_settings().settings
     configure_logging(settings.observability)
     return make_app(compose(settings))
 
 
 def compose(settings: Settings) -> Service:
-    """Everything that serves, connected and not yet started. Raises UsageError."""
+    """Everything that serves, connected and not yet started. Raises flags.UsageError."""
     from runner.agents.loader import AgentNotFound, load_agent
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
     from strategies import Limits, registry
 
-    look_here()
+    flags.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
-    with usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
+    with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
         agent = load_agent(
@@ -205,7 +195,7 @@ def compose(settings: Settings) -> Service:
             max_reply_bytes=answers.max_reply_bytes,
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
-        raise UsageError(
+        raise flags.UsageError(
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
@@ -216,14 +206,11 @@ def compose(settings: Settings) -> Service:
         max_wait_s=strategy.max_wait_s,
         turn_timeout_s=answers.turn_timeout_s,
     )
+    per_turn = bool(strategy.per_turn)
     make_strategy = partial(
-        registry.make,
-        strategy.name,
-        limits=limits,
-        options=strategy.options,
-        per_turn=bool(strategy.per_turn),
+        registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
     )
-    with usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
+    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
         return Service(settings, agent, store, make_strategy)
 
 
@@ -242,7 +229,7 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
     from runner.cli.client import is_http_url
 
     if not is_http_url(url):
-        raise UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
+        raise flags.UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
     context.exit(chat(url, token, conversation))
 
 
@@ -250,11 +237,11 @@ def _add_list(command: str, module: str, own: str) -> None:
     """Add the command that lists what `module` has names for."""
 
     @cli.command(command, help=f"List the {command} that can be named.")
-    @with_json
+    @flags.with_json
     def list_names(as_json: bool) -> None:
         from runner.cli.tables import names
 
-        say(names(import_module(module).names(), own, as_json=as_json))
+        flags.say(names(import_module(module).names(), own, as_json=as_json))
 
 
 _add_list("strategies", "strategies.registry", "--strategy package.module:Class")
@@ -267,9 +254,9 @@ def config_group() -> None:
 
 
 @config_group.command("show")
-@with_settings
+@flags.with_settings
 @click.option("--describe", is_flag=True, help="Say what each setting is for.")
-@with_json
+@flags.with_json
 @click.pass_context
 def show_command(
     context: click.Context, /, describe: bool, as_json: bool, **_settings: object
@@ -277,31 +264,31 @@ def show_command(
     """Print every setting with its source. The text is itself a valid runner.toml."""
     from runner.cli.tables import settings_as_json, settings_as_toml
 
-    loaded = load_settings(context)
-    say(settings_as_json(loaded) if as_json else settings_as_toml(loaded, describe=describe))
+    loaded = flags.load_settings(context)
+    flags.say(settings_as_json(loaded) if as_json else settings_as_toml(loaded, describe=describe))
 
 
 @config_group.command("check")
-@with_settings
-@with_json
+@flags.with_settings
+@flags.with_json
 @click.pass_context
 def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
     from runner.cli.tables import to_json
 
     try:
-        settings = load_settings(context).settings
+        settings = flags.load_settings(context).settings
         http_library(settings)
         about = compose(settings).about
-    except UsageError as error:
+    except flags.UsageError as error:
         if not as_json:
             raise
-        say(to_json({"valid": False, "problem": error.message}))
+        flags.say(to_json({"valid": False, "problem": error.message}))
         context.exit(error.exit_code)
     if as_json:
-        say(to_json({"valid": True, "agent": about.target, "kind": about.kind}))
+        flags.say(to_json({"valid": True, "agent": about.target, "kind": about.kind}))
     else:
-        say(f"valid; {about.target} is taken for: {about.kind}")
+        flags.say(f"valid; {about.target} is taken for: {about.kind}")
 
 
 @cli.command("completion")
@@ -316,7 +303,7 @@ def completion_command(shell: str) -> None:
     """
     script = get_completion_class(shell)
     assert script is not None
-    say(script(cli, {}, "runner", "_RUNNER_COMPLETE").source())
+    flags.say(script(cli, {}, "runner", "_RUNNER_COMPLETE").source())
 
 
 if __name__ == "__main__":

@@ -81,12 +81,12 @@ class _Screen:
             case "queued" | "position":
                 self._show_status(_place(content))
             case "started":
-                self._start(content.get("attempt", 1))
+                self._start(int(content.get("attempt", 1)))
             case "delta":
-                self._say(content["text"])
+                self._say(str(content.get("text", "")))
             case "done":
                 if not self._said:
-                    self._say(content["response"])
+                    self._say(str(content.get("response", "")))
                 print(flush=True)
             case "error":
                 self.complain(_refusal(content))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, cast
@@ -104,13 +104,8 @@ class Exchange:
 
     @contextmanager
     def _ask(
-        self,
-        method: str,
-        path: str,
-        body: str = "",
-        silence_s: float = SILENCE_S,
-        **headers: str,
-    ) -> Iterator[HTTPResponse]:
+        self, method: str, path: str, body: str = "", silence_s: float = SILENCE_S, **headers: str
+    ) -> Generator[HTTPResponse]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if self._token:
             named["Authorization"] = f"Bearer {self._token}"

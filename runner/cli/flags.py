@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -24,7 +24,7 @@ class UsageError(click.ClickException):
 
 
 @contextmanager
-def usage_errors(*kinds: type[Exception], about: str = "") -> Iterator[None]:
+def usage_errors(*kinds: type[Exception], about: str = "") -> Generator[None]:
     """Turn these exceptions into a UsageError that says the same."""
     try:
         yield
