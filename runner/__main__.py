@@ -9,9 +9,11 @@ import sys
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
+from click import argument, option, pass_context
 from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
@@ -30,9 +32,10 @@ ADDED = "runner.commands"
 
 def main() -> None:
     """The console script."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        # A name that the terminal cannot show is no reason to fail.
-        stream.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name that the terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="runner")
 
 
@@ -41,9 +44,10 @@ def _strategy_names(
 ) -> list[CompletionItem]:
     from strategies import registry
 
-    known = registry.names().items()
     return [
-        CompletionItem(name, help=about) for name, about in known if name.startswith(incomplete)
+        CompletionItem(name, help=about)
+        for name, about in registry.names().items()
+        if name.startswith(incomplete)
     ]
 
 
@@ -54,10 +58,8 @@ class _Commands(click.Group):
         return [*super().list_commands(ctx), *sorted(entry_points(group=ADDED).names)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for entry in entry_points(group=ADDED, name=cmd_name):
-            command: click.Command = entry.load()
-            return command
-        return super().get_command(ctx, cmd_name)
+        added = [entry.load() for entry in entry_points(group=ADDED, name=cmd_name)]
+        return added[0] if added else super().get_command(ctx, cmd_name)
 
 
 @click.group(
@@ -96,27 +98,25 @@ def cli() -> None:
 
 
 @cli.command("serve")
-@click.argument("agent__target", metavar="TARGET", required=False)
-@click.option(
+@argument("agent__target", metavar="[TARGET]", required=False)
+@option(
     "--strategy",
     "strategy__name",
     metavar="NAME",
-    shell_complete=_strategy_names,
     help="queue, lock, ...",
+    shell_complete=_strategy_names,
 )
-@click.option("--host", "server__host", metavar="ADDRESS", help="Address to listen at.")
-@click.option(
-    "--port", "server__port", metavar="N", help="Port to listen at; 0 takes any free one."
-)
-@click.option("--store", "store__url", metavar="URL", help="sqlite:///FILE or memory:")
-@click.option("--log", "observability__log", metavar="FORMAT", help="console or json, on stderr.")
-@click.option("--agent-id", "agent__id", metavar="ID", help="The agent's id in every reply.")
-@click.option(
+@option("--host", "server__host", metavar="ADDRESS", help="Address to listen at.")
+@option("--port", "server__port", metavar="N", help="Port to listen at; 0 takes any free one.")
+@option("--store", "store__url", metavar="URL", help="sqlite:///FILE or memory:")
+@option("--log", "observability__log", metavar="FORMAT", help="console or json, on stderr.")
+@option("--agent-id", "agent__id", metavar="ID", help="The agent's id in every reply.")
+@option(
     "--insecure", "server__insecure", is_flag=True, help="Serve other machines without a token."
 )
-@click.option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
+@option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
 @flags.with_settings
-@click.pass_context
+@pass_context
 def serve_command(context: click.Context, /, reload: bool, **_settings: object) -> None:
     """Serve an agent over HTTP until told to stop.
 
@@ -159,7 +159,7 @@ def serve(settings: Settings) -> int:
 
 
 def http_library(settings: Settings) -> HttpServer:
-    """The module that carries HTTP. Raises flags.UsageError."""
+    """The module that carries HTTP. Raises UsageError."""
     from runner.server.base import NotInstalled, http_server
 
     with flags.usage_errors(NotInstalled):
@@ -177,7 +177,7 @@ def make_asgi_app() -> Quart:
 
 
 def compose(settings: Settings) -> Service:
-    """Everything that serves, connected and not yet started. Raises flags.UsageError."""
+    """Everything that serves, connected and not yet started. Raises UsageError."""
     from runner.agents.loader import AgentNotFound, load_agent
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
@@ -215,10 +215,10 @@ def compose(settings: Settings) -> Service:
 
 
 @cli.command("chat")
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The server.")
-@click.option("--conversation", default="default", show_default=True, metavar="ID")
-@click.option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="If the server wants one.")
-@click.pass_context
+@option("--url", default="http://127.0.0.1:8080", show_default=True, help="The server.")
+@option("--conversation", default="default", show_default=True, metavar="ID")
+@option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="If the server wants one.")
+@pass_context
 def chat_command(context: click.Context, url: str, conversation: str, token: str | None) -> None:
     """Talk to a running server, from a terminal or a pipe.
 
@@ -255,9 +255,9 @@ def config_group() -> None:
 
 @config_group.command("show")
 @flags.with_settings
-@click.option("--describe", is_flag=True, help="Say what each setting is for.")
+@option("--describe", is_flag=True, help="Say what each setting is for.")
 @flags.with_json
-@click.pass_context
+@pass_context
 def show_command(
     context: click.Context, /, describe: bool, as_json: bool, **_settings: object
 ) -> None:
@@ -271,7 +271,7 @@ def show_command(
 @config_group.command("check")
 @flags.with_settings
 @flags.with_json
-@click.pass_context
+@pass_context
 def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
     from runner.cli.tables import to_json
@@ -292,7 +292,7 @@ def check_command(context: click.Context, /, as_json: bool, **_settings: object)
 
 
 @cli.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
     """Print the script that completes `runner` in a shell.
 

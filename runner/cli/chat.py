@@ -24,7 +24,8 @@ def chat(url: str, token: str | None, conversation: str) -> int:
             for kind, content in exchange.events():
                 screen.show(kind, content)
         except ConnectionRefusedError:
-            screen.complain(f"nothing answers at {url}; start one with: {own_command()} serve")
+            serve = f"{own_command()} serve"
+            screen.complain(f"nothing answers at {url}; start a server with: {serve}")
             return 1
         except (OSError, HTTPException) as error:
             screen.complain(f"{url} did not answer: {error or type(error).__name__}")
@@ -126,8 +127,9 @@ def _place(content: Content) -> str:
     if not position:
         return "waiting" if position is None else "the agent is at work"
     last = 0 if 10 < position % 100 < 14 else position % 10
-    ordinal = f"{position}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
-    return f"{ordinal} in line" + ("" if eta_s is None else f", about {eta_s:.0f} s")
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+    about = "" if eta_s is None else f", about {eta_s:.0f} s"
+    return f"{position}{suffix} in line{about}"
 
 
 def _refusal(content: Content) -> str:

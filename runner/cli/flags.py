@@ -87,7 +87,7 @@ def _given(context: click.Context) -> Iterator[Given]:
         value = context.params.get(parameter.name or "")
         if key and value not in (None, False):
             is_flag = isinstance(parameter, click.Option)
-            source = parameter.opts[0] if is_flag else parameter.human_readable_name
+            source = parameter.opts[0] if is_flag else parameter.human_readable_name.strip("[]")
             yield from from_text((table, key), str(value), source)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import cast
 
 from runner.config.masking import shown
@@ -27,9 +28,9 @@ def names(described: Mapping[str, str], own: str, *, as_json: bool) -> str:
 
 def settings_as_json(loaded: Loaded) -> str:
     tables: dict[str, dict[str, object]] = {}
-    for path, value in flat(loaded.settings.model_dump()):
+    for path, value in _values(loaded):
         tables.setdefault(path[0], {})[".".join(path[1:])] = {
-            "value": shown(path, value),
+            "value": value,
             "source": loaded.source(path),
             "description": description(path),
         }
@@ -39,22 +40,24 @@ def settings_as_json(loaded: Loaded) -> str:
 def settings_as_toml(loaded: Loaded, *, describe: bool) -> str:
     """The settings as a runner.toml would have them, each with its source."""
     lines = [f"# {note}" for note in loaded.notes]
-    table = ""
-    for path, value in flat(loaded.settings.model_dump()):
-        if path[0] != table:
-            table = path[0]
-            lines += ["", f"[{table}]"] if lines else [f"[{table}]"]
-        if describe and description(path):
-            lines.append(f"# {description(path)}")
-        line = f"{'.'.join(map(_key, path[1:]))} = {_toml(shown(path, value))}"
-        lines.append(f"{line:<45} # {loaded.source(path)}")
+    for table, values in groupby(_values(loaded), lambda one: one[0][0]):
+        lines += ["", f"[{table}]"] if lines else [f"[{table}]"]
+        for path, value in values:
+            if describe and description(path):
+                lines.append(f"# {description(path)}")
+            line = f"{'.'.join(map(_key, path[1:]))} = {_toml(value)}"
+            lines.append(f"{line:<45} # {loaded.source(path)}")
     return "\n".join(lines)
 
 
 def description(path: Key) -> str:
     """What a setting is for, in a line."""
-    field = FIELDS.get(path)
-    return (field.description if field else None) or ""
+    return (path in FIELDS and FIELDS[path].description) or ""
+
+
+def _values(loaded: Loaded) -> Iterator[tuple[Key, object]]:
+    for path, value in flat(loaded.settings.model_dump()):
+        yield path, shown(path, value)
 
 
 def _key(key: str) -> str:
