@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
-from operator import eq
 
 from pydantic_core import ErrorDetails
 
@@ -20,13 +19,13 @@ KINDS = {
 }
 
 
-def complaint(details: ErrorDetails, sources: Mapping[Key, str]) -> str:
+def complaint(details: ErrorDetails, source_of: Callable[[Key], str]) -> str:
     """One line about one error of the models."""
     path = tuple(part for part in details["loc"] if isinstance(part, str))
     if details["type"] == "unguarded":
-        source, host = source_of(("server", "host"), sources), details.get("ctx", {})["host"]
+        source, host = source_of(("server", "host")), details.get("ctx", {})["host"]
         return f"server.host (from {source}) is {host!r}, which {details['msg']}"
-    source = source_of(path, sources)
+    source = source_of(path)
     where = f"{'.'.join(path)} (from {source})"
     if details["type"] == "extra_forbidden":
         name = source if source.startswith(PREFIX) else where
@@ -35,16 +34,6 @@ def complaint(details: ErrorDetails, sources: Mapping[Key, str]) -> str:
     value = repr(shown(path, details["input"]))
     value = value if len(value) <= 60 else f"{value[:57]}..."
     return f"{where} is {value} and {text}"
-
-
-def source_of(path: Key, sources: Mapping[Key, str]) -> str:
-    """Who gave the value at this path, or one inside it."""
-    return next((sources[known] for known in sources if overlap(known, path)), "default")
-
-
-def overlap(one: Key, other: Key) -> bool:
-    """Whether the paths are the same, or one leads into the other."""
-    return all(map(eq, one, other))
 
 
 def _did_you_mean(path: Key, source: str) -> str:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
+from operator import eq
 from pathlib import Path
 from typing import Any, Literal, cast, get_origin
 
 from pydantic import ValidationError
 
-from runner.config.complaints import PREFIX, complaint, overlap, source_of
+from runner.config.complaints import PREFIX, complaint
 from runner.settings import FIELDS, Key, Settings, SettingsError
 
 SHORTHANDS = {
@@ -49,14 +51,11 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, the source of each value that is not a default, and notes for people."""
+    """The settings, who gave the value at a path ("default": nobody), and notes for people."""
 
     settings: Settings
-    sources: Mapping[Key, str]
+    source: Callable[[Key], str]
     notes: Sequence[str]
-
-    def source(self, path: Key) -> str:
-        return source_of(path, self.sources)
 
 
 def load(flags: Iterable[Given] = (), *, environ: Mapping[str, str], folder: Path) -> Loaded:
@@ -68,15 +67,15 @@ def load(flags: Iterable[Given] = (), *, environ: Mapping[str, str], folder: Pat
     problems: list[str] = []
     layers = [_from_file(folder, notes, problems), from_environ(environ), list(flags)]
     _drop_options_of_others(layers, notes)
-    merged = _merge(layers)
-    sources = {path: given.source for path, given in merged.items()}
+    given = [*chain.from_iterable(layers)]
+    source = partial(_source, given)
     try:
-        settings = Settings.model_validate(_nested(merged))
+        settings = Settings.model_validate(_nested(given))
     except ValidationError as error:
-        problems += [complaint(details, sources) for details in error.errors()]
+        problems += [complaint(details, source) for details in error.errors()]
     else:
         if not problems:
-            return Loaded(settings, sources, notes)
+            return Loaded(settings, source, notes)
     # Not `from error`: its text would show the values, tokens among them.
     raise SettingsError(problems)
 
@@ -168,20 +167,19 @@ def _drop_options_of_others(layers: list[list[Given]], notes: list[str]) -> None
                 layer[:] = kept
 
 
-def _merge(layers: list[list[Given]]) -> dict[Key, Given]:
-    """Each value in place of what it replaces: the same, a table of it, or what was in it."""
-    merged: dict[Key, Given] = {}
-    for given in chain.from_iterable(layers):
-        merged = {path: one for path, one in merged.items() if not overlap(path, given.path)}
-        merged[given.path] = given
-    return merged
+def _source(given: Sequence[Given], path: Key) -> str:
+    """Who gave the value at this path, or one inside it, last."""
+    return next((one.source for one in reversed(given) if all(map(eq, one.path, path))), "default")
 
 
-def _nested(merged: Mapping[Key, Given]) -> dict[str, Any]:
+def _nested(given: Iterable[Given]) -> dict[str, Any]:
+    """All of them as one table; each in place of what was given before it."""
     root: dict[str, Any] = {}
-    for path, given in merged.items():
+    for one in given:
         table = root
-        for key in path[:-1]:
-            table = table.setdefault(key, {})
-        table[path[-1]] = given.value
+        for key in one.path[:-1]:
+            if not isinstance(table.get(key), dict):
+                table[key] = {}
+            table = table[key]
+        table[one.path[-1]] = one.value
     return root
