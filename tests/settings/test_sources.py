@@ -64,6 +64,11 @@ def test_each_value_knows_its_source(tmp_path: Path) -> None:
     assert loaded.source(("server", "host")) == "default"
 
 
+def test_a_value_given_as_a_table_knows_its_source_too(tmp_path: Path) -> None:
+    loaded = given(tmp_path, runner="[server.tokens]\nann = 't1'")
+    assert loaded.source(("server", "tokens")) == "runner.toml"
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [
