@@ -84,14 +84,14 @@ def cli() -> None:
       echo "Hello" | runner chat            or from a pipe
 
     \b
-    Settings come from, the first that has one wins:
+    Each setting comes from the first of these that has it:
       1. flags                 --port 9000, or --set TABLE.KEY=VALUE for any
       2. the environment       RUNNER_SERVER__PORT=9000; RUNNER_AGENT,
                                RUNNER_STRATEGY and RUNNER_STORE for short
       3. ./runner.toml         [server] port = 9000
          or ./pyproject.toml   [tool.runner.server] port = 9000
       4. the defaults
-    `runner config show` prints each with its source.
+    `runner config show` prints every setting with its source.
 
     Exit status: 0 done, 1 failed, 2 wrong usage.
     """
@@ -217,7 +217,7 @@ def compose(settings: Settings) -> Service:
 @cli.command("chat")
 @option("--url", default="http://127.0.0.1:8080", show_default=True, help="The server.")
 @option("--conversation", default="default", show_default=True, metavar="ID")
-@option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="If the server wants one.")
+@option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="Where the server wants one.")
 @pass_context
 def chat_command(context: click.Context, url: str, conversation: str, token: str | None) -> None:
     """Talk to a running server, from a terminal or a pipe.

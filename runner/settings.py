@@ -100,7 +100,7 @@ class AgentSettings(Table):
     target: Text = knob("eliza", "what answers: a built-in's name or package.module:attribute")
     turn_timeout_s: SecondsOrNone = knob(120.0, 'seconds that a turn may run, or "none"')
     threads: int = knob(64, "threads for agents that are not async", ge=1, le=1024)
-    max_reply_bytes: Bytes = knob(1_048_576, "a longer reply is the agent's failure")
+    max_reply_bytes: Bytes = knob(1_048_576, "a longer reply fails the turn")
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")
     options: Options = knob({}, "keyword arguments for a factory target")
@@ -122,7 +122,7 @@ class StrategySettings(Table):
 class ServerSettings(Table):
     host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
-    http: HttpLibrary = knob("hypercorn", "what carries HTTP; uvicorn is an extra to install")
+    http: HttpLibrary = knob("hypercorn", "the HTTP server; uvicorn is an extra to install")
     drain_s: DrainSeconds = knob(30.0, "seconds that running turns get to finish after SIGTERM")
     idle_shutdown_s: SecondsOrNone = knob(
         None, 'shut down after this many seconds without a turn, or "none"'
@@ -132,9 +132,9 @@ class ServerSettings(Table):
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
     stream_comment_s: Seconds = knob(15.0, "seconds between comments on a silent event stream")
-    resume_s: Seconds = knob(300.0, "seconds that an ended turn's events can be asked for")
-    resume_turns: Count = knob(10_000, "ended turns kept in memory for that, at most")
-    resume_bytes: Bytes = knob(33_554_432, "bytes of memory for those turns, at most")
+    resume_s: Seconds = knob(300.0, "seconds to keep the events of an ended turn")
+    resume_turns: Count = knob(10_000, "ended turns whose events are kept, at most")
+    resume_bytes: Bytes = knob(33_554_432, "bytes of memory for those events, at most")
     body_timeout_s: Seconds = knob(30.0, "seconds in which a request body must arrive")
     header_timeout_s: Seconds = knob(5.0, "seconds in which request headers must arrive")
     max_connections: Count = knob(16_384, "connections open at once")
@@ -167,8 +167,8 @@ class StoreSettings(Table):
     max_attempts: int = knob(3, "attempts at one turn, over restarts", ge=1, le=100)
     keep_turns_s: Seconds = knob(86_400.0, "seconds to keep background turns and keys")
     keep_turns: Count = knob(10_000, "background turns and keys to keep at most")
-    memory_turns: Count = knob(1_000_000, "turns that memory: holds; then the oldest go")
-    memory_bytes: int = knob(268_435_456, "and bytes that it holds", ge=1, le=2**40)
+    memory_turns: Count = knob(1_000_000, "turns that memory: keeps; then the oldest go")
+    memory_bytes: int = knob(268_435_456, "bytes that memory: keeps", ge=1, le=2**40)
 
 
 class ObservabilitySettings(Table):

@@ -14,7 +14,7 @@ SINGLE = (
     "Note: this object has one history, so only the conversation `default` is served; "
     "serve its class or a factory to have one for each."
 )
-OPEN = "Note: anyone who can reach this address may use it; [server] tokens would ask for one."
+OPEN = "Note: anyone who can reach this address can use it; set [server] tokens to prevent that."
 
 
 def banner(settings: Settings, about: About, url: str, command: str = "runner") -> str:

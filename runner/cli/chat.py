@@ -105,7 +105,7 @@ class _Screen:
     def _start(self, attempt: int) -> None:
         self._show_status("the agent is at work")
         if self._said and attempt > self._attempt:
-            self.complain(f"the server was started again, and the turn too (attempt {attempt})")
+            self.complain(f"the server restarted and runs the turn again (attempt {attempt})")
             self._said = False
         self._attempt = attempt
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UsageError(click.ClickException):
-    """Something was asked for that cannot be; exit status 2, as for a wrong flag."""
+    """A value that cannot be used; exit status 2, as for a wrong flag."""
 
     exit_code = 2
 
@@ -55,7 +55,7 @@ with_settings = click.option(
     multiple=True,
     help="Any setting, such as server.drain_s=5. Repeatable.",
 )
-with_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 def load_settings(context: click.Context | None = None) -> Loaded:
