@@ -1,4 +1,4 @@
-"""Threads for agents that are not async.
+"""Threads for what is not async: agents, and a store's files.
 
 Not `ThreadPoolExecutor`: its threads keep the process from exiting while one of
 them hangs, and on Python 3.11 a StopIteration raised in one never reaches its
@@ -9,46 +9,83 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+Work = Callable[[], None]
+Outcome = tuple[Any, BaseException | None]
+"""What a function gave, and what it raised: one of them is None."""
+
 
 class Threads:
-    """Runs functions in daemon threads, at most `most` at a time; further calls wait."""
+    """Runs functions in daemon threads. One that is done takes the next; all end with this object.
 
-    def __init__(self, most: int) -> None:
+    most  as many `run` at a time; further calls wait.
+    """
+
+    def __init__(self, most: int, name: str = "agent") -> None:
         self._free = asyncio.Semaphore(most)
+        self._name = name
+        self._idle = 0
+        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        weakref.finalize(self, self._work.put, None)
 
     async def run(self, function: Callable[[], T]) -> T:
         """What the function gives or raises.
 
         A thread cannot be stopped. When the caller is cancelled, this waits
-        until the thread has ended and raises CancelledError only then.
+        until the thread is done and raises CancelledError only then.
         """
         async with self._free:
-            loop = asyncio.get_running_loop()
-            ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-            context = copy_context()
-
-            def work() -> None:
-                outcome: tuple[Any, BaseException | None]
-                try:
-                    outcome = context.run(function), None
-                except BaseException as error:
-                    outcome = None, error
-                with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
-                    loop.call_soon_threadsafe(ended.set_result, outcome)
-
-            threading.Thread(target=work, name="agent", daemon=True).start()
-            await _wait_through_cancellation(ended)
-        value, error = ended.result()
+            outcome = self.start(function)
+            cancelled = await until_done(outcome)
+        if cancelled is not None:
+            raise cancelled
+        value, error = outcome.result()
         if error is not None:
             raise error
         return cast("T", value)
+
+    def start(self, function: Callable[[], object]) -> asyncio.Future[Outcome]:
+        """Run it now, in a thread that is idle or in a new one."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Outcome] = loop.create_future()
+        context = copy_context()
+
+        def work() -> None:
+            outcome: Outcome
+            try:
+                outcome = context.run(function), None
+            except BaseException as error:
+                outcome = None, error
+            with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
+                loop.call_soon_threadsafe(self._end, ended, outcome)
+
+        self._work.put(work)
+        if self._idle:
+            self._idle -= 1
+        else:
+            thread = threading.Thread(target=_serve, args=(self._work,), name=self._name)
+            thread.daemon = True
+            thread.start()
+        return ended
+
+    def _end(self, ended: asyncio.Future[Outcome], outcome: Outcome) -> None:
+        self._idle += 1
+        ended.set_result(outcome)
+
+
+def _serve(queue: SimpleQueue[Work | None]) -> None:
+    while (work := queue.get()) is not None:
+        work()
+        del work  # What it holds is not to live until the next one comes.
+    queue.put(None)  # For the next thread.
 
 
 class Relay:
@@ -81,13 +118,14 @@ class Relay:
             self._emit(text)
 
 
-async def _wait_through_cancellation(ended: asyncio.Future[Any]) -> None:
-    """Wait for the end, however often the task is cancelled; then heed the last one."""
+async def until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+    """Wait for it, however often the task is cancelled; gives the last of these, if any."""
     cancelled: asyncio.CancelledError | None = None
-    while not ended.done():
+    while not future.done():
         try:
-            await asyncio.shield(ended)
+            await asyncio.shield(future)
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is not None:
-        raise cancelled
+        except Exception:
+            break  # The future's own; it is left in there.
+    return cancelled

@@ -125,7 +125,8 @@ class Store(Protocol):
         """Keep message and reply in one step, both or neither; give the turn's number, from 1.
 
         The accepted turns that it answers, if there are such, get their ending in the
-        same step. A second commit of a turn id is refused.
+        same step. A second commit of a turn id is refused. A commit cannot be cancelled:
+        it ends as if it had not been, and the task's next `await` is cancelled instead.
         """
         ...
 
@@ -133,13 +134,10 @@ class Store(Protocol):
         """The number of the conversation's last turn; 0 where nothing is known."""
         ...
 
-    async def conversations(
-        self, prefix: str, limit: int, without: str | None = None
-    ) -> tuple[Mapping[str, int], int]:
-        """The conversations whose id begins with `prefix`, and how many there are in all.
+    async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
+        """The conversations whose id is `prefix` and then no slash, and how many there are.
 
-        The first `limit` by name, each with what `turns` gives for it; 0 means all. Ids
-        that have `without` after the prefix do not count.
+        The first `limit` by name, each with what `turns` gives for it; 0 means all.
         """
         ...
 

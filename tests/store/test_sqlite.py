@@ -6,13 +6,14 @@ import asyncio
 import re
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.store import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable, statements
+from runner.store import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
 from runner.store.sqlite import SqliteStore
 from strategies import State
 
@@ -98,7 +99,7 @@ async def test_a_read_however_long_does_not_hold_up_a_commit(tmp_path: Path) -> 
         assert committed.wait(30)
         return len(cursor.fetchall())
 
-    reading = asyncio.create_task(store._read(long_read))
+    reading = asyncio.create_task(store.database.read(long_read))
     await asyncio.sleep(0)
     assert await store.commit(Record("second", "c", "message", "reply")) == 2
     committed.set()
@@ -106,35 +107,42 @@ async def test_a_read_however_long_does_not_hold_up_a_commit(tmp_path: Path) -> 
     await store.close()
 
 
-Step = Callable[[sqlite3.Connection], object]
-
-HOT: dict[str, Step] = {
-    "commit": lambda c: statements.commit(c, RECORD),
-    "history": lambda c: statements.turns(c, "c", 1, statements.last_number(c, "c")),
-    "accept": lambda c: statements.accept(c, AcceptedTurn("a", "c", "m", 1.0)),
-    "begin": lambda c: statements.begin(c, ["a"]),
-    "end": lambda c: statements.end(c, "a", Ending(State.FAILED)),
-    "find": lambda c: statements.find(c, "nobody"),
-    "list": lambda c: statements.conversations(c, "c", 10, "/"),
-    "prune": lambda c: statements.prune(c, 1.0, statements.surplus(c, 10)),
-    "forget": lambda c: statements.forget(c, "c"),
+HOT: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
+    "commit": lambda store: store.commit(RECORD),
+    "history": lambda store: store.messages("c"),
+    "accept": lambda store: store.accept(AcceptedTurn("a", "c", "m", 1.0)),
+    "begin": lambda store: store.begin(["a"]),
+    "end": lambda store: store.end("a", Ending(State.FAILED)),
+    "find": lambda store: store.find("nobody"),
+    "list": lambda store: store.conversations("", 10),
+    "prune": lambda store: store.prune(1.0, 10),
+    "forget": lambda store: store.forget("c"),
 }
 
 
-async def test_no_statement_of_a_turns_way_scans_a_table(tmp_path: Path) -> None:
+async def test_no_statement_of_a_turns_way_scans_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    connect = sqlite3.connect
+
+    def listening(*args: Any, **options: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(*args, **options)
+        made.set_trace_callback(said.append)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", listening)
     store = SqliteStore(tmp_path / "kept.db")
     await store.open()
+    said.clear()
+    for step in HOT.values():
+        await step(store)
     await store.close()
-    with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as connection:
-        connection.row_factory = sqlite3.Row
-        said: list[str] = []
-        connection.set_trace_callback(said.append)
-        for step in HOT.values():
-            step(connection)
-        connection.set_trace_callback(None)
-        assert len(said) >= len(HOT)
-        for sql in said:
-            plan = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    statements = [sql for sql in said if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)", sql)]
+    assert len(statements) >= len(HOT)
+    with closing(connect(tmp_path / "kept.db")) as connection:
+        for sql in statements:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
             scans = [
                 line
                 for line in plan
