@@ -17,32 +17,30 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
-
 Work = Callable[[], None]
 Outcome = tuple[Any, BaseException | None]
 """What a function gave, and what it raised: one of them is None."""
 
 
 class Threads:
-    """Runs functions in daemon threads. One that is done takes the next; all end with this object.
-
-    most  as many `run` at a time; further calls wait.
-    """
+    """Daemon threads, started when they are needed, at most `most`; they end with this object."""
 
     def __init__(self, most: int, name: str = "agent") -> None:
-        self._free = asyncio.Semaphore(most)
+        self._most = most
         self._name = name
-        self._idle = 0
-        self._work: SimpleQueue[Work | None] = SimpleQueue()
-        weakref.finalize(self, self._work.put, None)
+        self._free = asyncio.Semaphore(most)
+        self._calls = 0
+        self._threads = 0
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        weakref.finalize(self, self._queue.put, None)
 
     async def run(self, function: Callable[[], T]) -> T:
         """What the function gives or raises.
 
         A thread cannot be stopped. When the caller is cancelled, this waits
-        until the thread is done and raises CancelledError only then.
+        until the function has ended and raises CancelledError only then.
         """
-        async with self._free:
+        async with self._free:  # A call that is cancelled before its thread is free is not made.
             outcome = self.start(function)
             cancelled = await until_done(outcome)
         if cancelled is not None:
@@ -53,32 +51,33 @@ class Threads:
         return cast("T", value)
 
     def start(self, function: Callable[[], object]) -> asyncio.Future[Outcome]:
-        """Run it now, in a thread that is idle or in a new one."""
+        """Call the function as soon as a thread is free, whoever waits for the outcome."""
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Outcome] = loop.create_future()
+        outcome: asyncio.Future[Outcome] = loop.create_future()
         context = copy_context()
 
         def work() -> None:
-            outcome: Outcome
+            ended: Outcome
             try:
-                outcome = context.run(function), None
+                ended = context.run(function), None
             except BaseException as error:
-                outcome = None, error
+                ended = None, error
             with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
-                loop.call_soon_threadsafe(self._end, ended, outcome)
+                loop.call_soon_threadsafe(self._end, outcome, ended)
 
-        self._work.put(work)
-        if self._idle:
-            self._idle -= 1
-        else:
-            thread = threading.Thread(target=_serve, args=(self._work,), name=self._name)
-            thread.daemon = True
-            thread.start()
-        return ended
+        self._queue.put(work)
+        self._calls += 1
+        if self._threads < min(self._calls, self._most):
+            self._threads += 1
+            threading.Thread(
+                target=_serve, args=(self._queue,), name=self._name, daemon=True
+            ).start()
+        return outcome
 
-    def _end(self, ended: asyncio.Future[Outcome], outcome: Outcome) -> None:
-        self._idle += 1
-        ended.set_result(outcome)
+    def _end(self, outcome: asyncio.Future[Outcome], ended: Outcome) -> None:
+        self._calls -= 1
+        if not outcome.done():
+            outcome.set_result(ended)
 
 
 def _serve(queue: SimpleQueue[Work | None]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from runner.agents.threads import Outcome, Threads
 from runner.store.base import StoreInUse, StoreUnavailable
@@ -78,7 +78,10 @@ class Database:
 
     async def read(self, step: Step[T]) -> T:
         """What the step gives, done in a thread. Raises StoreUnavailable."""
-        return await self._readers.run(lambda: self.read_here(step))
+        value, error = await self._readers.start(lambda: self.read_here(step))
+        if error is not None:
+            raise error
+        return cast("T", value)
 
     def read_here(self, step: Step[T]) -> T:
         """What the step gives, done in the thread that asks. Raises StoreUnavailable."""
