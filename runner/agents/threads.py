@@ -42,9 +42,8 @@ class Threads:
         """
         async with self._free:  # A call that is cancelled before its thread is free is not made.
             outcome = self.start(function)
-            cancelled = await until_done(outcome)
-        if cancelled is not None:
-            raise cancelled
+            if await until_done(outcome):
+                await asyncio.sleep(0)  # This raises it.
         value, error = outcome.result()
         if error is not None:
             raise error
@@ -117,14 +116,17 @@ class Relay:
             self._emit(text)
 
 
-async def until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
-    """Wait for it, however often the task is cancelled; gives the last of these, if any."""
-    cancelled: asyncio.CancelledError | None = None
+async def until_done(future: asyncio.Future[Any]) -> bool:
+    """Wait for it, however often the task is cancelled: then its next `await` is, and True."""
+    cancelled = False
     while not future.done():
         try:
             await asyncio.shield(future)
-        except asyncio.CancelledError as error:
-            cancelled = error
+        except asyncio.CancelledError:
+            cancelled = True
         except Exception:
             break  # The future's own; it is left in there.
+    if cancelled and (task := asyncio.current_task()) is not None:
+        task.uncancel()  # It is the same request, only later, and is not to count twice.
+        task.cancel()
     return cancelled

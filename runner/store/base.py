@@ -101,25 +101,20 @@ class Store(Protocol):
     @property
     def durable(self) -> bool:
         """Whether what it keeps survives the process."""
-        ...
 
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
-        ...
 
     async def close(self) -> None:
         """Let go of everything; calling it twice, or before `open`, does no harm."""
-        ...
 
     # History.
 
     def history(self, conversation: str, turns: int | None = None) -> History:
         """The conversation's messages, or those of its last `turns`. Reads nothing yet."""
-        ...
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         """The last `count` messages, oldest first; 0 means all. Empty where nothing is known."""
-        ...
 
     async def commit(self, record: Record) -> int:
         """Keep message and reply in one step, both or neither; give the turn's number, from 1.
@@ -128,39 +123,32 @@ class Store(Protocol):
         same step. A second commit of a turn id is refused. A commit cannot be cancelled:
         it ends as if it had not been, and the task's next `await` is cancelled instead.
         """
-        ...
 
     async def turns(self, conversation: str) -> int:
         """The number of the conversation's last turn; 0 where nothing is known."""
-        ...
 
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
         """The conversations whose id is `prefix` and then no slash, and how many there are.
 
         The first `limit` by name, each with what `turns` gives for it; 0 means all.
         """
-        ...
 
     async def forget(self, conversation: str) -> None:
         """Remove the conversation's history, and its accepted turns that have ended."""
-        ...
 
     # Accepted turns.
 
     async def accept(self, turn: AcceptedTurn) -> None:
         """Write the turn down."""
-        ...
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
         """One attempt more for each of these accepted turns: the agent is about to be called.
 
         Raises StoreUnavailable where one of them is not written down, too.
         """
-        ...
 
     async def end(self, turn_id: str, ending: Ending) -> None:
         """What became of an accepted turn that was not committed. Its first ending stays."""
-        ...
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         """The turn with its ending, if it has one: an accepted one, or any in the history.
@@ -168,19 +156,15 @@ class Store(Protocol):
         For one that is only in the history, `accepted_at` is when it was committed. The
         message of one that has ended may be left out.
         """
-        ...
 
     async def unfinished(self) -> list[AcceptedTurn]:
         """The accepted turns without an ending, in the order of `accept`."""
-        ...
 
     async def keyed(self) -> list[AcceptedTurn]:
         """The accepted turns with a key, in the order of `accept`. Messages may be left out."""
-        ...
 
     async def prune(self, before: float, most: int) -> None:
         """Remove accepted turns that have ended: those accepted `before`, and all but `most`.
 
         Of those, the ones accepted last stay. The history stays.
         """
-        ...

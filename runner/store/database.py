@@ -31,12 +31,10 @@ BUSY_S = 0.5
 MOST_TOGETHER = 128
 """Writes in one transaction: none of them is acknowledged before the last one is done."""
 
+UNKNOWN = "The disk failed while the turn was being kept. The history will tell whether it was."
+
 READERS = 4
 """Threads that read, and connections that are kept for the next reader."""
-
-
-class PerhapsKept(sqlite3.OperationalError):
-    """The disk failed while the turn was being kept. The history will tell whether it was."""
 
 
 @contextmanager
@@ -44,8 +42,6 @@ def store_errors(detail: str | None = None) -> Generator[None]:
     """Turn what SQLite and the disk raise into StoreUnavailable."""
     try:
         yield
-    except PerhapsKept as error:
-        raise StoreUnavailable(PerhapsKept.__doc__, outcome="unknown") from error
     except (sqlite3.Error, OSError, UnicodeError) as error:
         raise StoreUnavailable(detail and f"{detail}: {error}") from error
 
@@ -57,7 +53,7 @@ class Database:
         self._path = path
         self._readers = Threads(READERS, "sqlite-read")
         self._writer = Threads(1, "sqlite")
-        self._line: list[Write] = []  # Who is next.
+        self._line: list[Write] = []
         self._writing: asyncio.Future[Outcome] | None = None
         self._connection: Connection | None = None  # The one that writes; None when closed.
         self._idle: dict[int, list[Connection]] = {}  # Those that read, by process.
@@ -93,20 +89,18 @@ class Database:
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._line.append((step, result))
         if self._writing is None:
-            self._write_line()
+            self._write_next()
         return result
 
-    def _write_line(self) -> None:
-        writes, self._line = self._line[:MOST_TOGETHER], self._line[MOST_TOGETHER:]
-        self._writing = self._writer.start(lambda: self._transact([step for step, _ in writes]))
-        self._writing.add_done_callback(lambda ended: self._written(writes, ended.result()))
+    def _write_next(self) -> None:
+        self._writing = self._writer.start(self._transact)
+        self._writing.add_done_callback(self._written)
 
-    def _written(self, writes: list[Write], ended: Outcome) -> None:
+    def _written(self, writing: asyncio.Future[Outcome]) -> None:
         self._writing = None
         if self._line:
-            self._write_line()
-        outcomes = ended[0] or [ended] * len(writes)
-        for (_, result), (value, error) in zip(writes, outcomes, strict=True):
+            self._write_next()
+        for result, (value, error) in writing.result()[0]:
             if result.done():
                 continue  # Its caller was cancelled.
             if error is None:
@@ -144,18 +138,15 @@ class Database:
             os.close(self._lock)
             self._lock = None
 
-    def _transact(self, steps: list[Step[Any]]) -> list[Outcome]:
-        """All in one transaction, with one sync of the disk; one that fails, fails alone."""
-        connection = self._opened()
-        connection.execute("BEGIN IMMEDIATE")
+    def _transact(self) -> list[tuple[asyncio.Future[Any], Outcome]]:
+        """The next of the line in one transaction, with one sync of the disk."""
+        writes = self._line[:MOST_TOGETHER]
+        del self._line[: len(writes)]
         try:
-            outcomes = [_try(step, connection) for step in steps]
-            _commit(connection)
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return outcomes
+            outcomes = _transact(self._opened(), [step for step, _ in writes])
+        except BaseException as error:
+            outcomes = [(None, error)] * len(writes)
+        return [(result, outcome) for (_, result), outcome in zip(writes, outcomes, strict=True)]
 
     # In any thread.
 
@@ -225,6 +216,22 @@ def _prepare(connection: Connection) -> None:
         )
 
 
+def _transact(connection: Connection, steps: list[Step[Any]]) -> list[Outcome]:
+    """All or none of them, but that one that fails, fails alone."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [_try(step, connection) for step in steps]
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        # A sync that fails has perhaps written all: it can be there after a restart.
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+            raise StoreUnavailable(UNKNOWN, outcome="unknown") from error
+        raise
+    return outcomes
+
+
 def _try(step: Step[Any], connection: Connection) -> Outcome:
     connection.execute("SAVEPOINT step")
     outcome: Outcome
@@ -237,13 +244,3 @@ def _try(step: Step[Any], connection: Connection) -> Outcome:
         outcome = None, error
     connection.execute("RELEASE step")
     return outcome
-
-
-def _commit(connection: Connection) -> None:
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        # A sync that fails has perhaps written all: it can be there after a restart.
-        if error.sqlite_errorname.startswith("SQLITE_IOERR"):
-            raise PerhapsKept(str(error)) from error
-        raise

@@ -6,7 +6,6 @@ Numbers count from 1 without a gap, so the last one is how many there are.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
@@ -80,8 +79,7 @@ class SqliteStore:
 
     async def commit(self, record: Record) -> int:
         committed = self.database.write(lambda db: _commit(db, record))
-        if await until_done(committed) is not None:
-            _cancel_at_next_await()
+        await until_done(committed)
         with store_errors():
             return committed.result()
 
@@ -190,12 +188,6 @@ def _commit(db: Connection, record: Record) -> int:
     for turn_id in record.answers or (record.turn_id,):
         db.execute(sql, (record.state, number, turn_id))
     return number
-
-
-def _cancel_at_next_await() -> None:
-    if (task := asyncio.current_task()) is not None:
-        task.uncancel()  # It is the same request, only later, and is not to count twice.
-        task.cancel()
 
 
 # Rows: the columns go by the names of the fields, and NULL is a field's default.
