@@ -44,10 +44,7 @@ class Threads:
             outcome = self.start(function)
             if await until_done(outcome):
                 await asyncio.sleep(0)  # This raises it.
-        value, error = outcome.result()
-        if error is not None:
-            raise error
-        return cast("T", value)
+        return cast("T", given(outcome.result()))
 
     def start(self, function: Callable[[], object]) -> asyncio.Future[Outcome]:
         """Call the function as soon as a thread is free, whoever waits for the outcome."""
@@ -114,6 +111,14 @@ class Relay:
         del self._pieces[:count]
         if text:
             self._emit(text)
+
+
+def given(outcome: Outcome) -> Any:
+    """What the function gave. Raises what it raised."""
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value
 
 
 async def until_done(future: asyncio.Future[Any]) -> bool:

@@ -13,17 +13,16 @@ import os
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from runner.agents.threads import Outcome, Threads
 from runner.store.base import StoreInUse, StoreUnavailable
 from runner.store.migrations import MIGRATIONS
 
-T = TypeVar("T")
-Step = Callable[[Connection], T]
-Write = tuple[Step[Any], asyncio.Future[Any]]
+Step = Callable[[Connection], Any]
 
 BUSY_S = 0.5
 """How long a write waits for another program that holds the file, such as a backup."""
@@ -46,6 +45,15 @@ def store_errors(detail: str | None = None) -> Generator[None]:
         raise StoreUnavailable(detail and f"{detail}: {error}") from error
 
 
+@dataclass(slots=True, eq=False)
+class Write:
+    """A step of a transaction, and who waits for its outcome."""
+
+    step: Step
+    result: asyncio.Future[Outcome]
+    outcome: Outcome = (None, None)
+
+
 class Database:
     """The file at `path`, and beside it a lock file that keeps a second process out."""
 
@@ -54,7 +62,6 @@ class Database:
         self._readers = Threads(READERS, "sqlite-read")
         self._writer = Threads(1, "sqlite")
         self._line: list[Write] = []
-        self._writing: asyncio.Future[Outcome] | None = None
         self._connection: Connection | None = None  # The one that writes; None when closed.
         self._idle: dict[int, list[Connection]] = {}  # Those that read, by process.
         self._lock: int | None = None
@@ -68,45 +75,36 @@ class Database:
 
     async def close(self) -> None:
         """When what stands in line is written."""
-        while self._writing is not None:
-            await asyncio.wait([self._writing])
+        await self.write(lambda connection: None)
         await self._writer.run(self._close)
 
-    async def read(self, step: Step[T]) -> T:
-        """What the step gives, done in a thread. Raises StoreUnavailable."""
-        value, error = await self._readers.start(lambda: self.read_here(step))
-        if error is not None:
-            raise error
-        return cast("T", value)
+    def write(self, step: Step) -> asyncio.Future[Outcome]:
+        """Do the step in the order of these calls, whoever waits for its outcome."""
+        write = Write(step, asyncio.get_running_loop().create_future())
+        self._line.append(write)
+        if len(self._line) == 1:
+            self._start()
+        return write.result
 
-    def read_here(self, step: Step[T]) -> T:
+    def _start(self) -> None:
+        self._writer.start(self._write).add_done_callback(self._written)
+
+    def _written(self, ended: asyncio.Future[Outcome]) -> None:
+        if self._line:
+            self._start()
+        writes, _ = ended.result()
+        for write in writes:
+            if not write.result.done():  # As it is where its caller was cancelled.
+                write.result.set_result(write.outcome)
+
+    def read(self, step: Step) -> asyncio.Future[Outcome]:
+        """Do the step beside the writes."""
+        return self._readers.start(lambda: self._read(step))
+
+    def read_here(self, step: Step) -> Any:
         """What the step gives, done in the thread that asks. Raises StoreUnavailable."""
         with store_errors():
             return self._read(step)
-
-    def write(self, step: Step[T]) -> asyncio.Future[T]:
-        """What the step will give. It is done in the order of these calls, whoever waits."""
-        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._line.append((step, result))
-        if self._writing is None:
-            self._write_next()
-        return result
-
-    def _write_next(self) -> None:
-        self._writing = self._writer.start(self._transact)
-        self._writing.add_done_callback(self._written)
-
-    def _written(self, writing: asyncio.Future[Outcome]) -> None:
-        self._writing = None
-        if self._line:
-            self._write_next()
-        for result, (value, error) in writing.result()[0]:
-            if result.done():
-                continue  # Its caller was cancelled.
-            if error is None:
-                result.set_result(value)
-            else:
-                result.set_exception(error)
 
     # In the writer's thread.
 
@@ -138,15 +136,16 @@ class Database:
             os.close(self._lock)
             self._lock = None
 
-    def _transact(self) -> list[tuple[asyncio.Future[Any], Outcome]]:
-        """The next of the line in one transaction, with one sync of the disk."""
+    def _write(self) -> list[Write]:
+        """Do what stands in line."""
         writes = self._line[:MOST_TOGETHER]
         del self._line[: len(writes)]
         try:
-            outcomes = _transact(self._opened(), [step for step, _ in writes])
+            _transact(self._opened(), writes)
         except BaseException as error:
-            outcomes = [(None, error)] * len(writes)
-        return [(result, outcome) for (_, result), outcome in zip(writes, outcomes, strict=True)]
+            for write in writes:
+                write.outcome = None, error
+        return writes
 
     # In any thread.
 
@@ -161,7 +160,7 @@ class Database:
     def _look(self) -> list[int]:
         return [os.stat(f"{self._path}{suffix}").st_ino for suffix in ("", "-wal")]
 
-    def _read(self, step: Step[T]) -> T:
+    def _read(self, step: Step) -> Any:
         # A child that was forked neither uses the connections of its parent nor closes them.
         idle = self._idle.setdefault(os.getpid(), [])
         try:
@@ -216,23 +215,25 @@ def _prepare(connection: Connection) -> None:
         )
 
 
-def _transact(connection: Connection, steps: list[Step[Any]]) -> list[Outcome]:
+def _transact(connection: Connection, writes: list[Write]) -> None:
     """All or none of them, but that one that fails, fails alone."""
+    is_done = False
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_try(step, connection) for step in steps]
+        for write in writes:
+            write.outcome = _try(write.step, connection)
+        is_done = True
         connection.execute("COMMIT")
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         # A sync that fails has perhaps written all: it can be there after a restart.
-        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+        if is_done and getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
             raise StoreUnavailable(UNKNOWN, outcome="unknown") from error
         raise
-    return outcomes
 
 
-def _try(step: Step[Any], connection: Connection) -> Outcome:
+def _try(step: Step, connection: Connection) -> Outcome:
     connection.execute("SAVEPOINT step")
     outcome: Outcome
     try:

@@ -6,15 +6,16 @@ Numbers count from 1 without a gap, so the last one is how many there are.
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError, Row
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from runner.agents.base import Message
-from runner.agents.threads import until_done
+from runner.agents.threads import Outcome, given, until_done
 from runner.store.base import AcceptedTurn, Ending, Record
 from runner.store.database import Database, store_errors
 from runner.store.history import History
@@ -23,26 +24,26 @@ from strategies import State
 P = ParamSpec("P")
 T = TypeVar("T")
 Step = Callable[Concatenate["SqliteStore", Connection, P], T]
+Way = Callable[[Database, Callable[[Connection], object]], Future[Outcome]]
 Method = Callable[Concatenate["SqliteStore", P], Coroutine[Any, Any, T]]
 
 
 def _reads(step: Step[P, T]) -> Method[P, T]:
     """The method that does this step on a connection that reads."""
-
-    @wraps(step)
-    async def method(store: SqliteStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await store.database.read(lambda db: step(store, db, *args, **kwargs))
-
-    return method
+    return _method(step, Database.read)
 
 
 def _writes(step: Step[P, T]) -> Method[P, T]:
     """The method that does this step in a transaction."""
+    return _method(step, Database.write)
 
+
+def _method(step: Step[P, T], way: Way) -> Method[P, T]:
     @wraps(step)
     async def method(store: SqliteStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with store_errors():
-            return await store.database.write(lambda db: step(store, db, *args, **kwargs))
+            done = await way(store.database, lambda db: step(store, db, *args, **kwargs))
+            return cast("T", given(done))
 
     return method
 
@@ -71,7 +72,9 @@ class SqliteStore:
             WHERE conversation = ? AND number BETWEEN ? AND ? ORDER BY number
         """
         values = (conversation, first, last)
-        return self.database.read_here(lambda db: db.execute(sql, values).fetchall())
+        return cast(
+            "list[Row]", self.database.read_here(lambda db: db.execute(sql, values).fetchall())
+        )
 
     @_reads
     def messages(self, _: Connection, conversation: str, count: int = 0) -> list[Message]:
@@ -81,7 +84,7 @@ class SqliteStore:
         committed = self.database.write(lambda db: _commit(db, record))
         await until_done(committed)
         with store_errors():
-            return committed.result()
+            return int(given(committed.result()))
 
     @_reads
     def turns(self, db: Connection, conversation: str) -> int:
