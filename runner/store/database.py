@@ -16,13 +16,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from runner.agents.threads import Outcome, Threads
+from runner.agents.threads import Outcome, Threads, given, until_done
 from runner.store.base import StoreInUse, StoreUnavailable
 from runner.store.migrations import MIGRATIONS
 
-Step = Callable[[Connection], Any]
+T = TypeVar("T")
+Step = Callable[[Connection], T]
 
 BUSY_S = 0.5
 """How long a write waits for another program that holds the file, such as a backup."""
@@ -49,7 +50,7 @@ def store_errors(detail: str | None = None) -> Generator[None]:
 class Write:
     """A step of a transaction, and who waits for its outcome."""
 
-    step: Step
+    step: Step[Any]
     result: asyncio.Future[Outcome]
     outcome: Outcome = (None, None)
 
@@ -75,11 +76,31 @@ class Database:
 
     async def close(self) -> None:
         """When what stands in line is written."""
-        await self.write(lambda connection: None)
+        await self._put(lambda connection: None)
         await self._writer.run(self._close)
 
-    def write(self, step: Step) -> asyncio.Future[Outcome]:
-        """Do the step in the order of these calls, whoever waits for its outcome."""
+    async def read(self, step: Step[T]) -> T:
+        """What the step gives, done in a thread. Raises StoreUnavailable."""
+        with store_errors():
+            return cast("T", given(await self._readers.start(lambda: self._read(step))))
+
+    def read_here(self, step: Step[T]) -> T:
+        """What the step gives, done in the thread that asks. Raises StoreUnavailable."""
+        with store_errors():
+            return self._read(step)
+
+    async def write(self, step: Step[T], *, though_cancelled: bool = False) -> T:
+        """What the step gives; it is done even if the caller is cancelled. Raises StoreUnavailable.
+
+        though_cancelled  the caller waits for it then, too; its next `await` is cancelled instead.
+        """
+        written = self._put(step)
+        if though_cancelled:
+            await until_done(written)
+        with store_errors():
+            return cast("T", given(await written))
+
+    def _put(self, step: Step[Any]) -> asyncio.Future[Outcome]:
         write = Write(step, asyncio.get_running_loop().create_future())
         self._line.append(write)
         if len(self._line) == 1:
@@ -96,15 +117,6 @@ class Database:
         for write in writes:
             if not write.result.done():  # As it is where its caller was cancelled.
                 write.result.set_result(write.outcome)
-
-    def read(self, step: Step) -> asyncio.Future[Outcome]:
-        """Do the step beside the writes."""
-        return self._readers.start(lambda: self._read(step))
-
-    def read_here(self, step: Step) -> Any:
-        """What the step gives, done in the thread that asks. Raises StoreUnavailable."""
-        with store_errors():
-            return self._read(step)
 
     # In the writer's thread.
 
@@ -160,7 +172,7 @@ class Database:
     def _look(self) -> list[int]:
         return [os.stat(f"{self._path}{suffix}").st_ino for suffix in ("", "-wal")]
 
-    def _read(self, step: Step) -> Any:
+    def _read(self, step: Step[T]) -> T:
         # A child that was forked neither uses the connections of its parent nor closes them.
         idle = self._idle.setdefault(os.getpid(), [])
         try:
@@ -233,7 +245,7 @@ def _transact(connection: Connection, writes: list[Write]) -> None:
         raise
 
 
-def _try(step: Step, connection: Connection) -> Outcome:
+def _try(step: Step[Any], connection: Connection) -> Outcome:
     connection.execute("SAVEPOINT step")
     outcome: Outcome
     try:

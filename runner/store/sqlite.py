@@ -6,46 +6,21 @@ Numbers count from 1 without a gap, so the last one is how many there are.
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from functools import wraps
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError, Row
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any
 
 from runner.agents.base import Message
-from runner.agents.threads import Outcome, given, until_done
 from runner.store.base import AcceptedTurn, Ending, Record
-from runner.store.database import Database, store_errors
+from runner.store.database import Database
 from runner.store.history import History
 from strategies import State
 
-P = ParamSpec("P")
-T = TypeVar("T")
-Step = Callable[Concatenate["SqliteStore", Connection, P], T]
-Way = Callable[[Database, Callable[[Connection], object]], Future[Outcome]]
-Method = Callable[Concatenate["SqliteStore", P], Coroutine[Any, Any, T]]
-
-
-def _reads(step: Step[P, T]) -> Method[P, T]:
-    """The method that does this step on a connection that reads."""
-    return _method(step, Database.read)
-
-
-def _writes(step: Step[P, T]) -> Method[P, T]:
-    """The method that does this step in a transaction."""
-    return _method(step, Database.write)
-
-
-def _method(step: Step[P, T], way: Way) -> Method[P, T]:
-    @wraps(step)
-    async def method(store: SqliteStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with store_errors():
-            done = await way(store.database, lambda db: step(store, db, *args, **kwargs))
-            return cast("T", given(done))
-
-    return method
+TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
+ENDING = [field.name for field in fields(Ending) if field.name != "reply"]
+"""The columns of `accepted` go by the names of the fields; NULL is a field's default."""
 
 
 class SqliteStore:
@@ -72,70 +47,66 @@ class SqliteStore:
             WHERE conversation = ? AND number BETWEEN ? AND ? ORDER BY number
         """
         values = (conversation, first, last)
-        return cast(
-            "list[Row]", self.database.read_here(lambda db: db.execute(sql, values).fetchall())
-        )
+        return self.database.read_here(lambda db: db.execute(sql, values).fetchall())
 
-    @_reads
-    def messages(self, _: Connection, conversation: str, count: int = 0) -> list[Message]:
-        return self.history(conversation)[-count:]
+    async def messages(self, conversation: str, count: int = 0) -> list[Message]:
+        return await self.database.read(lambda _: self.history(conversation)[-count:])
 
     async def commit(self, record: Record) -> int:
-        committed = self.database.write(lambda db: _commit(db, record))
-        await until_done(committed)
-        with store_errors():
-            return int(given(committed.result()))
+        return await self.database.write(lambda db: _commit(db, record), though_cancelled=True)
 
-    @_reads
-    def turns(self, db: Connection, conversation: str) -> int:
-        return _last_number(db, conversation)
+    async def turns(self, conversation: str) -> int:
+        return await self.database.read(lambda db: _last_number(db, conversation))
 
-    @_reads
-    def conversations(
-        self, db: Connection, prefix: str, limit: int
-    ) -> tuple[Mapping[str, int], int]:
+    async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
         # A range of the index is all that is read; no id has a U+10FFFF.
         where = """
             FROM conversations WHERE id BETWEEN :prefix AND :prefix || char(0x10ffff)
             AND instr(substr(id, length(:prefix) + 1), '/') = 0
         """
         values = {"prefix": prefix, "limit": limit or -1}
-        rows = db.execute(f"SELECT id {where} ORDER BY id LIMIT :limit", values)
-        shown = {row["id"]: _last_number(db, row["id"]) for row in rows}
-        total = db.execute(f"SELECT count(*) AS total {where}", values).fetchone()["total"]
-        return shown, total
 
-    @_writes
-    def forget(self, db: Connection, conversation: str) -> None:
-        for sql in (
-            "DELETE FROM turns WHERE conversation = ?",
-            "DELETE FROM conversations WHERE id = ?",
-            "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL",
-        ):
+        def read(db: Connection) -> tuple[Mapping[str, int], int]:
+            rows = db.execute(f"SELECT id {where} ORDER BY id LIMIT :limit", values)
+            shown = {row["id"]: _last_number(db, row["id"]) for row in rows}
+            (total,) = db.execute(f"SELECT count(*) {where}", values).fetchone()
+            return shown, total
+
+        return await self.database.read(read)
+
+    async def forget(self, conversation: str) -> None:
+        def write(db: Connection) -> None:
+            db.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
+            db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+            sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
             db.execute(sql, (conversation,))
+
+        await self.database.write(write)
 
     # Accepted turns.
 
-    @_writes
-    def accept(self, db: Connection, turn: AcceptedTurn) -> None:
+    async def accept(self, turn: AcceptedTurn) -> None:
         sql = f"INSERT INTO accepted ({', '.join(TURN)}) VALUES (:{', :'.join(TURN)})"
-        db.execute(sql, _values(turn, TURN))
+        values = {name: getattr(turn, name) for name in TURN}
+        await self.database.write(lambda db: db.execute(sql, values))
 
-    @_writes
-    def begin(self, db: Connection, turn_ids: Sequence[str]) -> None:
+    async def begin(self, turn_ids: Sequence[str]) -> None:
         sql = "UPDATE accepted SET attempts = attempts + 1 WHERE id = ?"
-        for turn_id in turn_ids:
-            if db.execute(sql, (turn_id,)).rowcount != 1:
-                raise IntegrityError(f"turn {turn_id} is not written down")
 
-    @_writes
-    def end(self, db: Connection, turn_id: str, ending: Ending) -> None:
+        def write(db: Connection) -> None:
+            for turn_id in turn_ids:
+                if db.execute(sql, (turn_id,)).rowcount != 1:
+                    raise IntegrityError(f"turn {turn_id} is not written down")
+
+        await self.database.write(write)
+
+    async def end(self, turn_id: str, ending: Ending) -> None:
         columns = ", ".join(f"{name} = :{name}" for name in ENDING)
         sql = f"UPDATE accepted SET {columns} WHERE id = :id AND state IS NULL"
-        db.execute(sql, {"id": turn_id, **_values(ending, ENDING)})
+        values = {"id": turn_id, **{name: getattr(ending, name) for name in ENDING}}
+        await self.database.write(lambda db: db.execute(sql, values))
 
-    @_reads
-    def find(self, db: Connection, turn_id: str) -> AcceptedTurn | None:
+    async def find(self, turn_id: str) -> AcceptedTurn | None:
         accepted = """
             SELECT a.*, t.reply FROM accepted AS a
             LEFT JOIN turns AS t ON t.conversation = a.conversation AND t.number = a.number
@@ -145,32 +116,38 @@ class SqliteStore:
             SELECT id, conversation, '' AS message, unixepoch(created_at) AS accepted_at,
             state, reply, number FROM turns WHERE id = ?
         """
-        for sql in (accepted, only_in_history):
-            for row in db.execute(sql, (turn_id,)):
-                return _accepted(row)
-        return None
 
-    @_reads
-    def unfinished(self, db: Connection) -> list[AcceptedTurn]:
+        def read(db: Connection) -> AcceptedTurn | None:
+            row = db.execute(accepted, (turn_id,)).fetchone()
+            row = row or db.execute(only_in_history, (turn_id,)).fetchone()
+            return row and _accepted(row)
+
+        return await self.database.read(read)
+
+    async def unfinished(self) -> list[AcceptedTurn]:
         sql = "SELECT * FROM accepted WHERE state IS NULL ORDER BY sequence"
-        return [_accepted(row) for row in db.execute(sql)]
+        return await self.database.read(lambda db: [_accepted(row) for row in db.execute(sql)])
 
-    @_reads
-    def keyed(self, db: Connection) -> list[AcceptedTurn]:
+    async def keyed(self) -> list[AcceptedTurn]:
         sql = "SELECT * FROM accepted WHERE key IS NOT NULL ORDER BY sequence"
-        return [replace(_accepted(row), message="") for row in db.execute(sql)]
+        return await self.database.read(
+            lambda db: [replace(_accepted(row), message="") for row in db.execute(sql)]
+        )
 
-    @_writes
-    def prune(self, db: Connection, before: float, most: int) -> None:
-        sql = "DELETE FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
-        db.execute(sql, (before,))
-        sql = """
+    async def prune(self, before: float, most: int) -> None:
+        too_many = """
             DELETE FROM accepted WHERE sequence IN (
                 SELECT sequence FROM accepted WHERE state IS NOT NULL
                 ORDER BY accepted_at DESC, sequence DESC LIMIT -1 OFFSET ?
             )
         """
-        db.execute(sql, (most,))
+
+        def write(db: Connection) -> None:
+            sql = "DELETE FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
+            db.execute(sql, (before,))
+            db.execute(too_many, (most,))
+
+        await self.database.write(write)
 
 
 def _last_number(db: Connection, conversation: str) -> int:
@@ -183,25 +160,15 @@ def _commit(db: Connection, record: Record) -> int:
     if number == 1:
         db.execute("INSERT INTO conversations (id) VALUES (?)", (record.conversation,))
     sql = """
-        INSERT INTO turns (conversation, id, message, reply, state, number)
-        VALUES (:conversation, :turn_id, :message, :reply, :state, :number)
+        INSERT INTO turns (conversation, number, id, message, reply, state)
+        VALUES (?, ?, ?, ?, ?, ?)
     """
-    db.execute(sql, {**_values(record, RECORD), "number": number})
+    said = (record.message, record.reply, record.state)
+    db.execute(sql, (record.conversation, number, record.turn_id, *said))
     sql = "UPDATE accepted SET state = ?, number = ? WHERE id = ? AND state IS NULL"
     for turn_id in record.answers or (record.turn_id,):
         db.execute(sql, (record.state, number, turn_id))
     return number
-
-
-# Rows: the columns go by the names of the fields, and NULL is a field's default.
-
-RECORD = ("conversation", "turn_id", "message", "reply", "state")
-TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
-ENDING = [field.name for field in fields(Ending) if field.name != "reply"]
-
-
-def _values(one: object, names: Sequence[str]) -> dict[str, object]:
-    return {name: getattr(one, name) for name in names}
 
 
 def _accepted(row: Row) -> AcceptedTurn:
@@ -210,5 +177,5 @@ def _accepted(row: Row) -> AcceptedTurn:
     if "state" not in known:
         return turn
     known["state"] = State(known["state"])
-    names = [name for name in (*ENDING, "reply") if name in known]
-    return replace(turn, ending=Ending(**{name: known[name] for name in names}))
+    ending = {name: known[name] for name in (*ENDING, "reply") if name in known}
+    return replace(turn, ending=Ending(**ending))

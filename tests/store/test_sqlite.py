@@ -99,11 +99,11 @@ async def test_a_read_however_long_does_not_hold_up_a_commit(tmp_path: Path) -> 
         assert committed.wait(30)
         return len(cursor.fetchall())
 
-    reading = store.database.read(long_read)
+    reading = asyncio.create_task(store.database.read(long_read))
     await asyncio.sleep(0)
     assert await store.commit(Record("second", "c", "message", "reply")) == 2
     committed.set()
-    found, _ = await reading
+    found = await reading
     assert found >= 1
     await store.close()
 
