@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeGuard, cast
 
@@ -169,35 +169,32 @@ class _Unusable(Exception):
     """What came back is no reply. Our own words; an agent's AgentFailed holds the agent's."""
 
 
+@dataclass(slots=True)
 class _Pieces:
     """Text as it comes, checked piece by piece, so that no reply is held beyond the bound."""
 
-    __slots__ = ("_emit", "_left", "_max_bytes", "_pieces")
-
-    def __init__(self, max_bytes: int, emit: Emit) -> None:
-        self._emit = emit
-        self._pieces: list[str] = []
-        self._left = max_bytes
-        self._max_bytes = max_bytes
+    max_bytes: int
+    emit: Emit
+    size: int = 0
+    pieces: list[str] = field(default_factory=list[str])
 
     def add(self, piece: object) -> None:
         if not isinstance(piece, str):
             raise _Unusable(f"The agent returned {type(piece).__name__}; it must return text.")
         try:
-            size = len(piece) if piece.isascii() else len(piece.encode())
+            self.size += len(piece) if piece.isascii() else len(piece.encode())
         except UnicodeEncodeError:
             what = "half a surrogate pair, which is no character"
             raise _Unusable(f"The agent returned {what}.") from None
-        self._left -= size
-        if self._left < 0:
+        if self.size > self.max_bytes:
             raise _Unusable(
-                f"The agent's reply is longer than {self._max_bytes} bytes, which is the bound "
+                f"The agent's reply is longer than {self.max_bytes} bytes, which is the bound "
                 "that [agent] max_reply_bytes sets."
             )
         if piece:  # Nothings without end would fill the memory within any bound of bytes.
-            self._pieces.append(piece)
-            self._emit(piece)
+            self.pieces.append(piece)
+            self.emit(piece)
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        return "".join(self.pieces)

@@ -1,9 +1,8 @@
 """What a store keeps: each conversation's history, and the turns that somebody may ask for again.
 
-The **history** has a row for each answered turn, message and reply together. The
-**accepted turns** have a row for each turn that was promised to somebody who may be
-gone when it ends: the row is written before the promise, and holds how the turn ended.
-A turn that nobody can ask for again has no such row. A commit writes to both.
+The **history** has a row for each answered turn. The **accepted turns** have one for each
+turn that was promised to somebody who may be gone when it ends: it is written before the
+promise, and holds how the turn ended. A turn that nobody can ask for again has no such row.
 """
 
 from __future__ import annotations
@@ -119,9 +118,9 @@ class Store(Protocol):
     async def commit(self, record: Record) -> int:
         """Keep message and reply in one step, both or neither; give the turn's number, from 1.
 
-        The accepted turns that it answers, if there are such, get their ending in the
-        same step. A second commit of a turn id is refused. A commit cannot be cancelled:
-        it ends as if it had not been, and the task's next `await` is cancelled instead.
+        The accepted turns that it answers get their ending in the same step. A second commit
+        of a turn id is refused. A commit that has begun cannot be cancelled: it returns or
+        raises as if nothing had been, and the task's next `await` is cancelled instead.
         """
 
     async def turns(self, conversation: str) -> int:

@@ -192,12 +192,9 @@ class Database:
         return value
 
     def _connect(self, mode: str) -> Connection:
+        uri = f"{self._path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
-            f"{self._path.as_uri()}?mode={mode}",
-            uri=True,
-            timeout=BUSY_S,
-            isolation_level=None,
-            check_same_thread=False,
+            uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         return connection
@@ -229,18 +226,23 @@ def _prepare(connection: Connection) -> None:
 
 def _transact(connection: Connection, writes: list[Write]) -> None:
     """All or none of them, but that one that fails, fails alone."""
-    is_done = False
     connection.execute("BEGIN IMMEDIATE")
     try:
         for write in writes:
             write.outcome = _try(write.step, connection)
-        is_done = True
-        connection.execute("COMMIT")
-    except BaseException as error:
+        _commit(connection)
+    except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        raise
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
         # A sync that fails has perhaps written all: it can be there after a restart.
-        if is_done and getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+        if error.sqlite_errorname.startswith("SQLITE_IOERR"):
             raise StoreUnavailable(UNKNOWN, outcome="unknown") from error
         raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sqlite3
 import threading
@@ -108,6 +109,34 @@ async def test_a_read_however_long_does_not_hold_up_a_commit(tmp_path: Path) -> 
     await store.close()
 
 
+async def test_what_stands_in_line_is_kept_before_the_store_closes(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    records = [Record(str(number), "c", "message", "reply") for number in range(300)]
+    commits = [asyncio.ensure_future(store.commit(record)) for record in records]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.gather(*commits) == list(range(1, 301))
+
+
+async def test_a_child_that_was_forked_reads_by_itself_and_harms_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    await store.commit(RECORD)
+    history = store.history("c")
+    assert len(history) == 2
+    child = os.fork()
+    if child == 0:  # Whatever happens, this process goes no further.
+        try:
+            os._exit(0 if history[-1]["content"] == "reply" else 1)
+        finally:
+            os._exit(2)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert await store.commit(Record("second", "c", "message", "reply")) == 2
+    await store.close()
+
+
 HOT: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "commit": lambda store: store.commit(RECORD),
     "history": lambda store: store.messages("c"),
@@ -154,11 +183,13 @@ async def test_no_statement_of_a_turns_way_scans_a_table(
             assert not [line for line in plan if "TEMP B-TREE" in line], sql
 
 
+@pytest.mark.parametrize("opened", ["kept.db", "link.db"])
 @pytest.mark.parametrize("name", ["kept.db", "kept.db-wal"])
 async def test_a_file_that_was_removed_under_the_store_is_noticed(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, opened: str
 ) -> None:
-    store = SqliteStore(tmp_path / "kept.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "kept.db")
+    store = SqliteStore(tmp_path / opened)
     await store.open()
     await store.commit(RECORD)
     (tmp_path / name).unlink()
