@@ -85,6 +85,7 @@ class Agent(Protocol):
         cancelled, by whomever. A target in a thread goes on when its task is cancelled:
         then this returns (by raising CancelledError) only when the thread has stopped.
         """
+        ...
 
     def forget(self, conversation: str) -> None:
         """Drop what is remembered of the conversation: a turn of it was not kept.

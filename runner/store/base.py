@@ -100,6 +100,7 @@ class Store(Protocol):
     @property
     def durable(self) -> bool:
         """Whether what it keeps survives the process."""
+        ...
 
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
@@ -111,9 +112,11 @@ class Store(Protocol):
 
     def history(self, conversation: str, turns: int | None = None) -> History:
         """The conversation's messages, or those of its last `turns`. Reads nothing yet."""
+        ...
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         """The last `count` messages, oldest first; 0 means all. Empty where nothing is known."""
+        ...
 
     async def commit(self, record: Record) -> int:
         """Keep message and reply in one step, both or neither; give the turn's number, from 1.
@@ -122,15 +125,18 @@ class Store(Protocol):
         of a turn id is refused. A commit that has begun cannot be cancelled: it returns or
         raises as if nothing had been, and the task's next `await` is cancelled instead.
         """
+        ...
 
     async def turns(self, conversation: str) -> int:
         """The number of the conversation's last turn; 0 where nothing is known."""
+        ...
 
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
         """The conversations whose id is `prefix` and then no slash, and how many there are.
 
         The first `limit` by name, each with what `turns` gives for it; 0 means all.
         """
+        ...
 
     async def forget(self, conversation: str) -> None:
         """Remove the conversation's history, and its accepted turns that have ended."""
@@ -155,12 +161,15 @@ class Store(Protocol):
         For one that is only in the history, `accepted_at` is when it was committed. The
         message of one that has ended may be left out.
         """
+        ...
 
     async def unfinished(self) -> list[AcceptedTurn]:
         """The accepted turns without an ending, in the order of `accept`."""
+        ...
 
     async def keyed(self) -> list[AcceptedTurn]:
         """The accepted turns with a key, in the order of `accept`. Messages may be left out."""
+        ...
 
     async def prune(self, before: float, most: int) -> None:
         """Remove accepted turns that have ended: those accepted `before`, and all but `most`.

@@ -17,9 +17,11 @@ class Past(Protocol):
 
     def span(self, conversation: str) -> tuple[int, int]:
         """The numbers of the first and the last turn that are kept; (1, 0) for none."""
+        ...
 
     def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
         """Each of these turns that is still kept, its message and reply first."""
+        ...
 
 
 class History(Sequence[Message]):

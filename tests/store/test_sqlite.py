@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sqlite3
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -125,13 +127,16 @@ async def test_a_child_that_was_forked_reads_by_itself_and_harms_nothing(tmp_pat
     await store.commit(RECORD)
     history = store.history("c")
     assert len(history) == 2
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Other threads, which only wait.
+        child = os.fork()
     if child == 0:  # Whatever happens, this process goes no further.
         try:
+            signal.alarm(30)
             os._exit(0 if history[-1]["content"] == "reply" else 1)
         finally:
             os._exit(2)
-    _, status = os.waitpid(child, 0)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert await store.commit(Record("second", "c", "message", "reply")) == 2
     await store.close()
