@@ -6,18 +6,18 @@ Commands import what they need when they run, so that `--help` comes at once.
 from __future__ import annotations
 
 import sys
+from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import click
+from click import argument, option, pass_context
 from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
-from runner.cli.flags import UsageError, load_settings, look_here, say, with_json, with_settings
-
-ADDED = "runner.commands"
-"""The entry point group for more commands; the load tests are there."""
+from runner.cli import flags
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from runner.server.base import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
-    from strategies import Answer, Limits, Strategy
+
+ADDED = "runner.commands"
+"""The entry point group for more commands; the load tests are there."""
 
 
 def main() -> None:
     """The console script."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        if isinstance(stream, TextIOWrapper):
             # A name that the terminal cannot show is no reason to fail.
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")
     cli(prog_name="runner")
 
 
@@ -42,9 +44,10 @@ def _strategy_names(
 ) -> list[CompletionItem]:
     from strategies import registry
 
-    known = registry.names().items()
     return [
-        CompletionItem(name, help=about) for name, about in known if name.startswith(incomplete)
+        CompletionItem(name, help=about)
+        for name, about in registry.names().items()
+        if name.startswith(incomplete)
     ]
 
 
@@ -55,10 +58,8 @@ class _Commands(click.Group):
         return [*super().list_commands(ctx), *sorted(entry_points(group=ADDED).names)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for entry in entry_points(group=ADDED, name=cmd_name):
-            command: click.Command = entry.load()
-            return command
-        return super().get_command(ctx, cmd_name)
+        added = [entry.load() for entry in entry_points(group=ADDED, name=cmd_name)]
+        return added[0] if added else super().get_command(ctx, cmd_name)
 
 
 @click.group(
@@ -83,38 +84,44 @@ def cli() -> None:
       echo "Hello" | runner chat            or from a pipe
 
     \b
-    Settings come from, the first that has one wins:
+    Each setting comes from the first of these that has it:
       1. flags                 --port 9000, or --set TABLE.KEY=VALUE for any
       2. the environment       RUNNER_SERVER__PORT=9000; RUNNER_AGENT,
                                RUNNER_STRATEGY and RUNNER_STORE for short
       3. ./runner.toml         [server] port = 9000
          or ./pyproject.toml   [tool.runner.server] port = 9000
       4. the defaults
-    `runner config show` prints each with its source.
+    `runner config show` prints every setting with its source.
 
-    Exit status: 0 done, 1 failed, 2 asked for something that cannot be.
+    Exit status: 0 done, 1 failed, 2 wrong usage.
     """
 
 
 @cli.command("serve")
-@click.argument("target", required=False)
-@click.option("--strategy", metavar="NAME", shell_complete=_strategy_names, help="queue, lock, ...")
-@click.option("--host", metavar="ADDRESS", help="Address to listen at.")
-@click.option("--port", metavar="N", help="Port to listen at; 0 takes any free one.")
-@click.option("--store", metavar="URL", help="sqlite:///FILE or memory:")
-@click.option("--log", metavar="FORMAT", help="console or json, on stderr.")
-@click.option("--agent-id", metavar="ID", help="The agent's id in every reply.")
-@click.option("--insecure", is_flag=True, help="Serve other machines without a token.")
-@click.option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
-@with_settings
-@click.pass_context
-def serve_command(
-    context: click.Context, /, assignments: tuple[str, ...], reload: bool, **flags: object
-) -> None:
+@argument("agent__target", metavar="[TARGET]", required=False)
+@option(
+    "--strategy",
+    "strategy__name",
+    metavar="NAME",
+    help="queue, lock, ...",
+    shell_complete=_strategy_names,
+)
+@option("--host", "server__host", metavar="ADDRESS", help="Address to listen at.")
+@option("--port", "server__port", metavar="N", help="Port to listen at; 0 takes any free one.")
+@option("--store", "store__url", metavar="URL", help="sqlite:///FILE or memory:")
+@option("--log", "observability__log", metavar="FORMAT", help="console or json, on stderr.")
+@option("--agent-id", "agent__id", metavar="ID", help="The agent's id in every reply.")
+@option(
+    "--insecure", "server__insecure", is_flag=True, help="Serve other machines without a token."
+)
+@option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
+@flags.with_settings
+@pass_context
+def serve_command(context: click.Context, /, reload: bool, **_settings: object) -> None:
     """Serve an agent over HTTP until told to stop.
 
-    TARGET is a built-in's name (see `runner agents`) or package.module:attribute,
-    looked for in this directory first: a function, an object or a factory.
+    TARGET is a built-in's name (see `runner agents`) or package.module:attribute:
+    a function, an object or a factory. Modules in this directory come first.
 
     \b
     Examples:
@@ -122,14 +129,13 @@ def serve_command(
       runner serve my_module:agent --port 9000 --strategy lock
       runner serve my_module:make_agent --set agent.options.model=small
 
-    Ctrl-C or SIGTERM lets running turns end, for server.drain_s seconds.
+    After Ctrl-C or SIGTERM, running turns get server.drain_s seconds to finish.
     """
     if reload:
         from runner.cli.reload import serve_with_reload
 
-        arguments = [word for word in sys.argv[1:] if word != "--reload"]
-        context.exit(serve_with_reload(arguments, Path.cwd()))
-    loaded = load_settings(assignments, flags)
+        context.exit(serve_with_reload([word for word in sys.argv[1:] if word != "--reload"]))
+    loaded = flags.load_settings(context)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)
     context.exit(serve(loaded.settings))
@@ -142,24 +148,22 @@ def serve(settings: Settings) -> int:
     from runner.server import server
     from runner.telemetry import configure_logging
 
-    http = _http_server(settings)
+    http = http_library(settings)
     configure_logging(settings.observability)
     service = compose(settings)
 
     def announce(url: str) -> None:
-        say(banner(settings, service.about, url))
+        flags.say(banner(settings, service.about, url, flags.own_command()))
 
     return server.run(make_app(service), service, http, announce)
 
 
-def _http_server(settings: Settings) -> HttpServer:
+def http_library(settings: Settings) -> HttpServer:
     """The module that carries HTTP. Raises UsageError."""
     from runner.server.base import NotInstalled, http_server
 
-    try:
+    with flags.usage_errors(NotInstalled):
         return http_server(settings.server.http)
-    except NotInstalled as error:
-        raise UsageError(str(error)) from error
 
 
 def make_asgi_app() -> Quart:
@@ -167,7 +171,7 @@ def make_asgi_app() -> Quart:
     from runner.app import make_app
     from runner.telemetry import configure_logging
 
-    settings = load_settings((), {}).settings
+    settings = flags.load_settings().settings
     configure_logging(settings.observability)
     return make_app(compose(settings))
 
@@ -177,60 +181,44 @@ def compose(settings: Settings) -> Service:
     from runner.agents.loader import AgentNotFound, load_agent
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
-    from strategies import registry
+    from strategies import Limits, registry
 
-    look_here()
-    try:
-        registry.find(settings.strategy.name)
-        store = make_store(
-            settings.store.url, settings.store.memory_turns, settings.store.memory_bytes
-        )
+    flags.look_here()
+    answers, strategy, kept = settings.agent, settings.strategy, settings.store
+    with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
+        registry.find(strategy.name)
+        store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
         agent = load_agent(
-            settings.agent.target,
-            settings.agent.options,
-            threads=settings.agent.threads,
-            max_reply_bytes=settings.agent.max_reply_bytes,
+            answers.target,
+            answers.options,
+            threads=answers.threads,
+            max_reply_bytes=answers.max_reply_bytes,
         )
-    except (AgentNotFound, UnknownStore, registry.UnknownStrategy) as error:
-        raise UsageError(str(error)) from error
     if agent.about.single_conversation and any(settings.server.callers.values()):
-        raise UsageError(
+        raise flags.UsageError(
             f"agent {agent.about.target!r} is one object with one history, which several callers "
-            "would share. Serve its class or a factory, or take the names off server.tokens"
+            "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
-
-    def make_strategy(answer: Answer) -> Strategy:
-        return registry.make(
-            settings.strategy.name,
-            answer,
-            _limits(settings),
-            settings.strategy.options,
-            per_turn=bool(settings.strategy.per_turn),
-        )
-
-    try:
-        return Service(settings, agent, store, make_strategy)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"strategy {settings.strategy.name}: {error}") from error
-
-
-def _limits(settings: Settings) -> Limits:
-    from strategies import Limits
-
-    return Limits(
-        max_running=settings.strategy.max_running,
-        max_waiting=settings.strategy.max_waiting,
-        max_waiting_per_conversation=settings.strategy.max_waiting_per_conversation,
-        max_wait_s=settings.strategy.max_wait_s,
-        turn_timeout_s=settings.agent.turn_timeout_s,
+    limits = Limits(
+        max_running=strategy.max_running,
+        max_waiting=strategy.max_waiting,
+        max_waiting_per_conversation=strategy.max_waiting_per_conversation,
+        max_wait_s=strategy.max_wait_s,
+        turn_timeout_s=answers.turn_timeout_s,
     )
+    per_turn = bool(strategy.per_turn)
+    make_strategy = partial(
+        registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
+    )
+    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
+        return Service(settings, agent, store, make_strategy)
 
 
 @cli.command("chat")
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The server.")
-@click.option("--conversation", default="default", show_default=True, metavar="ID")
-@click.option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="If the server wants one.")
-@click.pass_context
+@option("--url", default="http://127.0.0.1:8080", show_default=True, help="The server.")
+@option("--conversation", default="default", show_default=True, metavar="ID")
+@option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="Where the server wants one.")
+@pass_context
 def chat_command(context: click.Context, url: str, conversation: str, token: str | None) -> None:
     """Talk to a running server, from a terminal or a pipe.
 
@@ -238,39 +226,26 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
     /quit or Ctrl-D leaves.
     """
     from runner.cli.chat import chat
-    from runner.cli.client import Server, is_http_url
+    from runner.cli.client import is_http_url
 
     if not is_http_url(url):
-        raise UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
-    context.exit(chat(Server(url, token), conversation))
+        raise flags.UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
+    context.exit(chat(url, token, conversation))
 
 
-@cli.command("strategies")
-@with_json
-def strategies_command(as_json: bool) -> None:
-    """List the strategies that can be named."""
-    from strategies import registry
+def _add_list(command: str, module: str, own: str) -> None:
+    """Add the command that lists what `module` has names for."""
 
-    _list(registry.names(), as_json)
-    if not as_json:
-        say("\nOr one of your own: --strategy package.module:Class")
+    @cli.command(command, help=f"List the {command} that can be named.")
+    @flags.with_json
+    def list_names(as_json: bool) -> None:
+        from runner.cli.tables import names
 
-
-@cli.command("agents")
-@with_json
-def agents_command(as_json: bool) -> None:
-    """List the agents that can be named."""
-    from runner.agents import loader
-
-    _list(loader.names(), as_json)
-    if not as_json:
-        say("\nOr one of your own: runner serve package.module:attribute")
+        flags.say(names(import_module(module).names(), own, as_json=as_json))
 
 
-def _list(names: dict[str, str], as_json: bool) -> None:
-    from runner.cli import tables
-
-    say(tables.as_json(names) if as_json else tables.names_as_text(names))
+_add_list("strategies", "strategies.registry", "--strategy package.module:Class")
+_add_list("agents", "runner.agents.loader", "runner serve package.module:attribute")
 
 
 @cli.group("config")
@@ -279,46 +254,45 @@ def config_group() -> None:
 
 
 @config_group.command("show")
-@with_settings
-@click.option("--describe", is_flag=True, help="Say what each setting is for.")
-@with_json
-def show_command(assignments: tuple[str, ...], describe: bool, as_json: bool) -> None:
+@flags.with_settings
+@option("--describe", is_flag=True, help="Say what each setting is for.")
+@flags.with_json
+@pass_context
+def show_command(
+    context: click.Context, /, describe: bool, as_json: bool, **_settings: object
+) -> None:
     """Print every setting with its source. The text is itself a valid runner.toml."""
-    from runner.cli import tables
+    from runner.cli.tables import settings_as_json, settings_as_toml
 
-    loaded = load_settings(assignments)
-    if as_json:
-        say(tables.settings_as_json(loaded))
-    else:
-        say(tables.settings_as_toml(loaded, describe=describe))
+    loaded = flags.load_settings(context)
+    flags.say(settings_as_json(loaded) if as_json else settings_as_toml(loaded, describe=describe))
 
 
 @config_group.command("check")
-@with_settings
-@with_json
-@click.pass_context
-def check_command(context: click.Context, /, assignments: tuple[str, ...], as_json: bool) -> None:
+@flags.with_settings
+@flags.with_json
+@pass_context
+def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
-    from runner.cli import tables
+    from runner.cli.tables import to_json
 
     try:
-        settings = load_settings(assignments).settings
-        _http_server(settings)
-        service = compose(settings)
-    except UsageError as error:
+        settings = flags.load_settings(context).settings
+        http_library(settings)
+        about = compose(settings).about
+    except flags.UsageError as error:
         if not as_json:
             raise
-        say(tables.as_json({"valid": False, "problem": error.message}))
-        context.exit(UsageError.exit_code)
-    about = service.about
+        flags.say(to_json({"valid": False, "problem": error.message}))
+        context.exit(error.exit_code)
     if as_json:
-        say(tables.as_json({"valid": True, "agent": about.target, "kind": about.kind}))
+        flags.say(to_json({"valid": True, "agent": about.target, "kind": about.kind}))
     else:
-        say(f"valid; {about.target} is taken for: {about.kind}")
+        flags.say(f"valid; {about.target} is taken for: {about.kind}")
 
 
 @cli.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
     """Print the script that completes `runner` in a shell.
 
@@ -329,7 +303,7 @@ def completion_command(shell: str) -> None:
     """
     script = get_completion_class(shell)
     assert script is not None
-    say(script(cli, {}, "runner", "_RUNNER_COMPLETE").source())
+    flags.say(script(cli, {}, "runner", "_RUNNER_COMPLETE").source())
 
 
 if __name__ == "__main__":

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal, Self, cast
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Literal, LiteralString, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+
+Key = tuple[str, ...]
+"""Where a setting stands, such as ("server", "port")."""
 
 OnDisconnect = Literal["drop-waiting", "continue", "cancel"]
 PerTurn = Literal["queue", "enqueue", "reject", "interrupt", "rollback", "merge"]
@@ -16,7 +22,7 @@ LogFormat = Literal["console", "json"]
 HttpLibrary = Literal["hypercorn", "uvicorn"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
-NAMED_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?:([A-Za-z0-9._-]{1,64}):)?"  # The caller's name.
     r"([A-Za-z0-9._~+/-]+=*)"  # RFC 6750: what fits behind `Bearer`.
 )
@@ -26,18 +32,15 @@ class SettingsError(Exception):
     """The settings are not valid. `problems` has one line for each thing that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+        super().__init__("\n  ".join(["the settings are not valid:", *problems]))
         self.problems = problems
 
 
 def is_loopback(host: str) -> bool:
     """Whether an address can be reached from this machine alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
+    with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.lower() == "localhost"
 
 
 def _none_in_words(value: object) -> object:
@@ -45,26 +48,15 @@ def _none_in_words(value: object) -> object:
     return None if value == "none" else value
 
 
-def _encodable(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("text", "should be text in UTF-8") from None
-    return value
+def _matching(pattern: re.Pattern[str], refusal: LiteralString) -> AfterValidator:
+    """Refuse any other text, and say what is allowed, not the pattern."""
 
+    def check(value: str) -> str:
+        if pattern.fullmatch(value) is None:
+            raise PydanticCustomError("pattern", refusal)
+        return value
 
-def _origin(value: str) -> str:
-    if ORIGIN.fullmatch(value) is None:
-        raise PydanticCustomError("origin", 'should be scheme://host, scheme://host:port or "*"')
-    return value
-
-
-def _token(value: str) -> str:
-    if NAMED_TOKEN.fullmatch(value) is None:
-        raise PydanticCustomError(
-            "token", "should be one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token"
-        )
-    return value
+    return AfterValidator(check)
 
 
 def _listed(value: object) -> object:
@@ -76,15 +68,21 @@ def _listed(value: object) -> object:
 
 # A year at most: timers of the platform overflow on figures that nobody means.
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+DrainSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_in_words)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_none_in_words)]
 Bytes = Annotated[int, Field(ge=1, le=2**30)]
-Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_encodable)]
-Origin = Annotated[str, AfterValidator(_origin)]
-Token = Annotated[str, AfterValidator(_token)]
-Tokens = Annotated[tuple[Token, ...], BeforeValidator(_listed)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Origin = Annotated[str, _matching(ORIGIN, 'should be scheme://host, scheme://host:port or "*"')]
+Token = Annotated[
+    str, _matching(TOKEN, "should be one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token")
+]
+# Not strict: TOML and JSON have lists where a frozen model has a tuple.
+PerTurns = Annotated[tuple[PerTurn, ...], Field(strict=False)]
+Origins = Annotated[tuple[Origin, ...], Field(strict=False)]
+Tokens = Annotated[tuple[Token, ...], Field(strict=False), BeforeValidator(_listed)]
 Options = dict[str, Any]
 
 
@@ -97,24 +95,15 @@ def knob(default: Any, description: str, **more: Any) -> Any:
     return Field(default, description=description, **more)
 
 
-def free_table(description: str) -> Any:
-    return Field(default_factory=dict, description=description)
-
-
-def texts(description: str, **more: Any) -> Any:
-    # Not strict: TOML and JSON have lists where a frozen model has a tuple.
-    return Field((), description=description, strict=False, **more)
-
-
 class AgentSettings(Table):
     id: Text = knob("agent", "the agent's id in every reply", max_length=128)
     target: Text = knob("eliza", "what answers: a built-in's name or package.module:attribute")
-    turn_timeout_s: SecondsOrNone = knob(120.0, 'a turn may run so long, or "none"')
+    turn_timeout_s: SecondsOrNone = knob(120.0, 'seconds that a turn may run, or "none"')
     threads: int = knob(64, "threads for agents that are not async", ge=1, le=1024)
-    max_reply_bytes: Bytes = knob(1_048_576, "a longer reply is the agent's failure")
+    max_reply_bytes: Bytes = knob(1_048_576, "a longer reply fails the turn")
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")
-    options: Options = free_table("keyword arguments for a factory target")
+    options: Options = knob({}, "keyword arguments for a factory target")
 
 
 class StrategySettings(Table):
@@ -122,42 +111,41 @@ class StrategySettings(Table):
     max_running: Count = knob(8, "turns that may run at once, over all conversations")
     max_waiting: CountOrZero = knob(1_000, "turns that may wait, over all conversations")
     max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
-    max_wait_s: SecondsOrNone = knob(60.0, 'a turn may wait so long, or "none"')
+    max_wait_s: SecondsOrNone = knob(60.0, 'seconds that a turn may wait, or "none"')
     on_disconnect: OnDisconnect = knob(
-        "drop-waiting", "what becomes of a departed client's turn, unless it says"
+        "drop-waiting", "what happens to a turn when its client leaves; Prefer may override it"
     )
-    per_turn: tuple[PerTurn, ...] = texts("what a client may say in Turn-Strategy")
-    options: Options = free_table("the strategy's own options")
+    per_turn: PerTurns = knob((), "strategies that clients may choose by Turn-Strategy")
+    options: Options = knob({}, "the strategy's own options")
 
 
 class ServerSettings(Table):
     host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
-    http: HttpLibrary = knob("hypercorn", "what carries HTTP; uvicorn is an extra to install")
-    drain_s: float = knob(
-        30.0, "running turns may end so long after SIGTERM", ge=0, le=86_400, allow_inf_nan=False
+    http: HttpLibrary = knob("hypercorn", "the HTTP server; uvicorn is an extra to install")
+    drain_s: DrainSeconds = knob(30.0, "seconds that running turns get to finish after SIGTERM")
+    idle_shutdown_s: SecondsOrNone = knob(
+        None, 'shut down after this many seconds without a turn, or "none"'
     )
-    idle_shutdown_s: SecondsOrNone = knob(None, 'end after so long without a turn, or "none"')
     max_body_bytes: Bytes = knob(1_048_576, "a longer request body is refused")
     max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
-    stream_comment_s: Seconds = knob(15.0, "a silent event stream says so often that it lives")
-    resume_s: Seconds = knob(300.0, "seconds that an ended turn's events can be asked for")
-    resume_turns: Count = knob(10_000, "ended turns kept in memory for that, at most")
-    resume_bytes: Bytes = knob(33_554_432, "what those may weigh together")
-    body_timeout_s: Seconds = knob(30.0, "a body must arrive within so long")
-    header_timeout_s: Seconds = knob(5.0, "headers must arrive within so long")
+    stream_comment_s: Seconds = knob(15.0, "seconds between comments on a silent event stream")
+    resume_s: Seconds = knob(300.0, "seconds to keep the events of an ended turn")
+    resume_turns: Count = knob(10_000, "ended turns whose events are kept, at most")
+    resume_bytes: Bytes = knob(33_554_432, "bytes of memory for those events, at most")
+    body_timeout_s: Seconds = knob(30.0, "seconds in which a request body must arrive")
+    header_timeout_s: Seconds = knob(5.0, "seconds in which request headers must arrive")
     max_connections: Count = knob(16_384, "connections open at once")
-    cors_origins: tuple[Origin, ...] = texts('web pages that may call: scheme://host[:port] or "*"')
-    tokens: Tokens = texts("who may call: tokens, each by itself or as name:token", repr=False)
+    cors_origins: Origins = knob((), 'web pages that may call: scheme://host[:port] or "*"')
+    tokens: Tokens = knob((), "tokens of the callers, each TOKEN or name:TOKEN", repr=False)
     insecure: bool = knob(False, "serve other machines without a token")
 
     @property
     def callers(self) -> dict[str, str]:
         """Each token with its caller's name, "" for one without."""
-        matches = filter(None, map(NAMED_TOKEN.fullmatch, self.tokens))
-        return {match[2]: match[1] or "" for match in matches}
+        return {token: name for one in self.tokens for name, token in TOKEN.findall(one)}
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -174,13 +162,13 @@ class ServerSettings(Table):
 class StoreSettings(Table):
     url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
     on_restart: OnRestart = knob(
-        "run", "what becomes of a turn that ran when the server was killed"
+        "run", "what happens to a turn that was running when the server was killed"
     )
-    max_attempts: int = knob(3, "calls of the agent for one turn, over restarts", ge=1, le=100)
-    keep_turns_s: Seconds = knob(86_400.0, "background turns and keys are remembered so long")
-    keep_turns: Count = knob(10_000, "and so many of them at most")
-    memory_turns: Count = knob(1_000_000, "turns that memory: holds; then the oldest go")
-    memory_bytes: int = knob(268_435_456, "and bytes that it holds", ge=1, le=2**40)
+    max_attempts: int = knob(3, "attempts at one turn, over restarts", ge=1, le=100)
+    keep_turns_s: Seconds = knob(86_400.0, "seconds to keep background turns and keys")
+    keep_turns: Count = knob(10_000, "background turns and keys to keep at most")
+    memory_turns: Count = knob(1_000_000, "turns that memory: keeps; then the oldest go")
+    memory_bytes: int = knob(268_435_456, "bytes that memory: keeps", ge=1, le=2**40)
 
 
 class ObservabilitySettings(Table):
@@ -194,3 +182,14 @@ class Settings(Table):
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
+
+
+def _fields() -> Iterator[tuple[Key, FieldInfo]]:
+    for table, field in Settings.model_fields.items():
+        yield (table,), field
+        model = cast("type[Table]", field.annotation)
+        yield from (((table, key), inner) for key, inner in model.model_fields.items())
+
+
+FIELDS = dict(_fields())
+"""Tables and keys, in this order."""

@@ -63,19 +63,15 @@ def log_turn(
     if state is State.FAILED:
         log.error(TURN_ENDED, **fields, exc_info=error.__cause__ if error else None)
         return
-    level = "warning" if state in (State.REFUSED, State.EXPIRED) else "info"
+    warns = state in (State.REFUSED, State.EXPIRED)
     if _turn_lines is None or structlog.contextvars.get_contextvars():
-        log.log(logging.WARNING if level == "warning" else logging.INFO, TURN_ENDED, **fields)
+        (log.warning if warns else log.info)(TURN_ENDED, **fields)
     else:
-        _turn_lines.write(level, fields)
+        _turn_lines.write("warning" if warns else "info", fields)
 
 
 class TurnLines:
-    """Writes the one line that is logged for each turn, at a tenth of structlog's cost.
-
-    The line is the one that `configure_logging` would have structlog make, byte for byte:
-    tests/cli/test_log_lines.py compares them.
-    """
+    """Writes a turn's line, the same bytes as structlog's, at a tenth to a third of its cost."""
 
     def __init__(self, stream: LogStream, *, as_json: bool) -> None:
         self._stream = stream
@@ -137,7 +133,8 @@ def configure_logging(settings: ObservabilitySettings) -> None:
         ),
     ]
     last: list[Processor] = [_format_exc_info, _cut]
-    last += [_json_renderer()] if as_json else [_escape, _console_renderer(colors)]
+    as_text = structlog.processors.JSONRenderer(serializer=json.dumps)
+    last += [as_text] if as_json else [_escape, _console_renderer(colors)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -163,10 +160,6 @@ def _route_standard_library(
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-
-
-def _json_renderer() -> Processor:
-    return structlog.processors.JSONRenderer(serializer=json.dumps)
 
 
 def _console_renderer(colors: bool) -> Processor:

@@ -9,16 +9,16 @@ end in time by the service times measured so far. One exception keeps a wrong
 estimate from refusing everything for ever: a turn that can start at once is
 started, and measured.
 
-What a turn does where its conversation is busy is a policy: `on_busy` for all, or
-`Turn.strategy` for one.
+A policy says what happens to a turn whose conversation is busy. `Turn.strategy` names it;
+`on_busy` is for turns that name none.
 
-wait       it waits for its turn (`queue` and `enqueue` as a `Turn.strategy`).
-reject     it is refused.
-interrupt  it stops the running turn; what that one has said is kept as its reply, where
-           the agent and the `answer` around it can do so. What waits in between ends too.
-rollback   the same, and nothing is kept of what it stopped.
-merge      it waits, and runs as one with its neighbours in the line that do so too; all of
-           them get that reply.
+wait       The turn waits. A turn calls this `queue` or `enqueue`.
+reject     The turn is refused.
+interrupt  The turn stops the running one and takes its place. What the agent has said is
+           kept as the stopped turn's reply, if the agent and `answer` can do so.
+rollback   The same, and nothing of the stopped turn is kept.
+merge      The turn waits, and runs as one with its neighbours in the line whose policy is
+           merge too. All of them get the same reply.
 """
 
 from __future__ import annotations
@@ -61,16 +61,15 @@ CHOICES: dict[str, Policy] = {
 class Queue(Discipline):
     """Turns wait in a line for each conversation; `max_running` slots go round the lines.
 
-    on_busy    what a turn does that does not say so itself; see above.
+    on_busy    the policy of a turn that names none (see above).
     waiting    what becomes of those that wait when a newer turn interrupts: `drop` ends
                them as interrupted, `keep` leaves them their places, before the newest.
     joined_by  stands between messages that are merged, which keep their order.
     ageing_s   a waiting turn gains one level of urgency in so many seconds.
 
     A reply that is just being kept is not interrupted, and an agent that does not stop
-    keeps its conversation: then the newest waits. A merged turn that is cancelled or
-    expires while they run leaves the others alone; its outcome is `unknown`, for its
-    message is with theirs.
+    keeps its conversation; the newest turn then waits. A merged turn may be cancelled or
+    expire while the others run on. Its outcome is `unknown`, as its message is with theirs.
 
     Takes all of the limits. Submitting, cancelling, expiring and starting cost the same
     however many wait; a ticket's place is counted when asked for.
@@ -92,7 +91,7 @@ class Queue(Discipline):
         one_of("waiting", waiting, get_args(Waiting))
         if not isinstance(joined_by, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"joined_by must be a text, and not {joined_by!r}")
-        if not _is_number(ageing_s):
+        if not isinstance(ageing_s, (int, float)) or isinstance(ageing_s, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ageing_s must be a number of seconds, and not {ageing_s!r}")
         if not 0 < ageing_s < inf:
             raise ValueError("ageing_s must be more than 0 and finite, or some turns would starve")
@@ -168,10 +167,8 @@ class Queue(Discipline):
 
     def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
         """`leaving`: how many turns of its line are about to leave for it."""
-        if (
-            len(self._lines.of(turn.conversation)) - leaving
-            >= self._limits.max_waiting_per_conversation
-        ):
+        in_line = len(self._lines.of(turn.conversation)) - leaving
+        if in_line >= self._limits.max_waiting_per_conversation:
             retry_after_s = self._eta_s(turn, max(self._position_now(turn) - 1, 1))
             raise self._engine.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
         if self._engine.waiting - leaving >= self._limits.max_waiting:
@@ -211,7 +208,7 @@ class Queue(Discipline):
 
     def _eta_s(self, turn: Turn, position: int) -> float | None:
         wait = self._wait(turn, position)
-        return None if wait is None else wait.mean_s
+        return wait.mean_s if wait else None
 
     def _wait(self, turn: Turn, position: int) -> Span | None:
         """Until the turn starts from this place in its line.
@@ -287,9 +284,8 @@ class Queue(Discipline):
     def place(self, ticket: LocalTicket, /) -> Place:
         position = self._position(ticket)
         wait = self._wait(ticket.turn, position)
-        if wait is None:
-            return Place(position)
-        return Place(position, wait.mean_s, self._engine.service_time.range_s(wait))
+        range_s = self._engine.service_time.range_s(wait) if wait else None
+        return Place(position, wait.mean_s if wait else None, range_s)
 
 
 def one_of(option: str, value: object, known: Iterable[str]) -> None:
@@ -297,7 +293,3 @@ def one_of(option: str, value: object, known: Iterable[str]) -> None:
     known = tuple(known)
     if value not in known:
         raise ValueError(f"{option} must be one of {', '.join(known)}, and not {value!r}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -57,7 +57,7 @@ PER_TURN: dict[str, Factory] = {
     "interrupt": interrupt,
     "merge": merge,
 }
-"""Those in which each turn may choose; the named one is for turns that do not."""
+"""Those in which a turn may name a strategy; the server's own is for turns that name none."""
 
 
 class UnknownStrategy(ValueError):
@@ -85,8 +85,8 @@ def make(
 def find(name: str, *, per_turn: bool = False) -> Factory:
     """The strategy called `name`: a built-in, an entry point, or `package.module:Class`.
 
-    per_turn  one in which each turn may choose by `Turn.strategy` what it does. Raises
-              ValueError for a strategy that has no such choice.
+    per_turn  a strategy that honours `Turn.strategy`. Raises ValueError where the one of
+              this name does not.
 
     Raises UnknownStrategy, whose text lists the known names or says what is
     wrong with the dotted one. What a strategy's own module raises when it is
@@ -142,12 +142,11 @@ def _import(name: str) -> Factory:
 def _options(factory: Factory) -> list[str] | None:
     """The names of its options; None where it takes any, or does not tell."""
     try:
-        parameters = [*signature(factory).parameters.values()][2:]
+        parameters = [*signature(factory).parameters.values()]
     except ValueError:
         return None
-    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return sorted(parameter.name for parameter in parameters)
+    takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
+    return None if takes_any else sorted(parameter.name for parameter in parameters[2:])
 
 
 def _first_line(factory: Factory) -> str:

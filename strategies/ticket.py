@@ -62,15 +62,14 @@ class LocalTicket:
 
     @property
     def waited_s(self) -> float:
-        return self._first(self.started_at, self.ended_at) - self.accepted_at
+        until = self.ended_at if self.started_at is None else self.started_at
+        return (self._engine.now() if until is None else until) - self.accepted_at
 
     @property
     def ran_s(self) -> float:
-        return 0.0 if self.started_at is None else self._first(self.ended_at) - self.started_at
-
-    def _first(self, *instants: float | None) -> float:
-        known = (instant for instant in instants if instant is not None)
-        return next(known, self._engine.now())
+        if self.started_at is None:
+            return 0.0
+        return (self._engine.now() if self.ended_at is None else self.ended_at) - self.started_at
 
     def cancel(self) -> bool:
         return self._engine.withdraw(self, TurnCancelled)

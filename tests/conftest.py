@@ -9,25 +9,22 @@ import pytest
 
 from tests.support.server import Server
 
-SOCKETS = {
-    f"tests.process.test_{name}"
-    for name in (
-        "disconnects", "ended_loop", "held_connections", "input", "kill", "shutdown",
-        "slow_clients", "unread_answers",
-    )
-}  # fmt: skip
+QUICK = ("disconnects", "held_connections", "shutdown", "slow_clients")
 """What each library does by itself: these run over both in the fast tests too."""
+
+SOCKETS = (*QUICK, "ended_loop", "input", "kill", "unread_answers")
+"""Where it matters too with what uvicorn parses and which loop it has."""
 
 OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the rooms in OVER_BOTH over Hypercorn and, mostly in the slow tests, over uvicorn."""
-    name = metafunc.module.__name__
-    if "http" in metafunc.fixturenames and name.startswith(OVER_BOTH):
-        slow = pytest.mark.slow
+    module = metafunc.module.__name__
+    if "http" in metafunc.fixturenames and module.startswith(OVER_BOTH):
+        name, slow = module.removeprefix("tests.process.test_"), pytest.mark.slow
         libraries = [pytest.param("hypercorn")]
-        libraries += [pytest.param("uvicorn", marks=() if name in SOCKETS else slow)]
+        libraries += [pytest.param("uvicorn", marks=() if name in QUICK else slow)]
         libraries += [pytest.param("pure-uvicorn", marks=slow)] if name in SOCKETS else []
         metafunc.parametrize("http", libraries, indirect=True, scope="module")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loadtests.controls import is_control
-from runner.cli.flags import UsageError, look_here, say
+from runner.cli.flags import UsageError, look_here, say, usage_errors
 
 if TYPE_CHECKING:
     from loadtests.compare import Step
@@ -122,13 +122,11 @@ def _check(plan: Plan) -> None:
     from strategies.registry import UnknownStrategy
 
     look_here()
-    try:
+    with usage_errors(UnknownStrategy, UnknownWorkload, ValueError, OSError):
         for strategy in plan.strategies:
             find(strategy)
         for name in plan.workloads:
             make(name, 1)
-    except (UnknownStrategy, UnknownWorkload, ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
 
 
 def _progress(step: Step) -> str:

@@ -15,7 +15,7 @@ from loadtests.commands.compare import split
 from loadtests.controls import is_control
 from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
 from loadtests.servers import python_path
-from runner.cli.flags import UsageError, look_here, say, with_json
+from runner.cli.flags import look_here, say, usage_errors, with_json
 
 STAGGERS = (0.0, 0.4)
 """When the turns of a trial come: all at once, and each when the one before is partly done."""
@@ -80,12 +80,10 @@ def _check(target: str, strategies: Sequence[str]) -> None:
     from strategies.registry import UnknownStrategy
 
     look_here()
-    try:
+    with usage_errors(AgentNotFound, UnknownStrategy):
         load_agent(target, {}, threads=1, max_reply_bytes=1)
         for strategy in strategies:
             find(strategy)
-    except (AgentNotFound, UnknownStrategy) as error:
-        raise UsageError(str(error)) from error
 
 
 def run_trial(target: str, strategy: str, turns: int, stagger_s: float, limit_s: float) -> Trial:

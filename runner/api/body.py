@@ -7,6 +7,8 @@ import asyncio
 from runner.api.asgi import Receive
 from runner.api.problems import BODY_TIMEOUT, TOO_LARGE, RequestError
 
+LATE = "the body is late"
+
 
 class ClientLeft(Exception):
     """The client closed the connection."""
@@ -24,24 +26,31 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
     # Not a list of chunks: a chunk of two bytes would weigh fifty.
     body = bytearray()
     size = 0
+    task = asyncio.current_task()
+    assert task is not None
+    # As asyncio.timeout does it, at a third of its cost. Not wait_for: on Python 3.11 that
+    # loses a cancellation that comes with the result.
+    timer = asyncio.get_running_loop().call_later(timeout_s, task.cancel, LATE)
     try:
-        # Not wait_for: on Python 3.11 it loses a cancellation that comes with the result.
-        async with asyncio.timeout(timeout_s):
-            more = True
-            while more:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise ClientLeft
-                chunk = event.get("body", b"")
-                more = event.get("more_body", False)
-                size += len(chunk)
-                if size <= max_bytes:
-                    body += chunk
-                else:
-                    body.clear()
-    except TimeoutError as error:
+        more = True
+        while more:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise ClientLeft
+            chunk = event.get("body", b"")
+            more = event.get("more_body", False)
+            size += len(chunk)
+            if size <= max_bytes:
+                body += chunk
+            else:
+                body.clear()
+    except asyncio.CancelledError as error:
+        if error.args != (LATE,) or task.uncancel():
+            raise  # Somebody else ends the request.
         detail = f"Send the whole body within {timeout_s:g} s."
         raise RequestError(BODY_TIMEOUT, detail, headers=(("connection", "close"),)) from error
+    finally:
+        timer.cancel()
     if size > max_bytes:
         raise RequestError(TOO_LARGE, f"The body has {size} bytes; {max_bytes} are allowed.")
     return bytes(body)

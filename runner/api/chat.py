@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from runner.api import documents
 from runner.api.asgi import Headers
@@ -15,10 +16,9 @@ from runner.api.turns import find_turn
 from runner.turns.callers import split
 from runner.turns.events import Cursor
 from runner.turns.journal import KeyReused
-from runner.turns.live_turn import LiveTurn
+from runner.turns.live_turn import LiveTurn, wake
 from runner.turns.service import Service
 from runner.turns.submission import Submission
-from runner.turns.waiting import until
 from strategies import TurnError
 
 
@@ -36,8 +36,11 @@ async def chat(service: Service, request: Request) -> Response:
     if submission.stream and (live.row is None or await service.is_written(live)):
         live.promised = live.promised or submission.respond_async
         return EventStream(service, live, Cursor(), headers, is_waiting=True)
-    with service.waiting_for(live):
+    service.waits(live)
+    try:
         return await _answer(service, submission, live, request, headers)
+    finally:
+        service.leaves(live)
 
 
 async def events(service: Service, request: Request) -> Response:
@@ -67,21 +70,24 @@ async def _until_ended(
     """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
     if live.ending is not None or limit_s == 0:
         return
-    if service.ends_alike(live):  # The common case, and a task less for it.
-        await until(live, _has_ended, limit_s=limit_s)
-        return
-    departure = asyncio.get_running_loop().create_task(until_left(request.receive))
+    ended = live.until_ended()
+    loop = asyncio.get_running_loop()
+    timer = None if limit_s is None else loop.call_later(limit_s, wake, ended)
+    departure = None
+    if not service.ends_alike(live):
+        departure = loop.create_task(until_left(request.receive))
+        departure.add_done_callback(partial(wake, ended))
     try:
-        await until(live, _has_ended, limit_s=limit_s, departure=departure)
-        if departure.done() and live.ending is None:
+        await ended
+        if departure is not None and departure.done() and live.ending is None:
             departure.result()  # Raises what `receive` raised, if it did.
             raise ClientLeft
     finally:
-        departure.cancel()
-
-
-def _has_ended(live: LiveTurn) -> bool:
-    return live.ending is not None
+        ended.cancel()
+        if timer is not None:
+            timer.cancel()
+        if departure is not None:
+            departure.cancel()
 
 
 def _applied(submission: Submission, again: bool) -> Headers:

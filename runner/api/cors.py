@@ -7,19 +7,14 @@ from typing import Any
 
 from runner.api.asgi import Scope, Send
 
-ALLOWED = (
-    (b"access-control-allow-methods", b"GET, POST, DELETE"),
-    (
-        b"access-control-allow-headers",
-        b"authorization, content-type, idempotency-key, last-event-id, prefer, priority, "
-        b"turn-deadline-ms, turn-strategy",
-    ),
-    (
-        b"access-control-expose-headers",
-        b"idempotent-replayed, location, preference-applied, retry-after, turn-outcome",
-    ),
-    (b"access-control-max-age", b"600"),
-)
+ALLOWED = {
+    b"access-control-allow-methods": b"GET, POST, DELETE",
+    b"access-control-allow-headers": b"authorization, content-type, idempotency-key, "
+    b"last-event-id, prefer, priority, turn-deadline-ms, turn-strategy",
+    b"access-control-expose-headers": b"idempotent-replayed, location, preference-applied, "
+    b"retry-after, turn-outcome",
+    b"access-control-max-age": b"600",
+}
 
 
 def with_cors(origins: Sequence[str], scope: Scope, send: Send) -> Send:
@@ -30,7 +25,7 @@ def with_cors(origins: Sequence[str], scope: Scope, send: Send) -> Send:
 
     async def send_with_headers(event: Any) -> None:
         if event["type"] == "http.response.start":
-            own = [(b"access-control-allow-origin", origin), (b"vary", b"origin"), *ALLOWED]
+            own = [(b"access-control-allow-origin", origin), (b"vary", b"origin"), *ALLOWED.items()]
             event = {**event, "headers": [*event.get("headers", []), *own]}
         await send(event)
 

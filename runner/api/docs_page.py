@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from html import escape
+from itertools import starmap
 from typing import Any
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --dim: #777; --accent: #2563eb; }
-@media (prefers-color-scheme: dark) { :root { --dim: #aaa; --accent: #93c5fd; } }
-* { box-sizing: border-box; }
+:root { color-scheme: light dark; --line: #8884; --accent: light-dark(#2563eb, #93c5fd); }
+* { box-sizing: border-box; overflow-wrap: anywhere; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
-h1 { margin: .5rem 0 0; } h2 { font-size: 1.05rem; margin: 0; overflow-wrap: anywhere; }
-h3 { font-size: .85rem; margin: 1rem 0 .25rem; color: var(--dim); }
-section { border: 1px solid var(--line); border-radius: .5rem; margin: 1rem 0; padding: 1rem; }
-code, pre { font: .85rem/1.45 ui-monospace, monospace; }
-pre { border: 1px solid var(--line); border-radius: .4rem; padding: .6rem; overflow-x: auto; }
-.method { color: var(--accent); display: inline-block; min-width: 4.2rem; }
-dl { margin: 0; display: grid; grid-template-columns: minmax(7rem, 13rem) 1fr; gap: .35rem 1rem; }
-dt { overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
-dd small { color: var(--dim); } a { color: var(--accent); } nav a { margin-right: .8rem; }
-@media (max-width: 40rem) {
-  dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
-}
+h2 { font-size: 1.05rem; margin: 0; } a, b { color: var(--accent); }
+section, pre { border: 1px solid var(--line); border-radius: .5rem; margin: 1rem 0; padding: 1rem; }
+code, pre { font: .85rem/1.45 ui-monospace, monospace; } pre { overflow-x: auto; }
+dl { display: grid; grid-template-columns: minmax(7rem, 13rem) 1fr; gap: .35rem 1rem; margin: 0; }
+dd { margin: 0; } @media (max-width: 40rem) { dl { display: block; } }
 """
 
 TRY = """curl http://127.0.0.1:8080/chat -H 'Content-Type: application/json' \\
@@ -61,46 +55,37 @@ def render(document: Document) -> bytes:
 
 
 def _operation(path: str, method: str, operation: Document) -> str:
-    parts = [
-        f'<section><h2><span class="method">{method.upper()}</span><code>{escape(path)}</code>'
-        f"</h2><p>{escape(operation['summary'])}</p>"
-    ]
+    rows = {f"{one['in']} {one['name']}": one for one in operation.get("parameters", ())}
     if "requestBody" in operation:
-        parts.append(f"<h3>Body</h3><p>{_links(operation['requestBody'])}</p>")
-    if "parameters" in operation:
-        parts.append(f"<h3>Parameters</h3><dl>{''.join(map(_parameter, operation['parameters']))}")
-        parts.append("</dl>")
-    answers = "".join(_answer(status, one) for status, one in operation["responses"].items())
-    parts.append(f"<h3>Answers</h3><dl>{answers}</dl></section>")
-    return "".join(parts)
+        rows["body"] = operation["requestBody"]
+    rows |= operation["responses"]
+    return (
+        f"<section><h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2>"
+        f"<p>{escape(operation['summary'])}</p>"
+        f"<dl>{''.join(starmap(_row, rows.items()))}</dl></section>"
+    )
 
 
-def _parameter(parameter: Document) -> str:
-    where = f"<small>{escape(parameter['in'])}</small>"
-    return f"<dt><code>{escape(parameter['name'])}</code> {where}</dt><dd>{_about(parameter)}</dd>"
-
-
-def _answer(status: str, answer: Document) -> str:
-    named = ", ".join(f"<code>{escape(name)}</code>" for name in answer.get("headers", {}))
-    headers = f"<br><small>Headers: {named}</small>" if named else ""
-    return f"<dt>{status}</dt><dd>{_about(answer)} {_links(answer)}{headers}</dd>"
+def _row(name: str, thing: Document) -> str:
+    """A parameter, the body or an answer: what it is for, its shapes and its headers."""
+    parts = [_about(thing), *_shapes(thing.get("content", {}))]
+    if "headers" in thing:
+        named = ", ".join(f"<code>{escape(header)}</code>" for header in thing["headers"])
+        parts.append(f"<small>Headers: {named}</small>")
+    return f"<dt>{escape(name)}</dt><dd>{'<br>'.join(filter(None, parts))}</dd>"
 
 
 def _about(thing: Document) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(thing.get("description", "")))
 
 
-def _links(answer: Document) -> str:
-    """The media types, each with the shape that it has."""
-    shown: list[str] = []
-    for media_type, content in answer.get("content", {}).items():
-        schema = content["schema"]
-        name = schema.get("$ref", "").rpartition("/")[2]
-        link = f' <a href="#{name}">{name}</a>' if name else ""
-        about = f"<br><small>{_about(schema)}</small>" if "description" in schema else ""
+def _shapes(content: Document) -> Iterator[str]:
+    """Each media type and its shape, but that of problems, which is the same everywhere."""
+    for media_type, media in content.items():
+        name = media["schema"].get("$ref", "").rpartition("/")[2]
+        link = f'<a href="#{name}">{name}</a> ' if name else ""
         if "problem" not in media_type:
-            shown.append(f"<code>{escape(media_type)}</code>{link}{about}")
-    return "<br>".join(shown)
+            yield f"<code>{escape(media_type)}</code> {link}{_about(media['schema'])}"
 
 
 def _schema(name: str, schema: Document) -> str:

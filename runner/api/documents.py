@@ -28,17 +28,10 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 TurnId = Annotated[str, Field(description="the turn's id, unique for ever")]
 ConversationId = Annotated[str, Field(description="the conversation's id")]
-Attempt = Annotated[
-    int, Field(ge=0, description="how often the agent was called for it; 2 or more after a restart")
-]
-Position = Annotated[
-    Count | None, Field(description="1 is next, 0 is not waiting, null is not known")
-]
-EtaS = Annotated[Seconds | None, Field(description="expected seconds until it starts")]
-EtaRangeS = Annotated[
-    tuple[Seconds, Seconds] | None,
-    Field(description="it starts between these two with a chance of 80 %"),
-]
+Attempt = Annotated[int, Field(ge=0, description="calls of the agent for it; 2 after a restart")]
+Position = Annotated[Count | None, Field(description="1 is next, 0 is not waiting, null not known")]
+Range = Annotated[tuple[Seconds, Seconds] | None, Field(description="between these for 80 %")]
+Number = Annotated[int, Field(ge=1, description="its place in the history")]
 
 
 class Standing(TypedDict):
@@ -46,8 +39,8 @@ class Standing(TypedDict):
 
     turn_id: TurnId
     position: Position
-    eta_s: EtaS
-    eta_range_s: NotRequired[EtaRangeS]
+    eta_s: Annotated[Seconds | None, Field(description="expected seconds until it starts")]
+    eta_range_s: NotRequired[Range]
 
 
 class Reply(TypedDict):
@@ -58,17 +51,15 @@ class Reply(TypedDict):
     agent_id: str
     conversation_id: ConversationId
     turn_id: TurnId
-    turn: Annotated[int, Field(ge=1, description="its place in the history")]
+    turn: Number
     waited_ms: Count
     ran_ms: Count
-    interrupted: NotRequired[
-        Annotated[Literal[True], Field(description="stopped early; these are the words so far")]
-    ]
+    interrupted: NotRequired[Literal[True]]
     attempt: NotRequired[Attempt]
 
 
 class Problem(TypedDict):
-    """RFC 9457: everything that is not a success. `schemas` lists the types."""
+    """RFC 9457: everything that is not a success."""
 
     type: str
     title: str
@@ -80,10 +71,8 @@ class Problem(TypedDict):
     retry_after_s: NotRequired[Seconds]
     queue_depth: NotRequired[Count]
     attempt: NotRequired[Attempt]
-    pointer: NotRequired[Annotated[str, Field(description="the field, or ?name of the parameter")]]
-    agent_error: NotRequired[
-        Annotated[str, Field(description="only with agent.expose_agent_errors")]
-    ]
+    pointer: NotRequired[Annotated[str, Field(description="the field, or ?name of a parameter")]]
+    agent_error: NotRequired[Annotated[str, Field(description="with expose_agent_errors only")]]
 
 
 class Accepted(Standing):
@@ -94,25 +83,28 @@ class Accepted(Standing):
     state: State
 
 
-class Turn(Standing):
-    """A turn as it stands now; with the members of its reply or its problem once it has ended."""
+class CameTo(TypedDict, total=False):
+    """What a turn came to: the members of its reply, or its problem."""
+
+    waited_ms: Count
+    ran_ms: Count
+    status: Literal["success"]
+    response: str
+    agent_id: str
+    turn: Number
+    interrupted: Literal[True]
+    outcome: Outcome
+    problem: Problem
+    fenced: Annotated[bool, Field(description="its agent was told to stop and has not")]
+
+
+class Turn(Standing, CameTo):
+    """A turn as it stands now."""
 
     conversation_id: ConversationId
     state: State
     attempt: Attempt
     priority: Annotated[int, Field(ge=0, le=7)]
-    waited_ms: NotRequired[Count]
-    ran_ms: NotRequired[Count]
-    status: NotRequired[Literal["success"]]
-    response: NotRequired[str]
-    agent_id: NotRequired[str]
-    turn: NotRequired[Annotated[int, Field(ge=1)]]
-    interrupted: NotRequired[Literal[True]]
-    outcome: NotRequired[Outcome]
-    problem: NotRequired[Problem]
-    fenced: NotRequired[
-        Annotated[bool, Field(description="its agent was told to stop and has not")]
-    ]
 
 
 class TurnInLine(TypedDict):

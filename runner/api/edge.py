@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -52,7 +53,12 @@ class Edge:
             send = with_cors(self._settings.cors_origins, scope, send)
         self._service.requests_in_flight += 1
         try:
-            response = await self._respond(scope, receive)
+            try:
+                response = await self._respond(scope, receive)
+            except ClientLeft:
+                return
+            except Exception as error:
+                response = answer_to(error, scope["path"])
             await response.send(send, receive)
         except ClientLeft:
             pass
@@ -62,14 +68,6 @@ class Edge:
             self._service.requests_in_flight -= 1
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        try:
-            return await self._answer(scope, receive)
-        except ClientLeft:
-            raise
-        except Exception as error:
-            return answer_to(error, scope["path"])
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await self._read(headers, receive)
         method = scope["method"]
@@ -114,28 +112,27 @@ class Edge:
         return matches[0]
 
 
+@dataclass(frozen=True, slots=True)
 class _Inner:
     """What another app answers, given the body that was read here."""
 
-    def __init__(self, app: App, scope: Scope, body: bytes) -> None:
-        self._app = app
-        self._scope = scope
-        self._body = body
+    app: App
+    scope: Scope
+    body: bytes
 
     async def send(self, send: Send, receive: Receive) -> None:
-        await self._app(self._scope, replayed(self._body, receive), send)
+        await self.app(self.scope, replayed(self.body, receive), send)
 
 
+@dataclass(frozen=True, slots=True)
 class _WithoutBody:
     """The answer to HEAD."""
 
-    def __init__(self, response: Response) -> None:
-        self._response = response
+    response: Response
 
     async def send(self, send: Send, receive: Receive) -> None:
         async def send_head(message: Any) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
-            await send(message)
+            is_body = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_body else message)
 
-        await self._response.send(send_head, receive)
+        await self.response.send(send_head, receive)

@@ -1,22 +1,27 @@
 """The description of the HTTP interface: OpenAPI 3.1, made from the table of routes.
 
-Each function here that a route names gives the OpenAPI operation of that route.
+A route names the function that describes it: from the bounds to an OpenAPI operation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from runner import __version__
 from runner.api import documents
 from runner.api import problems as p
+from runner.api.exchange import Request, Response
 from runner.api.problems import Cause, type_of
 from runner.api.schemas import TEXT, Bounds, Schema, all_schemas, conversation_id, ref
 from runner.store.base import StoreUnavailable
+from runner.turns.service import Service
 from strategies import Draining
 
 DRAINING = p.TURN_CAUSES[Draining]
+STORE = p.TURN_CAUSES[StoreUnavailable]
 REFUSED_OR_FAILED = (*p.TURN_CAUSES.values(), p.KEY_REUSED)
 
 ANYWHERE = (
@@ -25,8 +30,6 @@ ANYWHERE = (
 )  # fmt: skip
 """What any request may be answered: its body is read, and its caller known, before all else."""
 
-STORE = p.TURN_CAUSES[StoreUnavailable]
-
 EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
 `delta` {text, and pieces where several were joined for a slow reader}, and at the end `done`
@@ -34,32 +37,29 @@ EVENTS = """A stream of events, each with an `id`:
 comes again with the next attempt, and the text begins anew. A comment now and then keeps
 proxies awake."""
 
+Handler = Callable[[Service, Request], Awaitable[Response]]
+"""Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
+
 Operation = dict[str, Any]
 Describe = Callable[[Bounds], Operation]
 
 
-class Described(Protocol):
-    """What is needed here of a route."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def describe(self) -> Describe: ...
-    @property
-    def is_open(self) -> bool: ...
+    method: str
+    path: str
+    handler: Handler
+    describe: Describe
+    is_open: bool = False
 
 
-def describe(routes: Iterable[Described], bounds: Bounds) -> dict[str, Any]:
+def describe(routes: Iterable[Route], bounds: Bounds) -> dict[str, Any]:
     """The document."""
     paths: dict[str, dict[str, Operation]] = {}
     for route in routes:
-        operation = route.describe(bounds)
-        if route.is_open:  # Asked for without a token.
-            operation["security"] = []
-            operation["responses"].pop("401")
-        paths.setdefault(route.path, {})[route.method.lower()] = operation
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation_of(route, bounds)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,127 +78,106 @@ def describe(routes: Iterable[Described], bounds: Bounds) -> dict[str, Any]:
     }
 
 
-# Parameters, made for the settings' bounds.
-
-Parameter = Callable[[Bounds], Schema]
-
-
-def turn_id(bounds: Bounds) -> Schema:
-    return _parameter("path", "turn_id", TEXT, "The id that the turn was given.")
-
-
-def conversation(bounds: Bounds) -> Schema:
-    return _parameter("path", "conversation_id", conversation_id(bounds), "The conversation.")
-
-
-def asked_conversation(bounds: Bounds) -> Schema:
-    return _parameter("query", "conversation_id", conversation_id(bounds), "The conversation.")
+def _operation_of(route: Route, bounds: Bounds) -> Operation:
+    operation = route.describe(bounds)
+    in_path = {
+        "turn_id": (TEXT, "The id that the turn was given."),
+        "conversation_id": (conversation_id(bounds), "The conversation."),
+    }
+    names = re.findall(r"{(\w+)}", route.path)
+    operation["parameters"][:0] = [_parameter("path", name, *in_path[name]) for name in names]
+    if route.is_open:
+        operation["security"] = []
+        del operation["responses"]["401"]
+    return operation
 
 
-def count(default: int) -> Parameter:
-    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(default)}
-    return lambda bounds: _parameter("query", "count", digits, "How many to give; 0 means all.")
-
-
-# Operations.
+# What a route may name to describe itself.
 
 
 def plain(
-    summary: str, document: type | None, *causes: Cause, parameters: tuple[Parameter, ...] = ()
+    summary: str, document: type | None, *causes: Cause, count: int | None = None
 ) -> Describe:
-    """An operation that answers 200 with this document, or 204 with none."""
+    """Answers 200 with this document, or 204 with none. `count`: takes one, with this default."""
+    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(count)}
+    counted = _parameter("query", "count", digits, "How many to give; 0 means all.")
 
     def made(bounds: Bounds) -> Operation:
-        answers = _json(200, document) if document else {"204": {"description": "It is done."}}
-        return _operation(summary, answers, [one(bounds) for one in parameters], *causes)
+        answers = {"204": {"description": "It is done."}}
+        if document is not None:
+            answers = {"200": _answer(document.__name__, "application/json", ref(document))}
+        return _operation(summary, answers, [] if count is None else [counted], *causes)
 
     return made
 
 
 def page(summary: str, media_type: str) -> Describe:
-    def made(bounds: Bounds) -> Operation:
-        anything: Schema = {}
-        answer = {"description": "The text.", "content": {media_type: {"schema": anything}}}
-        return _operation(summary, {"200": answer}, [])
+    return lambda bounds: _operation(summary, {"200": _answer("The text.", media_type, {})}, [])
 
-    return made
+
+def history(bounds: Bounds) -> Operation:
+    """`GET /history`."""
+    operation = plain("What was said", documents.Messages, p.WRONG_FIELD, STORE, count=1)(bounds)
+    own = conversation_id(bounds)
+    operation["parameters"].append(_parameter("query", "conversation_id", own, "The conversation."))
+    return operation
 
 
 def chat(bounds: Bounds) -> Operation:
     """`POST /chat`."""
-    whole: dict[str, Any] = {
-        "description": "The reply.",
-        "headers": {**_applied(), "Idempotent-Replayed": _header("true: answered before")},
-        "content": {
-            "application/json": {"schema": ref(documents.Reply)},
-            "text/event-stream": {"schema": {"type": "string", "description": EVENTS}},
-        },
+    told = {
+        "Preference-Applied": _header("what of Prefer is heeded"),
+        "Idempotent-Replayed": _header("true: asked before, under the same key"),
     }
-    later = {
-        "description": "The turn was accepted and goes on.",
-        "headers": {
-            **_applied(),
-            "Location": _header("/turns/{turn_id}"),
-            "Idempotent-Replayed": _header("true: accepted before"),
-        },
-        "content": {"application/json": {"schema": ref(documents.Accepted)}},
-    }
+    whole = _answer("The reply.", "application/json", ref(documents.Reply), told)
+    whole["content"]["text/event-stream"] = _STREAM
+    found = told | {"Location": _header("/turns/{turn_id}")}
+    later = _answer(
+        "The turn was accepted and goes on.", "application/json", ref(documents.Accepted), found
+    )
     operation = _operation(
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
         _chat_headers(bounds),
         p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, *REFUSED_OR_FAILED,
     )  # fmt: skip
-    operation["requestBody"] = {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatBody"}}},
-    }
+    body = {"$ref": "#/components/schemas/ChatBody"}
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
+
+
+_STREAM = {"schema": {"type": "string", "description": EVENTS}}
 
 
 def _chat_headers(bounds: Bounds) -> list[Schema]:
     key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
-    headers = [
-        _parameter(
-            "header", "Prefer", TEXT,
-            "respond-async: answer 202 at once. wait=N: the same after N seconds. "
-            "on-disconnect=drop-waiting, continue or cancel: what becomes of the turn "
-            "when this client leaves.",
-        ),
-        _parameter(
-            "header", "Idempotency-Key", key,
-            "The same key and message are one turn: attached to while it waits or runs, "
-            "replayed when it is done. Counts within its conversation.",
-        ),
-        _parameter(
-            "header", "Priority", TEXT,
-            "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes a turn more urgent.",
-        ),
-        _parameter(
-            "header", "Turn-Deadline-Ms", {"type": "string", "pattern": "^[0-9]{1,12}$"},
-            "Refuse or stop the turn after so many milliseconds.",
-        ),
-    ]  # fmt: skip
+    milliseconds = {"type": "string", "pattern": "^[0-9]{1,12}$"}
+    headers: dict[str, tuple[Schema, str]] = {
+        "Prefer": (TEXT, "respond-async: answer 202 at once. wait=N: the same after N seconds. "
+            "on-disconnect=drop-waiting, continue or cancel: what becomes of the turn when this "
+            "client leaves."),
+        "Idempotency-Key": (key, "The same key and message are one turn: attached to while it "
+            "waits or runs, replayed when it is done. Counts within its conversation."),
+        "Priority": (TEXT, "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes it more urgent."),
+        "Turn-Deadline-Ms": (milliseconds, "Refuse or stop the turn after so many milliseconds."),
+    }  # fmt: skip
     if bounds.per_turn:
         names = {"type": "string", "enum": [*bounds.per_turn]}
         text = "What to do where the conversation is busy, in place of the server's strategy."
-        headers.append(_parameter("header", "Turn-Strategy", names, text))
-    return headers
+        headers["Turn-Strategy"] = names, text
+    return [_parameter("header", name, *said) for name, said in headers.items()]
 
 
 def events(bounds: Bounds) -> Operation:
     """`GET /turns/{turn_id}/events`."""
+    stream = _answer(
+        "The events.", "text/event-stream", {}, {"Location": _header("/turns/{turn_id}")}
+    )
+    stream["content"]["text/event-stream"] = _STREAM
+    seen = {"description": "You have seen the end; do not come again."}
     last = _parameter("header", "Last-Event-ID", TEXT, "Go on after this event.")
-    stream = {"schema": {"type": "string", "description": EVENTS}}
-    answers = {
-        "200": {
-            "description": "The events.",
-            "headers": {"Location": _header("/turns/{turn_id}")},
-            "content": {"text/event-stream": stream},
-        },
-        "204": {"description": "You have seen the end; do not come again."},
-    }
-    return _operation("Read a turn's events", answers, [turn_id(bounds), last], p.NO_TURN, STORE)
+    answers = {"200": stream, "204": seen}
+    return _operation("Read a turn's events", answers, [last], p.NO_TURN, STORE)
 
 
 # The parts of an operation.
@@ -207,19 +186,12 @@ def events(bounds: Bounds) -> Operation:
 def _operation(
     summary: str, answers: dict[str, Any], parameters: list[Schema], *causes: Cause
 ) -> Operation:
-    problems = _problems(*causes, *ANYWHERE)
-    operation: Operation = {"summary": summary, "responses": {**answers, **problems}}
-    if parameters:
-        operation["parameters"] = parameters
-    return operation
-
-
-def _problems(*causes: Cause) -> dict[str, Any]:
-    """A response for each status, with the types that it may have."""
+    """With a response for each status, and the types that it may have."""
     by_status: dict[int, list[Cause]] = {}
-    for cause in dict.fromkeys(causes):
+    for cause in dict.fromkeys((*causes, *ANYWHERE)):
         by_status.setdefault(cause.status, []).append(cause)
-    return {str(status): _problem(status, found) for status, found in sorted(by_status.items())}
+    problems = {str(status): _problem(status, by_status[status]) for status in sorted(by_status)}
+    return {"summary": summary, "responses": {**answers, **problems}, "parameters": parameters}
 
 
 def _problem(status: int, causes: list[Cause]) -> dict[str, Any]:
@@ -231,20 +203,16 @@ def _problem(status: int, causes: list[Cause]) -> dict[str, Any]:
         headers["WWW-Authenticate"] = _header("Bearer", required=True)
     if status == p.METHOD_NOT_ALLOWED.status:
         headers["Allow"] = _header("the methods of this path", required=True)
-    return {
-        "description": ". ".join(f"{cause.title} ({cause.name})" for cause in causes) + ".",
-        "headers": headers,
-        "content": {p.MEDIA_TYPE: {"schema": {"allOf": [ref(documents.Problem), types]}}},
-    }
+    titles = ". ".join(f"{cause.title} ({cause.name})" for cause in causes)
+    schema = {"allOf": [ref(documents.Problem), types]}
+    return _answer(f"{titles}.", p.MEDIA_TYPE, schema, headers)
 
 
-def _json(status: int, document: type) -> dict[str, Any]:
-    content = {"application/json": {"schema": ref(document)}}
-    return {str(status): {"description": document.__name__, "content": content}}
-
-
-def _applied() -> dict[str, Any]:
-    return {"Preference-Applied": _header("what of Prefer is heeded")}
+def _answer(
+    description: str, media_type: str, schema: Schema, headers: dict[str, Schema] | None = None
+) -> dict[str, Any]:
+    content = {media_type: {"schema": schema}}
+    return {"description": description, "headers": headers or {}, "content": content}
 
 
 def _header(description: str, *, required: bool = False) -> Schema:
@@ -252,10 +220,5 @@ def _header(description: str, *, required: bool = False) -> Schema:
 
 
 def _parameter(where: str, name: str, schema: Schema, description: str) -> Schema:
-    return {
-        "in": where,
-        "name": name,
-        "required": where == "path",
-        "schema": schema,
-        "description": description,
-    }
+    about = {"schema": schema, "description": description}
+    return {"in": where, "name": name, "required": where == "path", **about}

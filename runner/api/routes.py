@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from runner.api import chat, docs_page, documents, openapi, status, turns
 from runner.api import problems as p
-from runner.api.exchange import Answer, Request, Response, json_answer
-from runner.api.openapi import STORE, plain
+from runner.api.exchange import Answer, Request, json_answer
+from runner.api.openapi import STORE, Route, plain
 from runner.api.schemas import Bounds
 from runner.turns.service import Service
-
-Handler = Callable[[Service, Request], Awaitable[Response]]
-"""Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
 
 PAGE_HEADERS = (
     ("content-type", "text/html; charset=utf-8"),
     ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
-
-    method: str
-    path: str
-    handler: Handler
-    describe: openapi.Describe
-    is_open: bool = False
 
 
 async def description(service: Service, request: Request) -> Answer:
@@ -58,30 +42,24 @@ def describe(bounds: Bounds) -> dict[str, Any]:
     return openapi.describe(ROUTES, bounds)
 
 
-TURN = {"parameters": (openapi.turn_id,)}
-CONVERSATION = {"parameters": (openapi.conversation,)}
-
 ROUTES = (
     Route("POST", "/chat", chat.chat, openapi.chat),
     Route("GET", "/turns/{turn_id}", turns.turn,
-          plain("Ask for a turn", documents.Turn, p.NO_TURN, STORE, **TURN)),
+          plain("Ask for a turn", documents.Turn, p.NO_TURN, STORE)),
     Route("DELETE", "/turns/{turn_id}", turns.cancel,
           plain("Cancel a turn, waiting or running; one that has ended stays as it is",
-                documents.Turn, p.NO_TURN, STORE, **TURN)),
+                documents.Turn, p.NO_TURN, STORE)),
     Route("GET", "/turns/{turn_id}/events", chat.events, openapi.events),
     Route("GET", "/conversations", turns.conversations,
           plain("List your conversations, those with a turn that lives first",
-                documents.ConversationList, p.WRONG_FIELD, STORE,
-                parameters=(openapi.count(100),))),
+                documents.ConversationList, p.WRONG_FIELD, STORE, count=100)),
     Route("GET", "/conversations/{conversation_id}", turns.conversation,
           plain("Who runs and who waits", documents.ConversationDetail,
-                p.NO_CONVERSATION, p.WRONG_FIELD, STORE, **CONVERSATION)),
+                p.NO_CONVERSATION, p.WRONG_FIELD, STORE)),
     Route("DELETE", "/conversations/{conversation_id}", turns.forget,
           plain("Forget a conversation that is idle", None,
-                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, STORE, **CONVERSATION)),
-    Route("GET", "/history", status.history,
-          plain("What was said", documents.Messages, p.WRONG_FIELD, STORE,
-                parameters=(openapi.count(1), openapi.asked_conversation))),
+                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, STORE)),
+    Route("GET", "/history", status.history, openapi.history),
     Route("GET", "/health", status.health, plain("How the server is", documents.Health)),
     Route("GET", "/health/live", status.live,
           plain("Whether the process lives", documents.Probe), is_open=True),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import nullcontext
 
 from runner.api import documents
 from runner.api.asgi import Headers, Receive, Send
@@ -13,7 +12,7 @@ from runner.api.exchange import to_json
 from runner.turns.events import Cursor, Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.turns.waiting import Wakeup
+from runner.turns.wakeup import Wakeup
 
 PATIENCE_S = 30.0
 """A reader that takes nothing for so long is let go; it may resume."""
@@ -48,8 +47,13 @@ class EventStream:
         self._wakeup = Wakeup()
 
     async def send(self, send: Send, receive: Receive) -> None:
-        with self._service.waiting_for(self._live) if self._is_waiting else nullcontext():
-            await self._send(send, receive)
+        if not self._is_waiting:
+            return await self._send(send, receive)
+        self._service.waits(self._live)
+        try:
+            return await self._send(send, receive)
+        finally:
+            self._service.leaves(self._live)
 
     async def _send(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))

@@ -14,45 +14,36 @@ SINGLE = (
     "Note: this object has one history, so only the conversation `default` is served; "
     "serve its class or a factory to have one for each."
 )
-OPEN = "Note: anyone who can reach this address may use it; [server] tokens would ask for one."
+OPEN = "Note: anyone who can reach this address can use it; set [server] tokens to prevent that."
 
 
-def banner(settings: Settings, about: About, url: str) -> str:
-    """The block that is printed once the server answers at `url`."""
+def banner(settings: Settings, about: About, url: str, command: str = "runner") -> str:
+    """The block that is printed once the server answers at `url`. `command` runs this program."""
     agent = f"{about.target} ({about.kind})"
-    rows = [
-        ("agent", agent, "runner serve package.module:attribute"),
-        ("strategy", settings.strategy.name, "--strategy NAME; see `runner strategies`"),
-        ("store", without_password(settings.store.url), "--store sqlite:///FILE or memory:"),
-        ("address", url, "--host ADDRESS --port N"),
+    store = without_password(settings.store.url)
+    lines = [
+        f"runner serves {settings.agent.id} at {url}",
+        "",
+        *_row("agent", agent, "runner serve package.module:attribute"),
+        *_row("strategy", settings.strategy.name, "--strategy NAME; see `runner strategies`"),
+        *_row("store", store, "--store sqlite:///FILE or memory:"),
+        *_row("address", url, "--host ADDRESS --port N"),
+        "",
+        "Try it:",
+        f"  curl {url}/chat -H 'Content-Type: application/json' \\",
+        """    -d '{"message": "Hello"}'""",
+        f"  {command} chat --url {url}",
     ]
-    lines = [f"runner serves {settings.agent.id} at {url}", ""]
-    for name, value, change in rows:
-        lines += _row(name, value, change)
-    lines += ["", "Try it:", *_curl(settings, url), f"  runner chat --url {url}"]
-    for note in _notes(settings, about):
-        lines += ["", *wrap(note, WIDTH)]
-    return "\n".join([*lines, "", "Every setting and its source: runner config show", ""])
+    if settings.server.tokens:
+        lines.insert(-2, "    -H 'Authorization: Bearer TOKEN' \\")
+    if about.single_conversation:
+        lines += ["", *wrap(SINGLE, WIDTH)]
+    if settings.server.insecure and not settings.server.tokens:
+        lines += ["", *wrap(OPEN, WIDTH)]
+    return "\n".join([*lines, "", f"Every setting and its source: {command} config show", ""])
 
 
 def _row(name: str, value: str, change: str) -> list[str]:
-    line = f"  {name:<9} {value:<27} {change}"
-    if len(line) <= WIDTH and len(value) <= 27:
-        return [line]
-    return [f"  {name:<9} {value}", f"  {'':<9} {'':<27} {change}"]
-
-
-def _curl(settings: Settings, url: str) -> list[str]:
-    lines = [f"  curl {url}/chat -H 'Content-Type: application/json' \\"]
-    if settings.server.tokens:
-        lines.append("    -H 'Authorization: Bearer TOKEN' \\")
-    return [*lines, """    -d '{"message": "Hello"}'"""]
-
-
-def _notes(settings: Settings, about: About) -> list[str]:
-    notes: list[str] = []
-    if about.single_conversation:
-        notes.append(SINGLE)
-    if settings.server.insecure and not settings.server.tokens:
-        notes.append(OPEN)
-    return notes
+    if len(value) <= 27:
+        return [f"  {name:<9} {value:<27} {change}"]
+    return [f"  {name:<9} {value}", f"{'':<39} {change}"]

@@ -8,25 +8,27 @@ from contextlib import suppress
 from http.client import HTTPException
 from importlib import import_module
 
-from runner.cli.client import Content, Event, Exchange, Server
+from runner.cli.client import Content, Exchange
+from runner.cli.flags import own_command
 
 QUIT = "/quit"
 
 
-def chat(server: Server, conversation: str) -> int:
+def chat(url: str, token: str | None, conversation: str) -> int:
     """Send each line and show its reply, until the input ends; the exit status."""
     if sys.stdin.isatty():
-        print(f"Talking to {server.url}, conversation {conversation}. {QUIT} or Ctrl-D leaves.")
+        print(f"Talking to {url}, conversation {conversation}. {QUIT} or Ctrl-D leaves.")
     for message in _messages():
-        exchange, screen = Exchange(server, conversation, message), _Screen()
+        exchange, screen = Exchange(url, token, conversation, message), _Screen()
         try:
-            for event in exchange.events():
-                screen.show(event)
+            for kind, content in exchange.events():
+                screen.show(kind, content)
         except ConnectionRefusedError:
-            screen.complain(f"nothing answers at {server.url}; start a server with: runner serve")
+            serve = f"{own_command()} serve"
+            screen.complain(f"nothing answers at {url}; start a server with: {serve}")
             return 1
         except (OSError, HTTPException) as error:
-            screen.complain(f"{server.url} did not answer: {error or type(error).__name__}")
+            screen.complain(f"{url} did not answer: {error or type(error).__name__}")
             return 1
         except KeyboardInterrupt:
             screen.complain(_cancel(exchange))
@@ -44,14 +46,11 @@ def _messages() -> Iterator[str]:
     while True:
         try:
             line = input(prompt).strip()
-        except EOFError:
+        except (EOFError, KeyboardInterrupt) as error:
             if prompt:
                 print()
-            return
-        except KeyboardInterrupt:
-            if not prompt:
+            if not prompt or isinstance(error, EOFError):
                 return
-            print()
             continue
         if line == QUIT:
             return
@@ -78,20 +77,20 @@ class _Screen:
         self._said = False
         self._status = False
 
-    def show(self, event: Event) -> None:
-        match event.kind:
+    def show(self, kind: str, content: Content) -> None:
+        match kind:
             case "queued" | "position":
-                self._show_status(_place(event.content))
+                self._show_status(_place(content))
             case "started":
-                self._start(int(event.content.get("attempt", 1)))
+                self._start(int(content.get("attempt", 1)))
             case "delta":
-                self._say(str(event.content.get("text", "")))
+                self._say(str(content.get("text", "")))
             case "done":
                 if not self._said:
-                    self._say(str(event.content.get("response", "")))
+                    self._say(str(content.get("response", "")))
                 print(flush=True)
             case "error":
-                self.complain(_refusal(event))
+                self.complain(_refusal(content))
             case "lost":
                 self._show_status("the connection was lost; trying again")
             case _:
@@ -106,7 +105,7 @@ class _Screen:
     def _start(self, attempt: int) -> None:
         self._show_status("the agent is at work")
         if self._said and attempt > self._attempt:
-            self.complain(f"the server was started again, and the turn too (attempt {attempt})")
+            self.complain(f"the server restarted and runs the turn again (attempt {attempt})")
             self._said = False
         self._attempt = attempt
 
@@ -125,21 +124,22 @@ class _Screen:
 def _place(content: Content) -> str:
     """Such as: 2nd in line, about 3 s."""
     position, eta_s = content.get("position"), content.get("eta_s")
-    if not isinstance(position, int) or position < 1:
+    if not position:
         return "waiting" if position is None else "the agent is at work"
-    about = f", about {eta_s:.0f} s" if isinstance(eta_s, int | float) else ""
-    return f"{_ordinal(position)} in line{about}"
+    last = 0 if 10 < position % 100 < 14 else position % 10
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+    about = "" if eta_s is None else f", about {eta_s:.0f} s"
+    return f"{position}{suffix} in line{about}"
 
 
-def _ordinal(number: int) -> str:
-    teens = 10 < number % 100 < 14
-    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
-
-
-def _refusal(event: Event) -> str:
-    content = event.content
-    text = f"{content.get('status')} {content.get('title')}. {content.get('detail', '')}".rstrip()
-    return f"{text} {event.hint}".rstrip()
+def _refusal(content: Content) -> str:
+    status, retry_after_s = content.get("status"), content.get("retry_after_s")
+    parts = [f"{status} {content.get('title')}.", content.get("detail")]
+    if status == 401:
+        parts.append("Use --token TOKEN, or set RUNNER_TOKEN.")
+    elif retry_after_s:
+        parts.append(f"Try again in {retry_after_s} s.")
+    return " ".join(filter(None, parts))
 
 
 def _printable(text: str) -> str:

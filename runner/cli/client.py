@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -27,33 +26,9 @@ PAUSE_S = 0.5
 Content = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where the server is, and how to be let in."""
-
-    url: str
-    token: str | None = None
-
-    def connect(self) -> HTTPConnection:
-        parts = urlsplit(self.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        return kind(parts.hostname or "", parts.port, timeout=CONNECT_S)
-
-    def ask(
-        self,
-        connection: HTTPConnection,
-        method: str,
-        path: str,
-        body: str = "",
-        **headers: str,
-    ) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if body:
-            named["Content-Type"] = "application/json"
-        if self.token:
-            named["Authorization"] = f"Bearer {self.token}"
-        base = urlsplit(self.url).path.rstrip("/")
-        connection.request(method, base + path, body.encode(), named)
+Event = tuple[str, Content]
+"""What the server says of the turn: a kind, as in its streams (queued, started, delta, done ...),
+and its content. `lost` is ours, for a connection that broke; `error` may have `retry_after_s`."""
 
 
 def is_http_url(url: str) -> bool:
@@ -65,24 +40,12 @@ def is_http_url(url: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What the server says of the turn; `lost` is ours, for a connection that broke.
-
-    The kinds are those of the server's streams: queued, position, started, delta, done
-    and error. `error` has a `hint` for the person who asks.
-    """
-
-    kind: str
-    content: Content
-    hint: str = ""
-
-
 class Exchange:
     """One message on its way to a reply."""
 
-    def __init__(self, server: Server, conversation: str, message: str) -> None:
-        self._server = server
+    def __init__(self, url: str, token: str | None, conversation: str, message: str) -> None:
+        self._url = urlsplit(url)
+        self._token = token
         self._body = json.dumps({"message": message, "conversation_id": conversation})
         self._key = uuid4().hex
         self._turn = ""
@@ -98,52 +61,61 @@ class Exchange:
         lost_at: float | None = None
         while True:
             try:
-                for event in self._read():
+                for kind, content in self._read():
                     lost_at = None
-                    yield event
-                    if event.kind in ("done", "error"):
+                    yield kind, content
+                    if kind in ("done", "error"):
                         return
                 raise ConnectionResetError("the connection was closed in the middle")
             except (OSError, HTTPException):
                 lost_at = lost_at or time.monotonic()
                 if not self._sent or time.monotonic() - lost_at > RECONNECT_S:
                     raise
-                yield Event("lost", {})
+                yield "lost", {}
                 time.sleep(PAUSE_S)
 
     def cancel(self) -> Content:
         """Cancel the turn; what is known of it afterwards, nothing where it has no name yet."""
         if not self._turn:
             return {}
-        with closing(self._server.connect()) as connection:
-            self._server.ask(connection, "DELETE", self._turn)
-            return _content(connection.getresponse())
+        with self._ask("DELETE", self._turn, silence_s=CONNECT_S) as response:
+            return _content(response)
 
     def _read(self) -> Iterator[Event]:
-        with closing(self._server.connect()) as connection:
-            if self._turn:
-                self._server.ask(
-                    connection, "GET", f"{self._turn}/events", last_event_id=self._last_id
-                )
-            else:
+        if self._turn:
+            asked = self._ask("GET", f"{self._turn}/events", last_event_id=self._last_id)
+        else:
+            asked = self._ask(
+                "POST",
+                "/chat",
+                self._body,
+                accept="text/event-stream, application/json",
+                content_type="application/json",
+                idempotency_key=self._key,
                 # It is ours to cancel; a broken connection must not cost the place in the line.
-                self._server.ask(
-                    connection,
-                    "POST",
-                    "/chat",
-                    self._body,
-                    accept="text/event-stream, application/json",
-                    idempotency_key=self._key,
-                    prefer="on-disconnect=continue",
-                )
-            self._sent = True
-            connection.sock.settimeout(SILENCE_S)
-            response = connection.getresponse()
+                prefer="on-disconnect=continue",
+            )
+        with asked as response:
             if response.headers.get_content_type() == "text/event-stream":
                 self._turn = response.headers.get("Location", self._turn)
                 yield from self._parse(response)
             else:
                 yield _whole(response)
+
+    @contextmanager
+    def _ask(
+        self, method: str, path: str, body: str = "", silence_s: float = SILENCE_S, **headers: str
+    ) -> Generator[HTTPResponse]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self._token:
+            named["Authorization"] = f"Bearer {self._token}"
+        kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+        host, base = self._url.hostname or "", self._url.path.rstrip("/")
+        with closing(kind(host, self._url.port, timeout=CONNECT_S)) as connection:
+            connection.request(method, base + path, body.encode(), named)
+            self._sent = True
+            connection.sock.settimeout(silence_s)
+            yield connection.getresponse()
 
     def _parse(self, response: HTTPResponse) -> Iterator[Event]:
         fields: dict[str, str] = {}
@@ -153,9 +125,7 @@ class Exchange:
                 fields[name] = value.removeprefix(" ")
             elif "data" in fields:
                 self._last_id = fields.get("id", self._last_id)
-                content: Content = json.loads(fields["data"])
-                hint = _hint(content.get("status"), content.get("retry_after_s"))
-                yield Event(fields.get("event", ""), content, hint)
+                yield fields.get("event", ""), json.loads(fields["data"])
                 fields = {}
 
 
@@ -163,15 +133,10 @@ def _whole(response: HTTPResponse) -> Event:
     """An answer that is no stream: a refusal, or a reply from a server without streams."""
     content = _content(response)
     if response.status == 200:
-        return Event("done", content)
-    content = {"status": response.status, "title": response.reason, **content}
-    return Event("error", content, _hint(response.status, response.headers.get("Retry-After")))
-
-
-def _hint(status: object, retry_after_s: object) -> str:
-    if status == 401:
-        return "Here: runner chat --token TOKEN, or RUNNER_TOKEN."
-    return f"Try again in {retry_after_s} s." if retry_after_s else ""
+        return "done", content
+    retry_after_s = response.headers.get("Retry-After")
+    told = {"status": response.status, "title": response.reason, "retry_after_s": retry_after_s}
+    return "error", told | content
 
 
 def _content(response: HTTPResponse) -> Content:

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from shlex import quote
+from shutil import which
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from runner.config.sources import Loaded
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-FLAGS = {
-    "target": ("TARGET", "agent.target"),
-    "agent_id": ("--agent-id", "agent.id"),
-    "strategy": ("--strategy", "strategy.name"),
-    "host": ("--host", "server.host"),
-    "port": ("--port", "server.port"),
-    "insecure": ("--insecure", "server.insecure"),
-    "store": ("--store", "store.url"),
-    "log": ("--log", "observability.log"),
-}
-"""Parameters of `serve` that are settings: how each is written, and which it sets."""
+    from runner.config.sources import Given, Loaded
 
 
 class UsageError(click.ClickException):
-    """Something was asked for that cannot be; exit status 2, as for a wrong flag."""
+    """A value that cannot be used; exit status 2, as for a wrong flag."""
 
     exit_code = 2
+
+
+@contextmanager
+def usage_errors(*kinds: type[Exception], about: str = "") -> Generator[None]:
+    """Turn these exceptions into a UsageError that says the same."""
+    try:
+        yield
+    except kinds as error:
+        raise UsageError(f"{about}{error}") from error
+
+
+def own_command() -> str:
+    """How any shell runs this program: by name where the PATH has it, else by its full path."""
+    started = Path(sys.argv[0])
+    script = started if started.name == "runner" else Path(sys.executable).with_name("runner")
+    if not script.exists():
+        return f"{quote(sys.executable)} -m runner"
+    found = which("runner")
+    return "runner" if found and script.samefile(found) else quote(str(script.absolute()))
 
 
 def look_here() -> None:
@@ -40,54 +48,47 @@ def look_here() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-def with_settings(command: F) -> F:
-    return click.option(
-        "--set",
-        "assignments",
-        metavar="KEY=VALUE",
-        multiple=True,
-        callback=_assignments,
-        help="Any setting, such as server.drain_s=5. Repeatable.",
-    )(command)
+with_settings = click.option(
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Any setting, such as server.drain_s=5. Repeatable.",
+)
+with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
-def with_json(command: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="For programs.")(command)
+def load_settings(context: click.Context | None = None) -> Loaded:
+    """The settings for this process, and this command. Raises UsageError with all that is wrong.
 
-
-def _assignments(
-    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    for value in values:
-        if not value.partition("=")[1]:
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as server.drain_s=5")
-    return values
-
-
-def load_settings(
-    assignments: tuple[str, ...], flags: Mapping[str, object] | None = None
-) -> Loaded:
-    """The settings for this process. Raises UsageError with everything that is wrong."""
+    A parameter of the command that is named as in the environment, such as `server__port`,
+    is a setting.
+    """
     # Here, so that `--help` need not wait for the models to be built.
-    from runner.config.sources import Given, from_text, load
+    from runner.config.sources import load
     from runner.settings import SettingsError
 
-    given: list[Given] = []
-    for assignment in assignments:
-        key, _, text = assignment.partition("=")
-        given += from_text(tuple(key.strip().split(".")), text, f"--set {key.strip()}")
-    for name, value in (flags or {}).items():
-        spelt, key = FLAGS[name]
-        path = tuple(key.split("."))
-        if isinstance(value, str):
-            given += from_text(path, value, spelt)
-        elif value:
-            given.append(Given(path, value, spelt))
-    try:
+    given = list(_given(context)) if context else []
+    with usage_errors(SettingsError):
         return load(given, environ=os.environ, folder=Path.cwd())
-    except SettingsError as error:
-        lines = "\n".join(f"  {problem}" for problem in error.problems)
-        raise UsageError(f"the settings are not valid:\n{lines}") from None
+
+
+def _given(context: click.Context) -> Iterator[Given]:
+    from runner.config.sources import from_text
+
+    for assignment in context.params["assignments"]:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            refusal = f"{assignment!r} is not KEY=VALUE, such as server.drain_s=5"
+            raise click.BadParameter(refusal, context, param_hint="'--set'")
+        yield from from_text(tuple(key.strip().split(".")), text, f"--set {key.strip()}")
+    for parameter in context.command.params:
+        table, _, key = (parameter.name or "").partition("__")
+        value = context.params.get(parameter.name or "")
+        if key and value not in (None, False):
+            is_flag = isinstance(parameter, click.Option)
+            source = parameter.opts[0] if is_flag else parameter.human_readable_name.strip("[]")
+            yield from from_text((table, key), str(value), source)
 
 
 def say(text: str) -> None:

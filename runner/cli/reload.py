@@ -23,13 +23,13 @@ WATCHED = ("runner.toml", "pyproject.toml")
 POLL_MS = 300
 
 
-def serve_with_reload(arguments: Sequence[str], folder: Path) -> int:
+def serve_with_reload(arguments: Sequence[str]) -> int:
     """Run `runner` with the arguments until told to stop; the child's last exit status."""
     child = _Child([sys.executable, "-m", "runner", *arguments])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, child.stop)
     looks = watch(
-        folder,
+        Path.cwd(),
         watch_filter=PythonFilter(extra_extensions=WATCHED),
         stop_event=child.stopped,
         yield_on_timeout=True,
@@ -37,14 +37,13 @@ def serve_with_reload(arguments: Sequence[str], folder: Path) -> int:
         raise_interrupt=False,
     )
     for look, changes in enumerate(looks):
-        if look == 0:
-            child.start()  # Not before the watcher: a change made meanwhile would be missed.
-        elif changes:
+        if changes:
             names = sorted({Path(name).name for _, name in changes})
             click.echo(f"changed: {', '.join(names)}; starting again", err=True)
-            child.restart()
-        else:
-            child.tell_if_ended()
+        if changes or look == 0:  # Not before the watcher: a change meanwhile would be missed.
+            child.start()
+        elif child.has_just_ended():
+            click.echo("the server ended; waiting for a change", err=True)
     return child.wait()
 
 
@@ -53,32 +52,32 @@ class _Child:
         self.stopped = threading.Event()
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._told = False
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, process_group=0)
-        self._told = False
-        if self.stopped.is_set():  # The signal came before there was a child to tell.
-            self._process.terminate()
-
-    def restart(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
+        """Start the server, in place of the one that runs."""
+        self._terminate()
+        self.wait()
         if not self.stopped.is_set():
-            self.start()
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, process_group=0
+            )
+        if self.stopped.is_set():  # The signal came before there was this child to tell.
+            self._terminate()
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """As a signal handler: each signal is handed on, so a second one hurries the child."""
         self.stopped.set()
-        if self._process is not None:
-            self._process.terminate()
+        self._terminate()
 
-    def tell_if_ended(self) -> None:
-        if self._process is not None and self._process.poll() is not None and not self._told:
-            self._told = True
-            click.echo("the server ended; waiting for a change", err=True)
+    def has_just_ended(self) -> bool:
+        """Once for each child: its `returncode` is None until it is polled or waited for."""
+        child = self._process
+        return child is not None and child.returncode is None and child.poll() is not None
 
     def wait(self) -> int:
-        status = self._process.wait() if self._process is not None else 0
+        status = self._process.wait() if self._process else 0
         return status if status >= 0 else 128 - status  # As shells say it.
+
+    def _terminate(self) -> None:
+        if self._process:
+            self._process.terminate()

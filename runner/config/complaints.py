@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, Protocol
 
-from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from runner.config.masking import shown
-from runner.settings import Settings
+from runner.settings import FIELDS, Key
+
+PREFIX = "RUNNER_"
 
 KINDS = {
     "tuple_type": "should be a list",
@@ -19,60 +19,31 @@ KINDS = {
 }
 
 
-class Sourced(Protocol):
-    """A value as somebody gave it."""
-
-    @property
-    def source(self) -> str: ...
-
-
-def complaint(details: ErrorDetails, given: Mapping[tuple[str, ...], Sourced]) -> str:
+def complaint(details: ErrorDetails, source_of: Callable[[Key], str]) -> str:
     """One line about one error of the models."""
     path = tuple(part for part in details["loc"] if isinstance(part, str))
     if details["type"] == "unguarded":
-        context: Mapping[str, Any] = details.get("ctx", {})
-        source = _source(("server", "host"), given)
-        return f"server.host (from {source}) is {context['host']!r}, which {details['msg']}"
-    key, source = ".".join(path), _source(path, given)
+        source, host = source_of(("server", "host")), details.get("ctx", {})["host"]
+        return f"server.host (from {source}) is {host!r}, which {details['msg']}"
+    source = source_of(path)
+    where = f"{'.'.join(path)} (from {source})"
     if details["type"] == "extra_forbidden":
-        hint = _did_you_mean(path, source)
-        if source.startswith("RUNNER_"):
-            return f"{source} is no setting; {hint}"
-        return f"{key} (from {source}) is no setting; {hint}"
+        name = source if source.startswith(PREFIX) else where
+        return f"{name} is no setting; {_did_you_mean(path, source)}"
     text = KINDS.get(details["type"]) or details["msg"].removeprefix("Input ")
     value = repr(shown(path, details["input"]))
     value = value if len(value) <= 60 else f"{value[:57]}..."
-    return f"{key} (from {source}) is {value} and {text}"
+    return f"{where} is {value} and {text}"
 
 
-def _source(path: tuple[str, ...], given: Mapping[tuple[str, ...], Sourced]) -> str:
-    """Who gave the value at this path, or one inside it."""
-    for known, one in given.items():
-        shorter = min(len(path), len(known))
-        if known[:shorter] == path[:shorter]:
-            return one.source
-    return "default"
-
-
-def _did_you_mean(path: tuple[str, ...], source: str) -> str:
-    known = list(known_paths())
-    close = [".".join(one) for one in known if one[-1] == path[-1]]
-    if not close and len(path) > 1 and path[:1] in known:
-        keys = [one[1] for one in known if one[:-1] == path[:1]]
-        close = [f"{path[0]}.{key}" for key in get_close_matches(path[1], keys, n=1)]
-    elif not close:
-        close = get_close_matches(".".join(path), map(".".join, known), n=1)
+def _did_you_mean(path: Key, source: str) -> str:
+    table = path[:1] if path[:1] in FIELDS else ()
+    start = len(table)
+    names = {".".join(known[start:]): known for known in FIELDS if known[:start] == table}
+    alike = get_close_matches(".".join(path[start:]), names, n=1)
+    close = [known for known in FIELDS if known[-1] == path[-1]] or [names[one] for one in alike]
     if not close:
         return "`runner config show` lists all there are"
-    in_environment = source.startswith("RUNNER_")
-    spelt = "RUNNER_" + close[0].upper().replace(".", "__") if in_environment else close[0]
+    in_environment = source.startswith(PREFIX)
+    spelt = PREFIX + "__".join(close[0]).upper() if in_environment else ".".join(close[0])
     return f"did you mean {spelt}?"
-
-
-def known_paths() -> Iterator[tuple[str, ...]]:
-    """Tables and keys, in the order of the models."""
-    for table, field in Settings.model_fields.items():
-        yield (table,)
-        model = field.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            yield from ((table, key) for key in model.model_fields)

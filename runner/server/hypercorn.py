@@ -1,16 +1,13 @@
-"""Hypercorn 0.18 carries HTTP, with three things mended. The only module that knows it.
+"""Hypercorn 0.18 carries HTTP, with four things mended. The only module that knows it.
 
-1. A connection whose client has closed it is let go at once. Hypercorn's read loop ends and
-   then waits for the idle timer of its task group, so every closed connection would keep its
-   descriptor for `keep_alive_timeout` more. (tests/process/test_slow_clients.py)
-2. Requests that a client pipelined before it left are dropped. Hypercorn goes on to the next
-   in its buffer. (tests/process/test_held_connections.py)
-3. HTTP/1 only. Hypercorn changes to HTTP/2 for whoever begins with its preface or offers h2c,
-   and such a connection has no idle limit. (tests/process/test_held_connections.py)
+1. A connection whose client has closed it is let go at once, and not after the idle limit
+   (tests/process/test_slow_clients.py).
+2. Requests that a client pipelined before it left are dropped, and
+3. a reader that waits to take the next of them is not left behind for ever;
+4. HTTP/2 is never spoken: its connections have no idle limit (test_held_connections.py).
 
-There is no public way in: 1 and 2 replace a class in the function that `serve` calls, 3 a
-method. So pyproject.toml pins Hypercorn, and the tests named above fail where a mend no
-longer takes effect.
+There is no public way in: a class and a method are replaced. So pyproject.toml pins
+Hypercorn, and those tests fail where a mend no longer takes effect.
 """
 
 from __future__ import annotations
@@ -59,11 +56,34 @@ class _PromptServer(TCPServer):
         await super().protocol_send(event)
 
 
+class _Gone:
+    """In place of the event for which a reader waits before it takes the next request."""
+
+    async def clear(self) -> None: ...
+
+    async def set(self) -> None: ...
+
+    async def wait(self) -> None:
+        raise _ClientLeft
+
+
+_handle = H11Protocol.handle
+
+
+async def _let_go_of_the_reader(self: H11Protocol, event: Event) -> None:
+    if isinstance(event, Closed):
+        awaited, self.can_read = self.can_read, cast(Any, _Gone())
+        if not isinstance(awaited, _Gone):
+            await awaited.set()
+    await _handle(self, event)
+
+
 async def _stay_with_http_1(self: H11Protocol, event: object) -> None:
     """In place of the check that changes to HTTP/2."""
 
 
 hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
+H11Protocol.handle = _let_go_of_the_reader  # type: ignore[method-assign]
 H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 
 

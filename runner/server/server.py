@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from runner.config.masking import without_password
 from runner.server.base import CLOSE_S, HttpServer
 from runner.server.listener import Listener
 from runner.server.stop import Stop
+from runner.settings import ServerSettings
 from runner.store.base import StoreInUse, StoreUnavailable
 from runner.turns.service import Service
 
@@ -40,34 +42,29 @@ def run(app: Any, service: Service, http: HttpServer, announce: Callable[[str], 
     return status
 
 
+@dataclass(eq=False)
 class Server:
     """One app on one socket: started, served, drained and ended here."""
 
-    def __init__(
-        self,
-        app: Any,
-        service: Service,
-        http: HttpServer,
-        stop: Stop,
-        announce: Callable[[str], None],
-    ) -> None:
-        self._app = app
-        self._service = service
-        self._settings = service.settings.server
-        self._http = http
-        self._stop = stop
-        self._announce = announce
-        self._ended = asyncio.Event()
+    app: Any
+    service: Service
+    http: HttpServer
+    stop: Stop
+    announce: Callable[[str], None]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def settings(self) -> ServerSettings:
+        return self.service.settings.server
 
     async def live(self) -> int:
         """From start to end; the exit status."""
         listener = await self._start()
         if listener is None:
             return 1
-        serving = asyncio.create_task(
-            self._http.serve(self._app, self._settings, listener, self._ended)
-        )
-        self._announce(_url(self._settings.host, listener.getsockname()[1]))
+        carrying = self.http.serve(self.app, self.settings, listener, self.ended)
+        serving = asyncio.create_task(carrying)
+        self.announce(_url(self.settings.host, listener.getsockname()[1]))
         await self._until_stopped(serving)
         if not serving.done():
             await self._drain()
@@ -75,54 +72,54 @@ class Server:
 
     async def _start(self) -> Listener | None:
         """The socket, once the store is open too; None where one cannot be had."""
-        settings = self._settings
+        settings = self.settings
         try:
             listener = Listener.at(settings.host, settings.port, settings.max_connections)
         except OSError as error:
             log.error("cannot listen", host=settings.host, port=settings.port, reason=str(error))
             return None
         try:
-            await self._service.open()
+            await self.service.open()
         except (StoreInUse, StoreUnavailable) as error:
             listener.close()
-            url = without_password(self._service.settings.store.url)
+            url = without_password(self.service.settings.store.url)
             log.error("cannot open the store", url=url, reason=str(error))
             return None
         return listener
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
-        stopped = asyncio.create_task(self._stop.wanted.wait())
+        stopped = asyncio.create_task(self.stop.wanted.wait())
         idle = asyncio.create_task(self._stop_when_idle())
         await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         idle.cancel()
 
     async def _stop_when_idle(self) -> None:
-        limit_s = self._settings.idle_shutdown_s
+        limit_s = self.settings.idle_shutdown_s
         while limit_s is not None:
             await asyncio.sleep(IDLE_CHECK_S)
-            if self._service.idle_s >= limit_s:
-                self._stop.ask(f"no turn for {limit_s:g} s")
+            if self.service.idle_s >= limit_s:
+                self.stop.ask(f"no turn for {limit_s:g} s")
                 return
 
     async def _drain(self) -> None:
         """Let turns end, and their answers reach the connections."""
-        log.info("draining", drain_s=self._settings.drain_s, reason=self._stop.reason)
-        drain = asyncio.create_task(self._service.drain(self._settings.drain_s))
-        hurry = asyncio.create_task(self._stop.hurry.wait())
+        log.info("draining", drain_s=self.settings.drain_s, reason=self.stop.reason)
+        drain = asyncio.create_task(self.service.drain(self.settings.drain_s))
+        hurry = asyncio.create_task(self.stop.hurry.wait())
         await asyncio.wait((drain, hurry), return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         if not drain.done():
-            await self._service.drain(0.0)
+            await self.service.drain(0.0)
         ends_at = asyncio.get_running_loop().time() + CLOSE_S
-        while self._service.requests_in_flight and asyncio.get_running_loop().time() < ends_at:
+        while self.service.requests_in_flight and asyncio.get_running_loop().time() < ends_at:
             await asyncio.sleep(0.005)
 
     async def _end(self, serving: asyncio.Task[None]) -> int:
-        self._ended.set()
+        self.ended.set()
         # Hypercorn's own end may take for ever on Python 3.12 and later (#308), hence the bound.
         await asyncio.wait((serving,), timeout=2 * CLOSE_S)
-        await self._service.close()
+        await self.service.close()
         if serving.done() and not serving.cancelled() and serving.exception() is not None:
             log.error("server failed", exc_info=serving.exception())
             return 1

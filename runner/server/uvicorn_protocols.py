@@ -41,7 +41,6 @@ class Flow(FlowControl):
 class Mended(asyncio.Protocol):
     """Goes in front of a protocol of uvicorn's, whose attributes these are."""
 
-    config: Any
     cycle: Any
     connections: set[Any]
     flow: Any
@@ -82,11 +81,8 @@ class Mended(asyncio.Protocol):
             self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
-        cycle = self.cycle
-        unanswered = cycle is not None and not cycle.response_complete
-        if unanswered and (cycle.response_started or not cycle.more_body):  # pyright: ignore[reportOptionalMemberAccess]
-            # What is wrong comes after a whole request. That one is answered first.
-            cycle.keep_alive = False  # pyright: ignore[reportOptionalMemberAccess]
+        if self.cycle is not None and _is_being_answered(self.cycle):
+            self.cycle.keep_alive = False
             self.hold()
         else:
             self.transport.write(MALFORMED)
@@ -95,6 +91,11 @@ class Mended(asyncio.Protocol):
     def hold(self) -> None:
         self.flow.pause_reading()
         self.flow.held = True
+
+
+def _is_being_answered(cycle: Any) -> bool:
+    """Whether its request is whole, so that what is malformed comes after it."""
+    return not cycle.response_complete and (cycle.response_started or not cycle.more_body)
 
 
 class H11(Mended, H11Protocol):

@@ -22,23 +22,19 @@ KINDS: dict[str, type[TurnError]] = {
 KEPT_FOR_LATER = "The server is shutting down. The turn is kept, and runs when it is back."
 
 
-def of_reply(ticket: Ticket, reply: Reply) -> Ending:
-    state = State.INTERRUPTED if reply.interrupted else State.ANSWERED
-    return Ending(state, reply.text, reply.number, waited_s=ticket.waited_s, ran_s=ticket.ran_s)
-
-
-def of_error(
-    error: TurnError, attempts: int, *, waited_s: float = 0.0, ran_s: float = 0.0
-) -> Ending:
-    """The ending of a turn that has no reply, after so many calls of its agent."""
-    # The nearest kind that is known everywhere: a strategy may have errors of its own.
-    cause = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in KINDS)
+def of(came_to: Reply | TurnError, attempts: int, ticket: Ticket | None = None) -> Ending:
+    """The ending of a turn with this reply, or with this error after so many calls of its agent."""
+    waited_s, ran_s = (ticket.waited_s, ticket.ran_s) if ticket is not None else (0.0, 0.0)
+    if isinstance(came_to, Reply):
+        state = State.INTERRUPTED if came_to.interrupted else State.ANSWERED
+        return Ending(state, came_to.text, came_to.number, waited_s=waited_s, ran_s=ran_s)
     return Ending(
-        error.state,
-        cause=cause,
-        detail=str(error),
-        outcome=outcome_of(error, attempts),
-        retry_after_s=error.retry_after_s,
+        came_to.state,
+        # The nearest kind that is known everywhere: a strategy may have errors of its own.
+        cause=next(kind.__name__ for kind in type(came_to).__mro__ if kind.__name__ in KINDS),
+        detail=str(came_to),
+        outcome=outcome_of(came_to, attempts),
+        retry_after_s=came_to.retry_after_s,
         waited_s=waited_s,
         ran_s=ran_s,
     )
@@ -51,18 +47,18 @@ def outcome_of(error: TurnError, attempts: int) -> Outcome:
 
 
 def told_instead(
-    live: LiveTurn, error: TurnError, *, is_written: bool = True, is_left: bool = False
+    live: LiveTurn, error: TurnError, *, is_written: bool = True, runs_later: bool = False
 ) -> TurnError:
     """What clients are told where the strategy's error is only half of the truth.
 
     is_written  False where the turn was to have a row and could not be written down.
-    is_left     whether the next process will run it.
+    runs_later  whether the next process will run it.
     """
     if not is_written:
         return StoreUnavailable()
     if live.abandoned:
         return TurnCancelled("The client left.", outcome=error.outcome)
-    if is_left:
+    if runs_later:
         return Draining(KEPT_FOR_LATER, outcome="unknown")
     return error
 

@@ -10,7 +10,7 @@ import structlog
 
 from runner.settings import StoreSettings
 from runner.store.base import AcceptedTurn, Ending, Store, StoreUnavailable
-from runner.turns.ending import frees_key, of_error
+from runner.turns import ending as endings
 from runner.turns.keys import Entry, Keys, digest
 from runner.turns.live_turn import LiveTurn
 from strategies import Turn, TurnInterrupted
@@ -44,7 +44,7 @@ class Journal:
         """
         await self._prune()
         for kept in await self._store.keyed():
-            is_free = kept.ending is not None and frees_key(kept.ending)
+            is_free = kept.ending is not None and endings.frees_key(kept.ending)
             if kept.key is not None and not is_free:
                 entry = Entry(kept.id, kept.digest or "", kept.accepted_at)
                 self._keys.add(kept.conversation, kept.key, entry)
@@ -73,7 +73,7 @@ class Journal:
             return True
         times = "once" if kept.attempts == 1 else f"{kept.attempts} times"
         detail = f"The server ended while the turn ran, {times}. Nothing was kept; ask again."
-        await self._store.end(kept.id, of_error(TurnInterrupted(detail), kept.attempts))
+        await self._store.end(kept.id, endings.of(TurnInterrupted(detail), kept.attempts))
         log.warning("turn interrupted", turn_id=kept.id, attempts=kept.attempts)
         return False
 

@@ -73,7 +73,7 @@ class LiveTurn:
     """
 
     __slots__ = (
-        "_listeners", "abandoned", "attempts", "ended_at", "ending", "fault", "key",
+        "_listeners", "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key",
         "on_disconnect", "phase", "promised", "row", "text", "ticket", "turn", "waiters",
     )  # fmt: skip
 
@@ -93,6 +93,7 @@ class LiveTurn:
         self.ended_at = 0.0
         self.fault: BaseException | None = None
         self._listeners: list[Callable[[], object]] = []
+        self._waiters: list[asyncio.Future[None]] = []
 
     @classmethod
     def from_kept(cls, kept: AcceptedTurn) -> LiveTurn:
@@ -147,6 +148,9 @@ class LiveTurn:
         self.ticket = None
         self.ended_at = asyncio.get_running_loop().time()
         self.text.become(str(self.text) if ending.reply is None else ending.reply)
+        for waiter in self._waiters:
+            wake(waiter)
+        self._waiters = []
         self.tell()
 
     def _move(self, event: Event) -> None:
@@ -166,6 +170,18 @@ class LiveTurn:
             self.text.add(piece)
             self.tell()
 
+    def until_ended(self) -> asyncio.Future[None]:
+        """Done when the turn has ended, or when somebody calls `wake`. Each caller has its own,
+        and cancels it when it waits no longer.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.ending is None:
+            self._waiters = [one for one in self._waiters if not one.done()]
+            self._waiters.append(waiter)
+        else:
+            wake(waiter)
+        return waiter
+
     def listen(self, listener: Callable[[], object]) -> None:
         """Call it whenever something has changed; what, it sees for itself."""
         self._listeners.append(listener)
@@ -177,3 +193,9 @@ class LiveTurn:
         """Something has changed, its place in the line perhaps."""
         for listener in self._listeners:
             listener()
+
+
+def wake(waiter: asyncio.Future[None], _: object = None) -> None:
+    """Let go whoever waits for it, if nobody has."""
+    if not waiter.done():
+        waiter.set_result(None)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -19,20 +18,21 @@ from runner import telemetry
 from runner.agents.base import About, Agent, Message
 from runner.lag import LoopLag
 from runner.settings import OnDisconnect, Settings
-from runner.store.base import Ending, Store
+from runner.store.base import Store
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.callers import owns, scoped
 from runner.turns.journal import Journal
-from runner.turns.live_turn import LiveTurn
+from runner.turns.live_turn import LiveTurn, Phase
 from runner.turns.registry import Registry
 from runner.turns.submission import Submission
-from runner.turns.waiting import until
+from runner.turns.wakeup import Wakeup
 from strategies import (
     Answer,
     ConversationBusy,
     Draining,
     Load,
+    Reply,
     State,
     Strategy,
     Ticket,
@@ -115,7 +115,7 @@ class Service:
             try:
                 self._start(live)
             except TurnError as error:
-                await self._journal.end(live, endings.of_error(error, live.attempts))
+                await self._journal.end(live, endings.of(error, live.attempts))
         if left_behind:
             log.info("turns taken up again", turns=len(left_behind))
 
@@ -178,9 +178,13 @@ class Service:
         # Again after each wait: another client may have used the key meanwhile.
         while (turn_id := self._journal.asked_before(turn, key)) is not None:
             known = await self.find(turn_id)
-            if known is not None:
+            if known is None:
+                self._journal.release(turn.conversation, key, turn_id)
+            elif known.abandoned and known.ending is None:
+                # It was withdrawn since nobody waited for it. Its end tells if the key is free.
+                await known.until_ended()
+            else:
                 return known
-            self._journal.release(turn.conversation, key, turn_id)
         return None
 
     async def find(self, turn_id: str) -> LiveTurn | None:
@@ -200,22 +204,26 @@ class Service:
         """
         if live.ticket is not None:
             live.ticket.cancel()
-        await until(
-            live, lambda live: live.ending is not None and not live.is_at_work, limit_s=STOP_S
-        )
-
-    @contextmanager
-    def waiting_for(self, live: LiveTurn) -> Generator[None]:
-        """While a client waits for the turn. The last one that leaves takes its turn along,
-        if all who asked for it wished so.
-        """
-        live.waiters += 1
+        wakeup = Wakeup()
+        live.listen(wakeup.wake)
         try:
-            yield
+            async with asyncio.timeout(STOP_S):
+                while live.phase is not Phase.ENDED:
+                    await wakeup.wait()
+        except TimeoutError:
+            pass
         finally:
-            live.waiters -= 1
-            if not live.waiters and live.ticket is not None and not live.promised:
-                self._deserted(live, live.ticket, live.on_disconnect)
+            live.unlisten(wakeup.wake)
+
+    def waits(self, live: LiveTurn) -> None:
+        """A client waits for the turn from now on, until it says that it `leaves`."""
+        live.waiters += 1
+
+    def leaves(self, live: LiveTurn) -> None:
+        """The last one that leaves takes its turn along, if all who asked for it wished so."""
+        live.waiters -= 1
+        if not live.waiters and live.ticket is not None and not live.promised:
+            self._deserted(live, live.ticket, live.on_disconnect)
 
     def _deserted(self, live: LiveTurn, ticket: Ticket, policy: OnDisconnect) -> None:
         if policy == "cancel" or (policy == "drop-waiting" and live.state is State.WAITING):
@@ -301,31 +309,25 @@ class Service:
         live = self._registry.living(ticket.turn.id)
         assert live is not None
         try:
-            reply = ticket.result()
+            came_to: Reply | TurnError = ticket.result()
         except TurnError as error:
+            came_to = endings.told_instead(live, error)
             if live.row is not None:
-                self._keep(live, ticket, error)
+                task = asyncio.get_running_loop().create_task(self._keep(live, ticket, error))
+                self._keeping.add(task)
+                task.add_done_callback(self._keeping.discard)
                 return
-            error = endings.told_instead(live, error)
-            self._finish(live, ticket, self._ending(live, ticket, error), error)
-        else:
-            self._finish(live, ticket, endings.of_reply(ticket, reply))
+        self._finish(live, ticket, came_to)
 
-    def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        task = asyncio.get_running_loop().create_task(self._keep_and_finish(live, ticket, error))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
-
-    async def _keep_and_finish(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        is_left = self._is_left(live, error)
+    async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
+        runs_later = self._runs_later(live, error)
         is_written = await self.is_written(live)
-        error = endings.told_instead(live, error, is_written=is_written, is_left=is_left)
-        ending = self._ending(live, ticket, error)
-        if is_written and not is_left:
-            await self._journal.end(live, ending)
-        self._finish(live, ticket, ending, error)
+        error = endings.told_instead(live, error, is_written=is_written, runs_later=runs_later)
+        if is_written and not runs_later:
+            await self._journal.end(live, endings.of(error, live.attempts, ticket))
+        self._finish(live, ticket, error)
 
-    def _is_left(self, live: LiveTurn, error: TurnError) -> bool:
+    def _runs_later(self, live: LiveTurn, error: TurnError) -> bool:
         """Whether a turn that the shutdown ends is for the next process to run.
 
         Not where a client waits: it is told that the turn did not run, and may ask again.
@@ -333,15 +335,12 @@ class Service:
         may_run = error.outcome == "not_started" or self.settings.store.on_restart == "run"
         return live.promised and self._store.durable and may_run and isinstance(error, Draining)
 
-    def _ending(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> Ending:
-        return endings.of_error(error, live.attempts, waited_s=ticket.waited_s, ran_s=ticket.ran_s)
-
-    def _finish(
-        self, live: LiveTurn, ticket: Ticket, ending: Ending, error: TurnError | None = None
-    ) -> None:
+    def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
+        ending = endings.of(came_to, live.attempts, ticket)
         if live.key is not None and endings.frees_key(ending):
             self._journal.release(live.turn.conversation, live.key, live.turn.id)
         self._last_turn_at = monotonic()
+        error = came_to if isinstance(came_to, TurnError) else None
         self._log(live, ticket, error)
         live.end(ending, None if error is None else error.__cause__)
         self._registry.ended(live)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
 from runner.agents.base import About
 from runner.cli.banner import banner
+from runner.cli.flags import own_command
 from runner.settings import ServerSettings, Settings, StoreSettings
 
 URL = "http://127.0.0.1:8080"
@@ -37,3 +44,53 @@ def test_a_server_with_tokens_is_tried_with_one_and_shows_none() -> None:
 def test_a_password_of_the_store_is_not_shown() -> None:
     settings = Settings(store=StoreSettings(url="postgresql://me:hidden@host/db"))
     assert "hidden" not in banner(settings, ABOUT, URL)
+
+
+def test_what_to_try_next_is_run_by_the_command_that_this_shell_needs() -> None:
+    text = banner(Settings(), ABOUT, URL, "/a/bin/runner")
+    assert f"  /a/bin/runner chat --url {URL}\n" in text
+    assert "/a/bin/runner config show" in text
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A console script, by which this process was started."""
+    monkeypatch.setattr(sys, "argv", [str(executable(tmp_path / "my bin" / "runner")), "serve"])
+    return Path(sys.argv[0])
+
+
+def executable(file: Path) -> Path:
+    file.parent.mkdir(exist_ok=True)
+    file.touch(0o755)
+    return file
+
+
+def test_a_script_on_the_path_goes_by_its_name(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert own_command() == "runner"
+
+
+def test_a_script_that_is_not_on_the_path_goes_by_its_full_path(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["my bin/runner"])
+    assert shlex.split(own_command()) == [str(script)]
+
+
+def test_another_runner_on_the_path_is_not_taken_for_this_one(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(executable(tmp_path / "other" / "runner").parent))
+    assert shlex.split(own_command()) == [str(script)]
+
+
+def test_without_a_script_it_goes_by_its_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["runner/__main__.py"])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert own_command() == f"{tmp_path / 'python'} -m runner"

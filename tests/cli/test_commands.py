@@ -43,12 +43,12 @@ def test_names_are_listed_for_programs(run: Run, command: str) -> None:
 
 def test_the_settings_are_shown_as_a_file_that_could_be_used(run: Run, tmp_path: Path) -> None:
     status, out, _ = run(
-        "config", "show", "--describe", "--set", 'agent.options.a b={"c": [1, null]}'
+        "config", "show", "--describe", "--set", 'agent.options.a b={"c": [1, null, "\U0001f600"]}'
     )
     assert status == 0
     shown = tomllib.loads(out)
     assert shown["server"]["port"] == 8080
-    assert shown["agent"]["options"] == {"a b": {"c": [1, "none"]}}
+    assert shown["agent"]["options"] == {"a b": {"c": [1, "none", "\U0001f600"]}}
     (tmp_path / "runner.toml").write_text(out)
     assert run("config", "show")[0] == 0
 

@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from strategies import Attempt, Limits, Reply, Turn
 from strategies.lock import Lock
-from strategies.testing import run
+from strategies.testing import Rig, run
 from tests.evidence.support import clearly_more, effect, mean, values
 
 statistics = pytest.mark.slow
@@ -67,15 +66,11 @@ def test_a_lock_can_count_its_waiters() -> None:
     """The claim that it cannot is wrong: three lines around it do."""
 
     async def live() -> None:
-        async def answer(turn: Turn, attempt: Attempt) -> Reply:
-            await asyncio.sleep(1)
-            return Reply("done")
-
-        lock = Lock(answer, Limits())
-        for number in range(5):
-            lock.submit(Turn(str(number), "one", ""))
+        rig = Rig(Lock)
+        for _ in range(5):
+            rig.submit()
         await asyncio.sleep(0.5)
-        assert (lock.load().running, lock.load().waiting) == (1, 4)
-        await lock.drain(10)
+        assert (rig.strategy.load().running, rig.strategy.load().waiting) == (1, 4)
+        await rig.strategy.drain(10)
 
     run(live())

@@ -41,6 +41,32 @@ def test_an_offer_of_http_2_is_not_taken_up(folder: Path) -> None:
         assert server.request("GET", "/health", headers=upgrade).status == 200
 
 
+def test_a_client_that_breaks_off_a_stream_with_a_request_behind_it_leaves_nothing(
+    folder: Path,
+) -> None:
+    """I-25: a task that stayed behind would be named by asyncio when the server ends."""
+    with Server(folder) as server:
+        stream = client.chat("sleep 0.05", accept="text/event-stream")
+        for _ in range(20):
+            with client.send(server.port, stream + client.encode("GET", "/health")) as connection:
+                connection.recv(1)
+                client.reset(connection)
+        server.until_quiet()
+        assert server.stop() == 0
+        assert "Traceback" not in server.log
+
+
+def test_over_uvicorn_an_upgrade_to_websocket_is_a_plain_request_and_holds_nothing(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path, server__http="uvicorn", server__header_timeout_s=0.3) as server:
+        upgrade = {"connection": "upgrade", "upgrade": "websocket"}
+        with client.send(server.port, client.encode("GET", "/health", None, upgrade)) as connection:
+            assert client.receive(connection).status == 200
+            assert connection.recv(1) == b""
+        assert server.log == ""
+
+
 def test_a_request_after_an_offer_of_http_2_is_answered_too(folder: Path) -> None:
     with Server(folder) as server:
         upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from runner.cli.tables import description
-from runner.config.complaints import known_paths
 from runner.config.sources import Loaded, from_text, load
-from runner.settings import Settings, SettingsError, is_loopback
+from runner.settings import FIELDS, Settings, SettingsError, is_loopback
 
 
 def given(
@@ -63,6 +62,11 @@ def test_each_value_knows_its_source(tmp_path: Path) -> None:
     assert loaded.source(("strategy", "name")) == "RUNNER_STRATEGY"
     assert loaded.source(("store", "url")) == "runner.toml"
     assert loaded.source(("server", "host")) == "default"
+
+
+def test_a_value_given_as_a_table_knows_its_source_too(tmp_path: Path) -> None:
+    loaded = given(tmp_path, runner="[server.tokens]\nann = 't1'")
+    assert loaded.source(("server", "tokens")) == "runner.toml"
 
 
 @pytest.mark.parametrize(
@@ -261,6 +265,6 @@ def test_everything_else_is_not_loopback(host: str) -> None:
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    for path in known_paths():
+    for path in FIELDS:
         if len(path) == 2:
             assert 10 < len(description(path)) < 70

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -159,6 +160,26 @@ def test_a_bad_option_is_refused_in_words_that_say_what_is_known(
 
     with pytest.raises((TypeError, ValueError), match=re.escape(words)):
         make(name, answer, Limits(), option)
+
+
+def test_a_strategy_that_takes_any_option_is_given_it() -> None:
+    given: dict[str, Any] = {}
+
+    class Anything(Queue):
+        def __init__(self, *parts: Any, **options: Any) -> None:
+            super().__init__(*parts)
+            given.update(options)
+
+    async def answer(turn: Turn, attempt: Attempt) -> Reply:
+        return Reply("never")
+
+    sys.modules["anything"] = module = ModuleType("anything")
+    vars(module)["Anything"] = Anything
+    try:
+        make("anything:Anything", answer, Limits(), {"speed": 3})
+    finally:
+        del sys.modules["anything"]
+    assert given == {"speed": 3}
 
 
 def test_a_package_may_offer_a_strategy_by_an_entry_point(tmp_path: Path) -> None:

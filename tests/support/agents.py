@@ -29,12 +29,13 @@ def note(event: str, message: str) -> None:
 
 async def echo(message: str, history: list[dict[str, str]]) -> str:
     """Do what the message says, and answer with it and the number of messages before it."""
+    before = len(history)
     note("began", message)
     try:
         await obey(message)
     finally:
         note("ended", message)
-    return json.dumps({"echo": message, "before": len(history)})
+    return json.dumps({"echo": message, "before": before})
 
 
 async def obey(message: str) -> None:

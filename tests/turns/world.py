@@ -24,7 +24,6 @@ from runner.store.memory import MemoryStore
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from runner.turns.submission import Submission
-from runner.turns.waiting import until
 from strategies import AgentFailed, Limits, Strategy, Turn, TurnError
 from strategies.testing import VirtualLoop
 from strategies.testing.clock import close
@@ -231,7 +230,7 @@ class World:
         if wish.background and await service.is_written(live):
             live.promised = True
             wish.promised.add(live.turn.id)
-        await until(live, lambda live: live.ending is not None)
+        await live.until_ended()
         ending = live.ending
         if not self.disk.is_dead:
             wish.told = ending
