@@ -40,8 +40,8 @@ def snapshot(agent: Agent) -> dict[str, list[str]]:
 
 def _roots(agent: Agent) -> Iterator[tuple[str, object]]:
     """The objects whose methods are called, and the module of the target."""
-    kept: Mapping[str, Any] = getattr(agent, "_kept", {})
-    callees = [*kept.values(), *filter(None, [getattr(agent, "_callee", None)])]
+    kept: Mapping[str, Any] = getattr(agent, "kept", {})
+    callees = [*kept.values(), *filter(None, [getattr(agent, "callee", None)])]
     for callee in callees:
         owner = getattr(callee.function, "__self__", None)
         if owner is not None and not isinstance(owner, ModuleType):

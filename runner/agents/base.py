@@ -92,4 +92,3 @@ class Agent(Protocol):
 
         The next `answer` starts from the history that it is given.
         """
-        ...

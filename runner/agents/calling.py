@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from runner.agents.base import Emit, Message, unheard
 from runner.agents.threads import Relay, Threads
@@ -30,9 +30,12 @@ class Callee:
 
 def as_callee(target: object) -> Callee | None:
     """How to call a function or an object; None where it cannot be."""
-    function, noun = _function_of(target)
-    if function is None:
-        return None
+    function, noun = cast("Callable[..., Any]", target), ""
+    if not is_function(target):
+        name = next((name for name in METHODS if callable(getattr(target, name, None))), None)
+        if name is None:
+            return None
+        function, noun = getattr(target, name), f" ({type(target).__name__}.{name})"
     wanted = required_parameters(function)
     if wanted is None or len(wanted) not in (1, 2):
         return None
@@ -45,17 +48,7 @@ def as_callee(target: object) -> Callee | None:
     return Callee(function, len(wanted) == 2, is_async, kind)
 
 
-def _function_of(target: object) -> tuple[Callable[..., Any] | None, str]:
-    if is_function(target):
-        return (target, "") if callable(target) else (None, "")
-    for name in METHODS:
-        method = getattr(target, name, None)
-        if callable(method):
-            return method, f" ({type(target).__name__}.{name})"
-    return None, ""
-
-
-def is_function(target: object) -> bool:
+def is_function(target: object) -> TypeGuard[Callable[..., Any]]:
     """Also a method, or either with some arguments given already."""
     return inspect.isroutine(target) or isinstance(target, partial)
 
@@ -131,27 +124,25 @@ class Caller:
         if callee.is_async:
             result = callee.function(*arguments)
         else:
-            relay = Relay(emit)
+            emit_here = Relay(emit)
             result = await self._threads.run(
-                lambda: self._in_thread(callee.function, arguments, relay)
+                lambda: self._in_thread(callee.function(*arguments), emit_here)
             )
         if inspect.isawaitable(result):
             result = await result
         if isinstance(result, AsyncIterator):
-            result = await self._join(cast("AsyncIterator[object]", result), emit)
-        return self._checked(result)
+            return await self._join(cast("AsyncIterator[object]", result), emit)
+        whole = _Pieces(self._max_reply_bytes, unheard)
+        whole.add(result)
+        return whole.text
 
-    def _in_thread(
-        self, function: Callable[..., Any], arguments: tuple[Any, ...], emit: Emit
-    ) -> Any:
+    def _in_thread(self, result: Any, emit: Emit) -> Any:
         """A sync generator's pieces are made in the thread too: taking one may block."""
-        result = function(*arguments)
         if not inspect.isgenerator(result):
             return result
         pieces = _Pieces(self._max_reply_bytes, emit)
-        generator: Iterator[object] = result
         # Left to the garbage collector, its `finally` would run at any time in any thread.
-        with closing(result):
+        with closing(cast("Generator[object]", result)) as generator:
             for piece in generator:
                 pieces.add(piece)
         return pieces.text
@@ -163,11 +154,6 @@ class Caller:
                 await stack.enter_async_context(aclosing(generator))
             async for piece in generator:
                 pieces.add(piece)
-        return pieces.text
-
-    def _checked(self, result: object) -> str:
-        pieces = _Pieces(self._max_reply_bytes, unheard)
-        pieces.add(result)
         return pieces.text
 
 
@@ -183,41 +169,32 @@ class _Unusable(Exception):
     """What came back is no reply. Our own words; an agent's AgentFailed holds the agent's."""
 
 
+@dataclass(slots=True)
 class _Pieces:
     """Text as it comes, checked piece by piece, so that no reply is held beyond the bound."""
 
-    __slots__ = ("_emit", "_left", "_max_bytes", "_pieces")
-
-    def __init__(self, max_bytes: int, emit: Emit) -> None:
-        self._emit = emit
-        self._pieces: list[str] = []
-        self._left = max_bytes
-        self._max_bytes = max_bytes
+    max_bytes: int
+    emit: Emit
+    size: int = 0
+    pieces: list[str] = field(default_factory=list[str])
 
     def add(self, piece: object) -> None:
         if not isinstance(piece, str):
             raise _Unusable(f"The agent returned {type(piece).__name__}; it must return text.")
-        size = len(piece)
-        if size <= self._left and not piece.isascii():
-            size = _size(piece)
-        self._left -= size
-        if self._left < 0:
+        try:
+            self.size += len(piece) if piece.isascii() else len(piece.encode())
+        except UnicodeEncodeError:
+            what = "half a surrogate pair, which is no character"
+            raise _Unusable(f"The agent returned {what}.") from None
+        if self.size > self.max_bytes:
             raise _Unusable(
-                f"The agent's reply is longer than {self._max_bytes} bytes, which is the bound "
+                f"The agent's reply is longer than {self.max_bytes} bytes, which is the bound "
                 "that [agent] max_reply_bytes sets."
             )
         if piece:  # Nothings without end would fill the memory within any bound of bytes.
-            self._pieces.append(piece)
-            self._emit(piece)
+            self.pieces.append(piece)
+            self.emit(piece)
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
-
-
-def _size(piece: str) -> int:
-    try:
-        return len(piece.encode())
-    except UnicodeEncodeError:
-        what = "half a surrogate pair, which is no character"
-        raise _Unusable(f"The agent returned {what}.") from None
+        return "".join(self.pieces)

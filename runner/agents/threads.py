@@ -1,4 +1,4 @@
-"""Threads for agents that are not async.
+"""Threads for what is not async: agents, and a store's files.
 
 Not `ThreadPoolExecutor`: its threads keep the process from exiting while one of
 them hangs, and on Python 3.11 a StopIteration raised in one never reaches its
@@ -9,46 +9,78 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+Work = Callable[[], None]
+Outcome = tuple[Any, BaseException | None]
+"""What a function gave, and what it raised: one of them is None."""
 
 
 class Threads:
-    """Runs functions in daemon threads, at most `most` at a time; further calls wait."""
+    """Daemon threads, started when they are needed, at most `most`; they end with this object."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, name: str = "agent") -> None:
+        self._most = most
+        self._name = name
         self._free = asyncio.Semaphore(most)
+        self._calls = 0
+        self._threads = 0
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        weakref.finalize(self, self._queue.put, None)
 
     async def run(self, function: Callable[[], T]) -> T:
         """What the function gives or raises.
 
         A thread cannot be stopped. When the caller is cancelled, this waits
-        until the thread has ended and raises CancelledError only then.
+        until the function has ended and raises CancelledError only then.
         """
-        async with self._free:
-            loop = asyncio.get_running_loop()
-            ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-            context = copy_context()
+        async with self._free:  # A call that is cancelled before its thread is free is not made.
+            outcome = self.start(function)
+            if await until_done(outcome):
+                await asyncio.sleep(0)  # This raises it.
+        return cast("T", given(outcome.result()))
 
-            def work() -> None:
-                outcome: tuple[Any, BaseException | None]
-                try:
-                    outcome = context.run(function), None
-                except BaseException as error:
-                    outcome = None, error
-                with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
-                    loop.call_soon_threadsafe(ended.set_result, outcome)
+    def start(self, function: Callable[[], object]) -> asyncio.Future[Outcome]:
+        """Call the function as soon as a thread is free, whoever waits for the outcome."""
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Outcome] = loop.create_future()
+        context = copy_context()
 
-            threading.Thread(target=work, name="agent", daemon=True).start()
-            await _wait_through_cancellation(ended)
-        value, error = ended.result()
-        if error is not None:
-            raise error
-        return cast("T", value)
+        def work() -> None:
+            ended: Outcome
+            try:
+                ended = context.run(function), None
+            except BaseException as error:
+                ended = None, error
+            with suppress(RuntimeError):  # The loop is closed, and nobody waits any more.
+                loop.call_soon_threadsafe(self._end, outcome, ended)
+
+        self._queue.put(work)
+        self._calls += 1
+        if self._threads < min(self._calls, self._most):
+            self._threads += 1
+            threading.Thread(
+                target=_serve, args=(self._queue,), name=self._name, daemon=True
+            ).start()
+        return outcome
+
+    def _end(self, outcome: asyncio.Future[Outcome], ended: Outcome) -> None:
+        self._calls -= 1
+        if not outcome.done():
+            outcome.set_result(ended)
+
+
+def _serve(queue: SimpleQueue[Work | None]) -> None:
+    while (work := queue.get()) is not None:
+        work()
+        del work  # What it holds is not to live until the next one comes.
+    queue.put(None)  # For the next thread.
 
 
 class Relay:
@@ -81,13 +113,25 @@ class Relay:
             self._emit(text)
 
 
-async def _wait_through_cancellation(ended: asyncio.Future[Any]) -> None:
-    """Wait for the end, however often the task is cancelled; then heed the last one."""
-    cancelled: asyncio.CancelledError | None = None
-    while not ended.done():
+def given(outcome: Outcome) -> Any:
+    """What the function gave. Raises what it raised."""
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value
+
+
+async def until_done(future: asyncio.Future[Any]) -> bool:
+    """Wait for it, however often the task is cancelled: then its next `await` is, and True."""
+    cancelled = False
+    while not future.done():
         try:
-            await asyncio.shield(ended)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+            await asyncio.shield(future)
+        except asyncio.CancelledError:
+            cancelled = True
+        except Exception:
+            break  # The future's own; it is left in there.
+    if cancelled and (task := asyncio.current_task()) is not None:
+        task.uncancel()  # It is the same request, only later, and is not to count twice.
+        task.cancel()
+    return cancelled

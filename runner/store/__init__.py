@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.store.base import (
-    AcceptedTurn,
-    Ending,
-    Record,
-    Store,
-    StoreInUse,
-    StoreUnavailable,
-)
+from runner.store.base import AcceptedTurn, Ending, Record, Store, StoreInUse, StoreUnavailable
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
 
@@ -28,25 +21,18 @@ __all__ = [
 
 
 class UnknownStore(ValueError):
-    """No store goes by this URL."""
-
-
-SQLITE = "sqlite:///"
+    """Known: sqlite:///FILE (relative to this directory), sqlite:////PATH/FILE, memory:"""
 
 
 def make_store(url: str, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> Store:
     """The store that the URL names, not opened yet; the bounds are those of one in memory.
 
-    Raises UnknownStore, with what is known.
+    Raises UnknownStore.
     """
     if url == "memory:":
         return MemoryStore(most_turns, most_bytes)
-    path = url.removeprefix(SQLITE)
+    path = url.removeprefix("sqlite:///")
     if path not in (url, "", ":memory:"):
         return SqliteStore(Path(path))
-    raise UnknownStore(
-        # Only the scheme: what follows may hold a password.
-        f"store {url.partition('://')[0]!r} is not known, or not like this. "
-        "Known: sqlite:///FILE (relative to this directory), "
-        "sqlite:////PATH/FILE (absolute), memory:"
-    )
+    scheme = url.partition("://")[0]  # No more of it: what follows may hold a password.
+    raise UnknownStore(f"no store is called {scheme!r}, or not like this. {UnknownStore.__doc__}")

@@ -1,9 +1,8 @@
 """What a store keeps: each conversation's history, and the turns that somebody may ask for again.
 
-The **history** has a row for each answered turn, message and reply together. The
-**accepted turns** have a row for each turn that was promised to somebody who may be
-gone when it ends: the row is written before the promise, and holds how the turn ended.
-A turn that nobody can ask for again has no such row. A commit writes to both.
+The **history** has a row for each answered turn. The **accepted turns** have one for each
+turn that was promised to somebody who may be gone when it ends: it is written before the
+promise, and holds how the turn ended. A turn that nobody can ask for again has no such row.
 """
 
 from __future__ import annotations
@@ -105,11 +104,9 @@ class Store(Protocol):
 
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
-        ...
 
     async def close(self) -> None:
         """Let go of everything; calling it twice, or before `open`, does no harm."""
-        ...
 
     # History.
 
@@ -124,8 +121,9 @@ class Store(Protocol):
     async def commit(self, record: Record) -> int:
         """Keep message and reply in one step, both or neither; give the turn's number, from 1.
 
-        The accepted turns that it answers, if there are such, get their ending in the
-        same step. A second commit of a turn id is refused.
+        The accepted turns that it answers get their ending in the same step. A second commit
+        of a turn id is refused. A commit that has begun cannot be cancelled: it returns or
+        raises as if nothing had been, and the task's next `await` is cancelled instead.
         """
         ...
 
@@ -133,36 +131,29 @@ class Store(Protocol):
         """The number of the conversation's last turn; 0 where nothing is known."""
         ...
 
-    async def conversations(
-        self, prefix: str, limit: int, without: str | None = None
-    ) -> tuple[Mapping[str, int], int]:
-        """The conversations whose id begins with `prefix`, and how many there are in all.
+    async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
+        """The conversations whose id is `prefix` and then no slash, and how many there are.
 
-        The first `limit` by name, each with what `turns` gives for it; 0 means all. Ids
-        that have `without` after the prefix do not count.
+        The first `limit` by name, each with what `turns` gives for it; 0 means all.
         """
         ...
 
     async def forget(self, conversation: str) -> None:
         """Remove the conversation's history, and its accepted turns that have ended."""
-        ...
 
     # Accepted turns.
 
     async def accept(self, turn: AcceptedTurn) -> None:
         """Write the turn down."""
-        ...
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
         """One attempt more for each of these accepted turns: the agent is about to be called.
 
         Raises StoreUnavailable where one of them is not written down, too.
         """
-        ...
 
     async def end(self, turn_id: str, ending: Ending) -> None:
         """What became of an accepted turn that was not committed. Its first ending stays."""
-        ...
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         """The turn with its ending, if it has one: an accepted one, or any in the history.
@@ -185,4 +176,3 @@ class Store(Protocol):
 
         Of those, the ones accepted last stay. The history stays.
         """
-        ...

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar, cast, overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, cast, overload
 
 from runner.agents.base import Message
 from runner.store.base import StoreUnavailable
-
-T = TypeVar("T")
 
 FIRST_CHUNK, CHUNK = 8, 512
 """Messages that an iteration reads at once: few at first, for most agents stop early."""
@@ -22,7 +20,7 @@ class Past(Protocol):
         ...
 
     def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
-        """Each of these turns, its message and reply first; raises where one of them is gone."""
+        """Each of these turns that is still kept, its message and reply first."""
         ...
 
 
@@ -74,8 +72,7 @@ class History(Sequence[Message]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, list | History):
             return NotImplemented
-        those = cast("Sequence[object]", other)
-        return len(self) == len(those) and list[object](self) == list(those)
+        return list(self) == list(cast("Sequence[Message]", other))
 
     __hash__ = None  # type: ignore[assignment]  # As a list has none.
 
@@ -92,27 +89,34 @@ class History(Sequence[Message]):
             places, size = places[size:], min(2 * size, CHUNK)
 
     def _messages(self, places: range) -> list[Message]:
-        if not places:
-            return []
         if abs(places.step) > 2 and len(places) > 1:  # What lies between is not asked for.
             return [self[place] for place in places]
-        before, (first, _) = min(places[0], places[-1]) // 2, self._span()
-        after = max(places[0], places[-1]) // 2
-        turns = self._ask(self._past.read, self._conversation, first + before, first + after)
-        return [_message(turns[place // 2 - before], place % 2) for place in places]
+        if not places:
+            return []
+        begin, end = sorted((places[0] // 2, places[-1] // 2))
+        turns = self._read(begin, end)
+        return [_message(turns[place // 2 - begin], place % 2) for place in places]
 
     def _span(self) -> tuple[int, int]:
         if self._seen is None:
-            first, last = self._ask(self._past.span, self._conversation)
+            try:
+                first, last = self._past.span(self._conversation)
+            except StoreUnavailable as error:
+                self.error = error
+                raise
             self._seen = max(first, last + 1 - (self._most or last)), last
         return self._seen
 
-    def _ask(self, call: Callable[..., T], *arguments: Any) -> T:
+    def _read(self, begin: int, end: int) -> Sequence[Sequence[Any]]:
+        first, _ = self._span()
         try:
-            return call(*arguments)
+            turns = self._past.read(self._conversation, first + begin, first + end)
+            if len(turns) <= end - begin:
+                raise StoreUnavailable("Turns were forgotten while they were read.")
         except StoreUnavailable as error:
             self.error = error
             raise
+        return turns
 
 
 def _message(turn: Sequence[Any], side: int) -> Message:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,32 +13,27 @@ from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
 from runner.store.history import History
 from strategies import State
 
-Kept = tuple[str, str, int, str, str, float, str]
-"""A turn: message, reply, number, id, conversation, when it was committed, state.
+Kept = tuple[str, str, str, str, int, float, str]
+"""A turn: message, reply, id, conversation, number, when it was committed, state.
 
 A plain tuple of texts and numbers: the garbage collector does not look at it again.
 """
 
-TURN_BYTES = 250
+TURN_BYTES = 300
 """What a turn weighs beside its texts: its tuple, its places in the tables, its numbers."""
-
-MOST_AT_ONCE = 256
-"""Turns of a conversation that are dropped in one step; moving up the rest costs time, too."""
 
 MOST_NUMBERS = 10_000
 """Conversations without a turn left, of which the last number is still known."""
 
-END_OF_NAMES = "\U0010ffff"
-
 
 class _Past:
-    """One conversation's turns; `first` is the number of the oldest."""
+    """One conversation's turns by their numbers, which go from `first` to `last`."""
 
-    __slots__ = ("first", "turns")
+    __slots__ = ("first", "last", "turns")
 
-    def __init__(self, first: int) -> None:
-        self.first = first
-        self.turns: list[Kept] = []
+    def __init__(self, last: int) -> None:
+        self.first, self.last = last + 1, last
+        self.turns: dict[int, Kept] = {}
 
 
 class MemoryStore:
@@ -57,12 +51,9 @@ class MemoryStore:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._pasts: OrderedDict[str, _Past] = OrderedDict()  # Used longest ago first.
-        self._names: list[str] = []  # Of `_pasts`, sorted.
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._committed: dict[str, Kept] = {}
         self._accepted: dict[str, AcceptedTurn] = {}
-        self._answered: dict[str, str] = {}  # Accepted turns: the turn that was committed for it.
-        self._ended = 0  # How many of the accepted.
 
     async def open(self) -> None:
         pass
@@ -79,15 +70,12 @@ class MemoryStore:
 
     def span(self, conversation: str) -> tuple[int, int]:
         past = self._pasts.get(conversation)
-        return (1, 0) if past is None else (past.first, past.first + len(past.turns) - 1)
+        return (past.first, past.last) if past else (1, 0)
 
     def read(self, conversation: str, first: int, last: int) -> Sequence[Kept]:
         past = self._pasts.get(conversation)
-        turns = past.turns[first - past.first : last + 1 - past.first] if past else []
-        # In another thread, what was dropped meanwhile may have moved the others up.
-        if len(turns) != last + 1 - first or turns[0][2] != first:
-            raise StoreUnavailable("Turns were dropped from memory while they were read.")
-        return turns
+        found = map(past.turns.get, range(first, last + 1)) if past else ()
+        return [turn for turn in found if turn is not None]
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return History(self, conversation)[-count:]
@@ -95,74 +83,61 @@ class MemoryStore:
     async def commit(self, record: Record) -> int:
         if record.turn_id in self._committed:
             raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.")
-        past = self._pasts.get(record.conversation) or self._begin(record.conversation)
-        number = past.first + len(past.turns)
+        conversation = record.conversation
+        past = self._pasts.get(conversation)
+        if past is None:
+            past = self._pasts[conversation] = _Past(self._numbers.pop(conversation, 0))
+        past.last += 1
         turn = (
-            record.message, record.reply, number, record.turn_id,
-            record.conversation, time.time(), record.state.value,
+            record.message, record.reply, record.turn_id, conversation,
+            past.last, time.time(), record.state.value,
         )  # fmt: skip
-        past.turns.append(turn)
-        self._pasts.move_to_end(record.conversation)
-        self._committed[record.turn_id] = turn
+        past.turns[past.last] = self._committed[record.turn_id] = turn
         self._bytes += _weight(turn)
-        if self._accepted:
-            for turn_id in record.answers or (record.turn_id,):
-                if self._end(turn_id, Ending(record.state, number=number)):
-                    self._answered[turn_id] = record.turn_id
+        self._pasts.move_to_end(conversation)
+        for turn_id in record.answers or (record.turn_id,):
+            if turn_id in self._accepted:
+                self._end(turn_id, Ending(record.state, number=past.last))
         while self._is_full() and len(self._committed) > 1:
-            self._drop()
-        return number
-
-    def _begin(self, conversation: str) -> _Past:
-        past = self._pasts[conversation] = _Past(self._numbers.pop(conversation, 0) + 1)
-        insort(self._names, conversation)
-        return past
+            self._drop_oldest()
+        return past.last
 
     def _is_full(self) -> bool:
         return len(self._committed) > self._most_turns or self._bytes > self._most_bytes
 
-    def _drop(self) -> None:
-        """Drop the oldest turns of the conversation that was used longest ago."""
+    def _drop_oldest(self) -> None:
+        """Of the conversation that was used longest ago."""
         conversation, past = next(iter(self._pasts.items()))
-        # An eighth at once: to take one by one from the front of a long list costs its length.
-        count = max(1, min(len(past.turns) // 8, MOST_AT_ONCE))
-        for turn in past.turns[:count]:
-            self._bytes -= _weight(turn)
-            del self._committed[turn[3]]
-        if count < len(past.turns):
-            past.first += count
-            del past.turns[:count]
-            return
-        self._numbers[conversation] = self._remove(conversation).turns[-1][2]
-        if len(self._numbers) > MOST_NUMBERS:
-            self._numbers.popitem(last=False)
+        self._drop(past.turns.pop(past.first))
+        past.first += 1
+        if not past.turns:
+            del self._pasts[conversation]
+            self._numbers[conversation] = past.last
+            if len(self._numbers) > MOST_NUMBERS:
+                self._numbers.popitem(last=False)
 
-    def _remove(self, conversation: str) -> _Past:
-        del self._names[bisect_left(self._names, conversation)]
-        return self._pasts.pop(conversation)
+    def _drop(self, turn: Kept) -> None:
+        self._bytes -= _weight(turn)
+        del self._committed[turn[2]]
 
     async def turns(self, conversation: str) -> int:
         return self.span(conversation)[1]
 
-    async def conversations(
-        self, prefix: str, limit: int, without: str | None = None
-    ) -> tuple[Mapping[str, int], int]:
-        first = bisect_left(self._names, prefix)
-        names = self._names[first : bisect_left(self._names, prefix + END_OF_NAMES)]
-        if without is not None:
-            names = [name for name in names if without not in name[len(prefix) :]]
-        return {name: self.span(name)[1] for name in names[: limit or None]}, len(names)
+    async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
+        start = len(prefix)
+        names = sorted(
+            name for name in self._pasts if name.startswith(prefix) and "/" not in name[start:]
+        )
+        return {name: self._pasts[name].last for name in names[: limit or None]}, len(names)
 
     async def forget(self, conversation: str) -> None:
         self._numbers.pop(conversation, None)
-        if conversation in self._pasts:
-            for turn in self._remove(conversation).turns:
-                self._bytes -= _weight(turn)
-                del self._committed[turn[3]]
-        ended = [turn for turn in self._accepted.values() if turn.ending is not None]
-        for accepted in ended:
+        past = self._pasts.pop(conversation, None)
+        for turn in past.turns.values() if past else ():
+            self._drop(turn)
+        for accepted in self._ended():
             if accepted.conversation == conversation:
-                self._forget(accepted.id)
+                del self._accepted[accepted.id]
 
     # Accepted turns.
 
@@ -170,9 +145,8 @@ class MemoryStore:
         self._accepted[turn.id] = turn
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
-        for turn_id in turn_ids:
-            if turn_id not in self._accepted:
-                raise StoreUnavailable(outcome="not_started")
+        if not all(turn_id in self._accepted for turn_id in turn_ids):
+            raise StoreUnavailable(outcome="not_started")
         for turn_id in turn_ids:
             turn = self._accepted[turn_id]
             self._accepted[turn_id] = replace(turn, attempts=turn.attempts + 1)
@@ -180,29 +154,23 @@ class MemoryStore:
     async def end(self, turn_id: str, ending: Ending) -> None:
         self._end(turn_id, ending)
 
-    def _end(self, turn_id: str, ending: Ending) -> bool:
+    def _end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
-        if turn is None or turn.ending is not None:
-            return False
-        # Without its texts: the history has them, and is what the bounds are for.
-        self._accepted[turn_id] = replace(turn, message="", ending=ending)
-        self._ended += 1
-        return True
-
-    def _forget(self, turn_id: str) -> None:
-        del self._accepted[turn_id]
-        self._answered.pop(turn_id, None)
-        self._ended -= 1
+        if turn is not None and turn.ending is None:
+            # Without its texts: the history has them, and is what the bounds are for.
+            self._accepted[turn_id] = replace(turn, message="", ending=ending)
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         turn = self._accepted.get(turn_id)
-        committed = self._committed.get(self._answered.get(turn_id, turn_id))
         if turn is None:
-            return committed and _found(committed)
-        if turn.ending is None or not turn.ending.number:
+            kept = self._committed.get(turn_id)
+            return kept and _found(kept)
+        ending = turn.ending
+        if ending is None or not ending.number:
             return turn
         # Where its reply was dropped, the turn is gone too.
-        return committed and replace(turn, ending=replace(turn.ending, reply=committed[1]))
+        reply = [kept[1] for kept in self.read(turn.conversation, ending.number, ending.number)]
+        return replace(turn, ending=replace(ending, reply=reply[0])) if reply else None
 
     async def unfinished(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is None]
@@ -211,23 +179,21 @@ class MemoryStore:
         return [turn for turn in self._accepted.values() if turn.key is not None]
 
     async def prune(self, before: float, most: int) -> None:
-        surplus, old = self._ended - most, list[str]()
-        for turn in self._accepted.values():
-            if turn.ending is None:
-                continue
-            if len(old) >= surplus and turn.accepted_at >= before:
-                break
-            old.append(turn.id)
-        for turn_id in old:
-            self._forget(turn_id)
+        ended = self._ended()
+        for place, turn in enumerate(ended):
+            if turn.accepted_at < before or place < len(ended) - most:
+                del self._accepted[turn.id]
+
+    def _ended(self) -> list[AcceptedTurn]:
+        return [turn for turn in self._accepted.values() if turn.ending is not None]
 
 
 def _found(turn: Kept) -> AcceptedTurn:
-    _, reply, number, turn_id, conversation, committed_at, state = turn
+    _, reply, turn_id, conversation, number, committed_at, state = turn
     ending = Ending(State(state), reply, number)
     return AcceptedTurn(turn_id, conversation, "", committed_at, ending=ending)
 
 
 def _weight(turn: Kept) -> int:
-    message, reply, _, turn_id, *_ = turn
+    message, reply, turn_id, *_ = turn
     return TURN_BYTES + getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)

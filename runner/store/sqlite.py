@@ -1,63 +1,37 @@
-"""History in one SQLite file: it survives the process, however that ends.
+"""History and accepted turns in one SQLite file: they survive the process, however that ends.
 
-One row holds a turn, message and reply together, so a turn is there wholly or not
-at all. `synchronous=FULL` makes a commit that returned survive the machine too.
-Writes have a thread, in which those that stand in line share one transaction. Reads
-have connections of their own: a `History` reads in the thread that asks, everything
-else in a second thread, so that no read, however long, holds up a commit.
+One row holds a turn, message and reply together, so a turn is there wholly or not at all.
+Numbers count from 1 without a gap, so the last one is how many there are.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from sqlite3 import Connection, IntegrityError, Row
+from typing import Any
 
 from runner.agents.base import Message
-from runner.store import statements
-from runner.store.base import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
+from runner.store.base import AcceptedTurn, Ending, Record
+from runner.store.database import Database
 from runner.store.history import History
-from runner.store.migrations import MIGRATIONS
-from runner.store.readers import Readers
-from runner.store.worker import Failed, Worker, outcome_of
+from strategies import State
 
-T = TypeVar("T")
-
-BUSY_S = 0.5
-"""How long a commit waits for another program that holds the file, such as a backup."""
-
-MOST_TOGETHER = 128
-"""Writes in one transaction: none of them is acknowledged before the last one is done."""
+TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
+ENDING = [field.name for field in fields(Ending) if field.name != "reply"]
+"""The columns of `accepted` go by the names of the fields; NULL is a field's default."""
 
 
 class SqliteStore:
-    """The file at `path`, and beside it a lock file that keeps a second process out."""
+    """What is kept in the file at `path`."""
 
     durable = True
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer = Worker("sqlite", self._together, MOST_TOGETHER)
-        self._reader = Worker("sqlite-read", _each, 1)
-        self._readers = Readers(path, self._check_files, BUSY_S)
-        self._connection: sqlite3.Connection | None = None
-        self._lock: int | None = None
-        self._files: tuple[object, ...] = ()
-
-    async def open(self) -> None:
-        try:
-            await self._reader.run(self._open)
-        except (sqlite3.Error, OSError, UnicodeError) as error:
-            # To the operator, who can mend it; a client is not told about files.
-            raise StoreUnavailable(f"{self._path}: {error}") from error
-
-    async def close(self) -> None:
-        await self._reader.stop(self._readers.close)
-        await self._writer.stop(self._close)
+        self.database = Database(path)
+        self.open = self.database.open
+        self.close = self.database.close
 
     # History.
 
@@ -65,199 +39,143 @@ class SqliteStore:
         return History(self, conversation, turns)
 
     def span(self, conversation: str) -> tuple[int, int]:
-        return 1, self._read_here(lambda c: statements.last_number(c, conversation))
+        return 1, self.database.read_here(lambda db: _last_number(db, conversation))
 
-    def read(self, conversation: str, first: int, last: int) -> Sequence[sqlite3.Row]:
-        return self._read_here(lambda c: statements.turns(c, conversation, first, last))
+    def read(self, conversation: str, first: int, last: int) -> Sequence[Row]:
+        sql = """
+            SELECT message, reply FROM turns
+            WHERE conversation = ? AND number BETWEEN ? AND ? ORDER BY number
+        """
+        values = (conversation, first, last)
+        return self.database.read_here(lambda db: db.execute(sql, values).fetchall())
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
-        return await self._reader.run(lambda: self.history(conversation)[-count:])
+        return await self.database.read(lambda _: self.history(conversation)[-count:])
 
     async def commit(self, record: Record) -> int:
-        return await self._write(lambda c: statements.commit(c, record))
+        return await self.database.write(lambda db: _commit(db, record), though_cancelled=True)
 
     async def turns(self, conversation: str) -> int:
-        return await self._read(lambda c: statements.last_number(c, conversation))
+        return await self.database.read(lambda db: _last_number(db, conversation))
 
-    async def conversations(
-        self, prefix: str, limit: int, without: str | None = None
-    ) -> tuple[Mapping[str, int], int]:
-        return await self._read(lambda c: statements.conversations(c, prefix, limit, without))
+    async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
+        # A range of the index is all that is read; no id has a U+10FFFF.
+        where = """
+            FROM conversations WHERE id BETWEEN :prefix AND :prefix || char(0x10ffff)
+            AND instr(substr(id, length(:prefix) + 1), '/') = 0
+        """
+        values = {"prefix": prefix, "limit": limit or -1}
+
+        def read(db: Connection) -> tuple[Mapping[str, int], int]:
+            rows = db.execute(f"SELECT id {where} ORDER BY id LIMIT :limit", values)
+            shown = {row["id"]: _last_number(db, row["id"]) for row in rows}
+            (total,) = db.execute(f"SELECT count(*) {where}", values).fetchone()
+            return shown, total
+
+        return await self.database.read(read)
 
     async def forget(self, conversation: str) -> None:
-        await self._write(lambda c: statements.forget(c, conversation))
+        def write(db: Connection) -> None:
+            db.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
+            db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+            sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
+            db.execute(sql, (conversation,))
+
+        await self.database.write(write)
 
     # Accepted turns.
 
     async def accept(self, turn: AcceptedTurn) -> None:
-        await self._write(lambda c: statements.accept(c, turn))
+        sql = f"INSERT INTO accepted ({', '.join(TURN)}) VALUES (:{', :'.join(TURN)})"
+        values = {name: getattr(turn, name) for name in TURN}
+        await self.database.write(lambda db: db.execute(sql, values))
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
-        await self._write(lambda c: statements.begin(c, turn_ids))
+        sql = "UPDATE accepted SET attempts = attempts + 1 WHERE id = ?"
+
+        def write(db: Connection) -> None:
+            for turn_id in turn_ids:
+                if db.execute(sql, (turn_id,)).rowcount != 1:
+                    raise IntegrityError(f"turn {turn_id} is not written down")
+
+        await self.database.write(write)
 
     async def end(self, turn_id: str, ending: Ending) -> None:
-        await self._write(lambda c: statements.end(c, turn_id, ending))
+        columns = ", ".join(f"{name} = :{name}" for name in ENDING)
+        sql = f"UPDATE accepted SET {columns} WHERE id = :id AND state IS NULL"
+        values = {"id": turn_id, **{name: getattr(ending, name) for name in ENDING}}
+        await self.database.write(lambda db: db.execute(sql, values))
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
-        return await self._read(lambda c: statements.find(c, turn_id))
+        accepted = """
+            SELECT a.*, t.reply FROM accepted AS a
+            LEFT JOIN turns AS t ON t.conversation = a.conversation AND t.number = a.number
+            WHERE a.id = ?
+        """
+        only_in_history = """
+            SELECT id, conversation, '' AS message, unixepoch(created_at) AS accepted_at,
+            state, reply, number FROM turns WHERE id = ?
+        """
+
+        def read(db: Connection) -> AcceptedTurn | None:
+            row = db.execute(accepted, (turn_id,)).fetchone()
+            row = row or db.execute(only_in_history, (turn_id,)).fetchone()
+            return row and _accepted(row)
+
+        return await self.database.read(read)
 
     async def unfinished(self) -> list[AcceptedTurn]:
-        return await self._read(statements.unfinished)
+        sql = "SELECT * FROM accepted WHERE state IS NULL ORDER BY sequence"
+        return await self.database.read(lambda db: [_accepted(row) for row in db.execute(sql)])
 
     async def keyed(self) -> list[AcceptedTurn]:
-        return await self._read(statements.keyed)
+        sql = "SELECT * FROM accepted WHERE key IS NOT NULL ORDER BY sequence"
+        return await self.database.read(
+            lambda db: [replace(_accepted(row), message="") for row in db.execute(sql)]
+        )
 
     async def prune(self, before: float, most: int) -> None:
-        # The long part only reads.
-        upto = await self._read(lambda c: statements.surplus(c, most))
-        await self._write(lambda c: statements.prune(c, before, upto))
-
-    # Errors of the disk become the store's.
-
-    async def _write(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return await self._writer.run(lambda: step(self._opened()))
-        except _PerhapsKept as error:
-            raise StoreUnavailable(_PerhapsKept.__doc__, outcome="unknown") from error
-        except (sqlite3.Error, OSError, UnicodeError) as error:
-            raise StoreUnavailable from error
-
-    async def _read(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._reader.run(lambda: self._read_here(step))
-
-    def _read_here(self, step: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with self._readers.connection() as connection:
-                return step(connection)
-        except (sqlite3.Error, OSError, UnicodeError) as error:
-            raise StoreUnavailable from error
-
-    # In a worker's thread.
-
-    def _open(self) -> None:
-        if self._connection is not None:
-            return
-        self._lock = _lock(self._path)
-        os.register_at_fork(after_in_child=self._in_child)
-        try:
-            self._connection = sqlite3.connect(
-                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        too_many = """
+            DELETE FROM accepted WHERE sequence IN (
+                SELECT sequence FROM accepted WHERE state IS NOT NULL
+                ORDER BY accepted_at DESC, sequence DESC LIMIT -1 OFFSET ?
             )
-            self._prepare(self._connection)
-            self._files = self._see_files()
-            self._readers.open()
-        except BaseException:
-            self._close()
-            raise
+        """
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
-            raise sqlite3.DatabaseError(f"{self._path} has schema {version}, of a newer version")
-        # In a new file; a table `turns` of another program's makes the first fail, rightly.
-        for number, migration in enumerate(MIGRATIONS[version:], version + 1):
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {number}; COMMIT;"
-            )
+        def write(db: Connection) -> None:
+            sql = "DELETE FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
+            db.execute(sql, (before,))
+            db.execute(too_many, (most,))
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with suppress(sqlite3.Error):  # The lock must go, and what was committed is safe.
-                connection.close()
-        self._unlock()
-
-    def _in_child(self) -> None:
-        self._readers.leave_to_parent()
-        self._unlock()  # A child that an agent forked must not keep the lock when we are killed.
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise sqlite3.ProgrammingError("the store is closed")
-        return self._connection
-
-    def _see_files(self) -> tuple[object, ...]:
-        return _inode(self._path), _inode(Path(f"{self._path}-wal"))
-
-    def _check_files(self) -> None:
-        """SQLite goes on with files that were deleted or replaced; what it keeps there is lost."""
-        if self._see_files() != self._files:
-            raise OSError(f"{self._path} or its -wal is not the file that was opened")
-
-    def _together(self, steps: Sequence[Callable[[], Any]]) -> Sequence[Any]:
-        """All in one transaction, with one sync of the disk; one that fails, fails alone."""
-        connection = self._opened()
-        self._check_files()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # One by itself needs no savepoint: nothing else is rolled back with it.
-            alone = len(steps) == 1
-            outcomes = [step() if alone else _one_of(connection, step) for step in steps]
-            _commit(connection)
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return outcomes
+        await self.database.write(write)
 
 
-def _inode(path: Path) -> object:
-    with suppress(FileNotFoundError):
-        seen = path.stat()
-        return seen.st_dev, seen.st_ino
-    return None
+def _last_number(db: Connection, conversation: str) -> int:
+    sql = "SELECT max(number) AS number FROM turns WHERE conversation = ?"
+    return int(db.execute(sql, (conversation,)).fetchone()["number"] or 0)
 
 
-class _PerhapsKept(sqlite3.OperationalError):
-    """The disk failed while the turn was being kept. The history will tell whether it was."""
+def _commit(db: Connection, record: Record) -> int:
+    number = _last_number(db, record.conversation) + 1
+    if number == 1:
+        db.execute("INSERT INTO conversations (id) VALUES (?)", (record.conversation,))
+    sql = """
+        INSERT INTO turns (conversation, number, id, message, reply, state)
+        VALUES (?, ?, ?, ?, ?, ?)
+    """
+    said = (record.message, record.reply, record.state)
+    db.execute(sql, (record.conversation, number, record.turn_id, *said))
+    sql = "UPDATE accepted SET state = ?, number = ? WHERE id = ? AND state IS NULL"
+    for turn_id in record.answers or (record.turn_id,):
+        db.execute(sql, (record.state, number, turn_id))
+    return number
 
 
-def _commit(connection: sqlite3.Connection) -> None:
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        # A sync that fails has perhaps written all: it can be there after a restart.
-        if error.sqlite_errorname.startswith("SQLITE_IOERR"):
-            raise _PerhapsKept(str(error)) from error
-        raise
-
-
-def _each(steps: Sequence[Callable[[], Any]]) -> list[Any]:
-    return [outcome_of(step) for step in steps]
-
-
-def _one_of(connection: sqlite3.Connection, step: Callable[[], Any]) -> Any:
-    connection.execute("SAVEPOINT step")
-    try:
-        outcome = step()
-    except (sqlite3.Error, UnicodeError) as error:
-        if not connection.in_transaction:
-            raise  # SQLite has rolled back all of it, as it does when the disk is full.
-        connection.execute("ROLLBACK TO step")
-        outcome = Failed(error)
-    connection.execute("RELEASE step")
-    return outcome
-
-
-def _lock(path: Path) -> int:
-    """Hold the file's lock; the kernel lets go of it when this process ends, however it ends."""
-    real = path.resolve()
-    name = f"{real}.lock"
-    descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise StoreInUse(
-            f"another process serves from {real}. End it first, or name another file: "
-            "--store sqlite:///other.db"
-        ) from error
-    return descriptor
+def _accepted(row: Row) -> AcceptedTurn:
+    known: dict[str, Any] = {name: value for name, value in dict(row).items() if value is not None}
+    turn = AcceptedTurn(**{name: known[name] for name in TURN if name in known})
+    if "state" not in known:
+        return turn
+    known["state"] = State(known["state"])
+    ending = {name: known[name] for name in (*ENDING, "reply") if name in known}
+    return replace(turn, ending=Ending(**ending))

@@ -276,7 +276,7 @@ class Service:
         """
         living = sorted(one for one in self._registry.conversations() if owns(caller, one))
         most = count + len(living) if count else 0
-        found, total = await self._store.conversations(scoped(caller, ""), most, without="/")
+        found, total = await self._store.conversations(scoped(caller, ""), most)
         turns = dict(found)
         for one in living:
             if one not in turns:

@@ -137,3 +137,12 @@ async def test_threads_are_bounded_and_the_next_call_waits() -> None:
     gate.set()
     await asyncio.gather(*tasks)
     assert len(inside) == 3
+
+
+async def test_a_thread_takes_the_next_call_and_ends_with_its_owner() -> None:
+    threads = Threads(2)
+    first, second = [await threads.run(threading.current_thread) for _ in range(2)]
+    assert first is second
+    del threads
+    await asyncio.to_thread(first.join, 30)
+    assert not first.is_alive()

@@ -58,6 +58,53 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
     assert await store.messages("c") == []
 
 
+async def test_a_cancellation_that_an_agent_left_behind_does_not_stop_the_commit(
+    store: Store,
+) -> None:
+    cancelled: list[str] = []
+
+    async def cancels_late(message: str) -> str:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def cancel(times: int) -> None:
+            if task.cancel() and times:  # Each time that the loop goes round in the commit.
+                cancelled.append(message)
+                loop.call_soon(cancel, times - 1)
+
+        loop.call_soon(cancel, 3)
+        return f"done {message}"
+
+    journal = Journal(store, StoreSettings(), time.time)
+    answering = Answering(agent(cancels_late), store, Registry(60.0), journal)
+    strategy = Queue(answering.answer, Limits())
+    for number, name in enumerate("ab", 1):
+        reply = await strategy.submit(Turn(name, "c", name)).reply()
+        assert (reply.text, reply.number) == (f"done {name}", number)
+    contents = [said["content"] for said in await store.messages("c")]
+    assert contents == ["a", "done a", "b", "done b"]
+    assert strategy.load().running == strategy.load().fenced == 0
+    assert bool(cancelled) == store.durable  # In memory a commit is over before that.
+
+
+async def test_a_commit_that_was_cancelled_cancels_the_next_await(store: Store) -> None:
+    after: list[str] = []
+
+    async def turn() -> None:
+        asyncio.get_running_loop().call_soon(task.cancel)
+        number = await store.commit(Record("t", "c", "m", "r"))
+        after.append(f"turn {number}")
+        await asyncio.sleep(60)
+        after.append("slept")
+
+    task = asyncio.create_task(turn())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert after == ["turn 1"]
+    assert task.cancelling() == 1
+    assert len(await store.messages("c")) == 2
+
+
 async def test_an_agent_that_swallows_its_cancellation_returns_normally() -> None:
     started = asyncio.Event()
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import sqlite3
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.store import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable, statements
+from runner.store import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
 from runner.store.sqlite import SqliteStore
 from strategies import State
 
@@ -98,43 +102,82 @@ async def test_a_read_however_long_does_not_hold_up_a_commit(tmp_path: Path) -> 
         assert committed.wait(30)
         return len(cursor.fetchall())
 
-    reading = asyncio.create_task(store._read(long_read))
+    reading = asyncio.create_task(store.database.read(long_read))
     await asyncio.sleep(0)
     assert await store.commit(Record("second", "c", "message", "reply")) == 2
     committed.set()
-    assert await reading >= 1
+    found = await reading
+    assert found >= 1
     await store.close()
 
 
-Step = Callable[[sqlite3.Connection], object]
+async def test_what_stands_in_line_is_kept_before_the_store_closes(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    records = [Record(str(number), "c", "message", "reply") for number in range(300)]
+    commits = [asyncio.ensure_future(store.commit(record)) for record in records]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.gather(*commits) == list(range(1, 301))
 
-HOT: dict[str, Step] = {
-    "commit": lambda c: statements.commit(c, RECORD),
-    "history": lambda c: statements.turns(c, "c", 1, statements.last_number(c, "c")),
-    "accept": lambda c: statements.accept(c, AcceptedTurn("a", "c", "m", 1.0)),
-    "begin": lambda c: statements.begin(c, ["a"]),
-    "end": lambda c: statements.end(c, "a", Ending(State.FAILED)),
-    "find": lambda c: statements.find(c, "nobody"),
-    "list": lambda c: statements.conversations(c, "c", 10, "/"),
-    "prune": lambda c: statements.prune(c, 1.0, statements.surplus(c, 10)),
-    "forget": lambda c: statements.forget(c, "c"),
+
+async def test_a_child_that_was_forked_reads_by_itself_and_harms_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    await store.commit(RECORD)
+    history = store.history("c")
+    assert len(history) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Other threads, which only wait.
+        child = os.fork()
+    if child == 0:  # Whatever happens, this process goes no further.
+        try:
+            signal.alarm(30)
+            os._exit(0 if history[-1]["content"] == "reply" else 1)
+        finally:
+            os._exit(2)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert await store.commit(Record("second", "c", "message", "reply")) == 2
+    await store.close()
+
+
+HOT: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
+    "commit": lambda store: store.commit(RECORD),
+    "history": lambda store: store.messages("c"),
+    "accept": lambda store: store.accept(AcceptedTurn("a", "c", "m", 1.0)),
+    "begin": lambda store: store.begin(["a"]),
+    "end": lambda store: store.end("a", Ending(State.FAILED)),
+    "find": lambda store: store.find("nobody"),
+    "list": lambda store: store.conversations("", 10),
+    "prune": lambda store: store.prune(1.0, 10),
+    "forget": lambda store: store.forget("c"),
 }
 
 
-async def test_no_statement_of_a_turns_way_scans_a_table(tmp_path: Path) -> None:
+async def test_no_statement_of_a_turns_way_scans_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    connect = sqlite3.connect
+
+    def listening(*args: Any, **options: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(*args, **options)
+        made.set_trace_callback(said.append)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", listening)
     store = SqliteStore(tmp_path / "kept.db")
     await store.open()
+    said.clear()
+    for step in HOT.values():
+        await step(store)
     await store.close()
-    with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as connection:
-        connection.row_factory = sqlite3.Row
-        said: list[str] = []
-        connection.set_trace_callback(said.append)
-        for step in HOT.values():
-            step(connection)
-        connection.set_trace_callback(None)
-        assert len(said) >= len(HOT)
-        for sql in said:
-            plan = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    statements = [sql for sql in said if re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)", sql)]
+    assert len(statements) >= len(HOT)
+    with closing(connect(tmp_path / "kept.db")) as connection:
+        for sql in statements:
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
             scans = [
                 line
                 for line in plan
@@ -145,11 +188,13 @@ async def test_no_statement_of_a_turns_way_scans_a_table(tmp_path: Path) -> None
             assert not [line for line in plan if "TEMP B-TREE" in line], sql
 
 
+@pytest.mark.parametrize("opened", ["kept.db", "link.db"])
 @pytest.mark.parametrize("name", ["kept.db", "kept.db-wal"])
 async def test_a_file_that_was_removed_under_the_store_is_noticed(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, opened: str
 ) -> None:
-    store = SqliteStore(tmp_path / "kept.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "kept.db")
+    store = SqliteStore(tmp_path / opened)
     await store.open()
     await store.commit(RECORD)
     (tmp_path / name).unlink()

@@ -94,10 +94,8 @@ class Disk:
 
         return await self._do(commit)
 
-    async def conversations(
-        self, prefix: str, limit: int, without: str | None = None
-    ) -> tuple[Mapping[str, int], int]:
-        return await self._do(lambda: self._kept.conversations(prefix, limit, without))
+    async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
+        return await self._do(lambda: self._kept.conversations(prefix, limit))
 
     async def forget(self, conversation: str) -> None:
         await self._do(lambda: self._kept.forget(conversation))
