@@ -25,7 +25,7 @@ from runner.settings import StoreSettings
 from runner.store.memory import MemoryStore
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
-from runner.turns.registry import Registry
+from runner.turns.known_turns import KnownTurns
 from strategies import Limits, Strategy, Turn, TurnError
 
 CONVERSATION = "default"
@@ -66,7 +66,7 @@ class _Trial:
         self._agent = agent
         self._store = MemoryStore()
         journal = Journal(self._store, StoreSettings(), time.time)
-        self._answering = Answering(_Seen(agent, self), self._store, Registry(300.0), journal)
+        self._answering = Answering(_Seen(agent, self), self._store, KnownTurns(300.0), journal)
 
     def say(self, event: str, **fields: object) -> None:
         print(json.dumps({"event": event, **fields}), file=self._lines, flush=True)  # type: ignore[call-overload]

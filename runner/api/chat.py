@@ -9,10 +9,10 @@ from runner.api import documents
 from runner.api.asgi import Headers
 from runner.api.body import ClientLeft, until_left
 from runner.api.exchange import Answer, Request, Response
-from runner.api.parsing import parse_submission
-from runner.api.problems import KEY_REUSED, WRONG_FIELD, RequestError
+from runner.api.handlers import find_turn
+from runner.api.parsing import check_conversation, parse_submission
+from runner.api.problems import KEY_REUSED, RequestError
 from runner.api.stream import EventStream
-from runner.api.turns import find_turn
 from runner.turns.callers import split
 from runner.turns.events import Cursor
 from runner.turns.journal import KeyReused
@@ -103,13 +103,3 @@ def _applied(submission: Submission, again: bool) -> Headers:
     """What of the client's wishes was heeded."""
     applied = (("preference-applied", submission.applied),) if submission.applied else ()
     return (*applied, ("idempotent-replayed", "true")) if again else applied
-
-
-def check_conversation(service: Service, conversation: str) -> None:
-    """Raise RequestError for a conversation that this agent cannot have."""
-    if service.about.single_conversation and conversation != "default":
-        detail = (
-            "This agent is one object with one history, so there is one conversation, `default`. "
-            "Serve its class or a factory to have one for each."
-        )
-        raise RequestError(WRONG_FIELD, detail, pointer="/conversation_id")

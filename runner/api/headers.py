@@ -25,18 +25,7 @@ class Preferences:
     respond_async: bool = False
     wait_s: float | None = None
     on_disconnect: OnDisconnect | None = None
-
-    @property
-    def applied(self) -> str:
-        """The value of `Preference-Applied`."""
-        parts: list[str] = []
-        if self.wait_s is not None:
-            parts.append(f"wait={self.wait_s:g}")
-        elif self.respond_async:
-            parts.append("respond-async")
-        if self.on_disconnect is not None:
-            parts.append(f"on-disconnect={self.on_disconnect}")
-        return ", ".join(parts)
+    applied: str = ""
 
 
 NO_WISHES = Preferences()
@@ -50,11 +39,12 @@ def parse_prefer(headers: Pairs) -> Preferences:
                 token, _, said = part.partition(";")[0].partition("=")
                 found.setdefault(token.strip().lower(), said.strip().strip('"').lower())
     wait, policy = found.get("wait", ""), found.get("on-disconnect", "")
-    return Preferences(
-        respond_async="respond-async" in found,
-        wait_s=min(int(wait), MOST_WAIT_S) if re.fullmatch(r"\d{1,9}", wait) else None,
-        on_disconnect=cast(OnDisconnect, policy) if policy in get_args(OnDisconnect) else None,
-    )
+    is_async = "respond-async" in found
+    wait_s = min(int(wait), MOST_WAIT_S) if re.fullmatch(r"\d{1,9}", wait) else None
+    on_disconnect = cast(OnDisconnect, policy) if policy in get_args(OnDisconnect) else None
+    applied = [f"wait={wait_s}"] if wait_s is not None else ["respond-async"] if is_async else []
+    applied += [f"on-disconnect={policy}"] if on_disconnect is not None else []
+    return Preferences(is_async, wait_s, on_disconnect, ", ".join(applied))
 
 
 def parse_priority(value: bytes | None) -> int:
@@ -86,7 +76,9 @@ def parse_strategy(value: bytes | None, allowed: Iterable[str]) -> str | None:
     name = value.decode("latin1").strip().lower()
     if name not in allowed:
         known = ", ".join(allowed) or "none; see [strategy] per_turn in the settings"
-        raise RequestError(MALFORMED_REQUEST, f"Turn-Strategy may be here: {known}.")
+        raise RequestError(
+            MALFORMED_REQUEST, f"Turn-Strategy: {name!r} is not allowed here; allowed: {known}."
+        )
     return name
 
 

@@ -27,6 +27,7 @@ from runner.api.problems import (
 )
 from runner.settings import ServerSettings, Settings
 from runner.turns.callers import scoped
+from runner.turns.service import Service
 from runner.turns.submission import Submission
 from strategies import Turn
 
@@ -74,6 +75,16 @@ def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> s
         detail = f"A conversation id is 1 to {longest} characters of A-Z a-z 0-9 . _ : -"
         raise RequestError(WRONG_FIELD, detail, pointer=pointer)
     return value
+
+
+def check_conversation(service: Service, conversation: str) -> None:
+    """Raise RequestError for a conversation that this agent cannot have."""
+    if service.about.single_conversation and conversation != "default":
+        detail = (
+            "This agent is one object with one history, so there is one conversation, `default`. "
+            "Serve its class or a factory to have one for each."
+        )
+        raise RequestError(WRONG_FIELD, detail, pointer="/conversation_id")
 
 
 def parse_count(text: str | None, default: int) -> int:

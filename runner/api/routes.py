@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from runner.api import chat, docs_page, documents, openapi, status, turns
+from runner.api import chat, docs_page, documents, handlers, openapi
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.openapi import STORE, Route, plain
@@ -44,26 +44,26 @@ def describe(bounds: Bounds) -> dict[str, Any]:
 
 ROUTES = (
     Route("POST", "/chat", chat.chat, openapi.chat),
-    Route("GET", "/turns/{turn_id}", turns.turn,
+    Route("GET", "/turns/{turn_id}", handlers.turn,
           plain("Ask for a turn", documents.Turn, p.NO_TURN, STORE)),
-    Route("DELETE", "/turns/{turn_id}", turns.cancel,
+    Route("DELETE", "/turns/{turn_id}", handlers.cancel,
           plain("Cancel a turn, waiting or running; one that has ended stays as it is",
                 documents.Turn, p.NO_TURN, STORE)),
     Route("GET", "/turns/{turn_id}/events", chat.events, openapi.events),
-    Route("GET", "/conversations", turns.conversations,
+    Route("GET", "/conversations", handlers.conversations,
           plain("List your conversations, those with a turn that lives first",
                 documents.ConversationList, p.WRONG_FIELD, STORE, count=100)),
-    Route("GET", "/conversations/{conversation_id}", turns.conversation,
+    Route("GET", "/conversations/{conversation_id}", handlers.conversation,
           plain("Who runs and who waits", documents.ConversationDetail,
                 p.NO_CONVERSATION, p.WRONG_FIELD, STORE)),
-    Route("DELETE", "/conversations/{conversation_id}", turns.forget,
+    Route("DELETE", "/conversations/{conversation_id}", handlers.forget,
           plain("Forget a conversation that is idle", None,
                 p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, STORE)),
-    Route("GET", "/history", status.history, openapi.history),
-    Route("GET", "/health", status.health, plain("How the server is", documents.Health)),
-    Route("GET", "/health/live", status.live,
+    Route("GET", "/history", handlers.history, openapi.history),
+    Route("GET", "/health", handlers.health, plain("How the server is", documents.Health)),
+    Route("GET", "/health/live", handlers.live,
           plain("Whether the process lives", documents.Probe), is_open=True),
-    Route("GET", "/health/ready", status.ready,
+    Route("GET", "/health/ready", handlers.ready,
           plain("Whether turns are taken", documents.Probe, openapi.DRAINING), is_open=True),
     Route("GET", "/openapi.json", description,
           openapi.page("This document", "application/json"), is_open=True),

@@ -7,8 +7,8 @@ import asyncio
 from runner.agents.base import CURRENT, Agent, CurrentTurn
 from runner.store.base import Record, Store
 from runner.turns.journal import Journal
+from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
-from runner.turns.registry import Registry
 from strategies import Attempt, Reply, State, Turn
 
 
@@ -22,13 +22,13 @@ class Answering:
         self,
         agent: Agent,
         store: Store,
-        registry: Registry,
+        known: KnownTurns,
         journal: Journal,
         history_turns: int | None = None,
     ) -> None:
         self.agent = agent
         self.store = store
-        self._registry = registry
+        self._known = known
         self._journal = journal
         self._history_turns = history_turns
 
@@ -54,14 +54,14 @@ class Answering:
 
     def _lives(self, turn: Turn) -> list[LiveTurn]:
         """The turn, or all that were merged into it and have not ended."""
-        known = (self._registry.living(part.id) for part in turn.merged or (turn,))
+        known = (self._known.living(part.id) for part in turn.merged or (turn,))
         return [live for live in known if live is not None]
 
     async def _ask(self, turn: Turn, attempt: Attempt, lives: list[LiveTurn]) -> tuple[str, bool]:
         """The agent's reply, or what it had said when a newer turn took its place, and True."""
         for live in lives:
             live.call()
-            self._registry.called(live)
+            self._known.called(live)
         attempts = max((live.attempts for live in lives), default=1)
         CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
         pieces: list[str] = []

@@ -23,8 +23,8 @@ from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.callers import owns, scoped
 from runner.turns.journal import Journal
+from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
-from runner.turns.registry import Registry
 from runner.turns.submission import Submission
 from runner.turns.wakeup import Wakeup
 from strategies import (
@@ -78,10 +78,10 @@ class Service:
         self._agent = agent
         self._store = store
         kept = settings.server
-        self._registry = Registry(kept.resume_s, kept.resume_turns, kept.resume_bytes)
+        self._known = KnownTurns(kept.resume_s, kept.resume_turns, kept.resume_bytes)
         self._journal = Journal(store, settings.store, now)
         answering = Answering(
-            agent, store, self._registry, self._journal, settings.agent.history_turns
+            agent, store, self._known, self._journal, settings.agent.history_turns
         )
         self._strategy = make_strategy(answering.answer)
         self._last_turn_at = monotonic()
@@ -189,7 +189,7 @@ class Service:
 
     async def find(self, turn_id: str) -> LiveTurn | None:
         """A turn that lives, or one that is remembered. Raises StoreUnavailable."""
-        live = self._registry.get(turn_id)
+        live = self._known.get(turn_id)
         if live is None:
             kept = await self._store.find(turn_id)
             if kept is not None and kept.ending is not None:
@@ -251,11 +251,11 @@ class Service:
     def watch(self, live: LiveTurn, watcher: Callable[[], object]) -> None:
         """Call it whenever something about the turn has changed, its place in the line too."""
         live.listen(watcher)
-        self._registry.watch(live.turn.conversation, watcher)
+        self._known.watch(live.turn.conversation, watcher)
 
     def unwatch(self, live: LiveTurn, watcher: Callable[[], object]) -> None:
         live.unlisten(watcher)
-        self._registry.unwatch(live.turn.conversation, watcher)
+        self._known.unwatch(live.turn.conversation, watcher)
 
     # Conversations. Of all it holds that another caller's is as if it were not there.
 
@@ -266,7 +266,7 @@ class Service:
     async def conversation(self, conversation: str) -> Conversation | None:
         """Raises StoreUnavailable."""
         turns = await self._store.turns(conversation)
-        line = tuple(self._registry.line(conversation))
+        line = tuple(self._known.line(conversation))
         return Conversation(conversation, turns, line) if turns or line else None
 
     async def conversations(self, caller: str, count: int) -> tuple[list[Conversation], int]:
@@ -274,7 +274,7 @@ class Service:
 
         `count` of them at most; 0 means all. Raises StoreUnavailable.
         """
-        living = sorted(one for one in self._registry.conversations() if owns(caller, one))
+        living = sorted(one for one in self._known.conversations() if owns(caller, one))
         most = count + len(living) if count else 0
         found, total = await self._store.conversations(scoped(caller, ""), most)
         turns = dict(found)
@@ -283,7 +283,7 @@ class Service:
                 turns[one] = await self._store.turns(one)
                 total += not turns[one]
         names = [*living, *(one for one in found if one not in living)][: count or None]
-        shown = [Conversation(one, turns[one], tuple(self._registry.line(one))) for one in names]
+        shown = [Conversation(one, turns[one], tuple(self._known.line(one))) for one in names]
         return shown, total
 
     async def forget(self, conversation: str) -> None:
@@ -291,13 +291,13 @@ class Service:
 
         Nothing in memory changes before the store has; turns that come meanwhile wait.
         """
-        if self._registry.line(conversation) or conversation in self._forgetting:
+        if self._known.line(conversation) or conversation in self._forgetting:
             raise ConversationBusy
         done = self._forgetting[conversation] = asyncio.get_running_loop().create_future()
         try:
             await self._store.forget(conversation)
             self._agent.forget(conversation)
-            self._registry.forget(conversation)
+            self._known.forget(conversation)
             self._journal.forget(conversation)
         finally:
             del self._forgetting[conversation]
@@ -307,12 +307,12 @@ class Service:
 
     def _start(self, live: LiveTurn) -> None:
         live.ticket = self._strategy.submit(live.turn)
-        self._registry.add(live)
+        self._known.add(live)
         live.ticket.add_done_callback(self._settled)
 
     def _settled(self, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
-        live = self._registry.living(ticket.turn.id)
+        live = self._known.living(ticket.turn.id)
         assert live is not None
         try:
             came_to: Reply | TurnError = ticket.result()
@@ -347,9 +347,12 @@ class Service:
             self._journal.release(live.turn.conversation, live.key, live.turn.id)
         self._last_turn_at = monotonic()
         error = came_to if isinstance(came_to, TurnError) else None
-        self._log(live, ticket, error)
+        if ending.detail == endings.KEPT_FOR_LATER:
+            log.info("turn left for the next process", turn_id=live.turn.id)
+        else:
+            self._log(live, ticket, error)
         live.end(ending, None if error is None else error.__cause__)
-        self._registry.ended(live)
+        self._known.ended(live)
 
     def _log(self, live: LiveTurn, ticket: Ticket | None, error: TurnError | None) -> None:
         telemetry.log_turn(

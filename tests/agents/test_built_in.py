@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from loadtests.chains import check_chain, check_replies
 from runner.agents.base import Message
-from runner.agents.chain import Chain, check_chain, check_replies, make_link
+from runner.agents.chain import Chain, make_link
 from runner.agents.eliza import Eliza
 
 

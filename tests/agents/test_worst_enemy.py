@@ -21,7 +21,7 @@ from runner.store import Record, Store, StoreUnavailable, make_store
 from runner.store.history import History
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
-from runner.turns.registry import Registry
+from runner.turns.known_turns import KnownTurns
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
 
@@ -51,7 +51,7 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
         return "done"
 
     journal = Journal(store, StoreSettings(), time.time)
-    answering = Answering(agent(cancels_itself), store, Registry(60.0), journal)
+    answering = Answering(agent(cancels_itself), store, KnownTurns(60.0), journal)
     strategy = Queue(answering.answer, Limits())
     with pytest.raises(AgentFailed):
         await strategy.submit(Turn("1", "c", "m")).reply()
@@ -76,7 +76,7 @@ async def test_a_cancellation_that_an_agent_left_behind_does_not_stop_the_commit
         return f"done {message}"
 
     journal = Journal(store, StoreSettings(), time.time)
-    answering = Answering(agent(cancels_late), store, Registry(60.0), journal)
+    answering = Answering(agent(cancels_late), store, KnownTurns(60.0), journal)
     strategy = Queue(answering.answer, Limits())
     for number, name in enumerate("ab", 1):
         reply = await strategy.submit(Turn(name, "c", name)).reply()

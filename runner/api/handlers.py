@@ -1,14 +1,17 @@
-"""`/turns` and `/conversations`: come back to a turn, cancel it, see who stands where."""
+"""The handlers of all routes but `/chat`: each takes a request and gives an answer."""
 
 from __future__ import annotations
 
 from runner.api import documents
 from runner.api.exchange import Answer, Request, json_answer
-from runner.api.parsing import parse_conversation, parse_count
-from runner.api.problems import NO_CONVERSATION, NO_TURN, RequestError
+from runner.api.parsing import check_conversation, parse_conversation, parse_count
+from runner.api.problems import NO_CONVERSATION, NO_TURN, TURN_CAUSES, RequestError, problem
 from runner.turns.callers import owns, scoped
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
+from strategies import Draining
+
+# Turns and conversations: come back to a turn, cancel it, see who stands where.
 
 
 async def turn(service: Service, request: Request) -> Answer:
@@ -59,3 +62,33 @@ async def _known(service: Service, request: Request) -> Conversation:
     if known is None:
         raise RequestError(NO_CONVERSATION, "Nothing was said in it, or it is not yours.")
     return known
+
+
+# What was said, and how the server is.
+
+
+async def history(service: Service, request: Request) -> Answer:
+    asked = request.query("conversation_id")
+    conversation = parse_conversation(asked, service.settings.server, "?conversation_id")
+    check_conversation(service, conversation)
+    count = parse_count(request.query("count"), 1)
+    messages = await service.messages(scoped(request.caller, conversation), count)
+    document: documents.Messages = {"status": "success", "messages": messages}
+    return json_answer(200, document)
+
+
+async def health(service: Service, request: Request) -> Answer:
+    return json_answer(200, documents.health(service))
+
+
+async def live(service: Service, request: Request) -> Answer:
+    document: documents.Probe = {"status": "alive"}
+    return json_answer(200, document)
+
+
+async def ready(service: Service, request: Request) -> Answer:
+    if not service.ready:
+        detail = "Draining." if service.draining else "Starting."
+        return problem(TURN_CAUSES[Draining], detail)
+    document: documents.Probe = {"status": "ready"}
+    return json_answer(200, document)

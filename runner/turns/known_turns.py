@@ -13,7 +13,7 @@ OWN_BYTES = 1_000
 """What an ended turn weighs beside its texts."""
 
 
-class Registry:
+class KnownTurns:
     """Finds turns by their id and by their conversation.
 
     keep_s      seconds that an ended turn is kept.
