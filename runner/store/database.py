@@ -224,8 +224,11 @@ def _transact(connection: Connection, writes: list[Write]) -> None:
     """All or none of them, but that one that fails, fails alone."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for write in writes:
-            write.outcome = _try(write.step, connection)
+        if len(writes) == 1:  # Nothing else is rolled back with it, so it needs no savepoint.
+            writes[0].outcome = writes[0].step(connection), None
+        else:
+            for write in writes:
+                write.outcome = _try(write.step, connection)
         _commit(connection)
     except BaseException:
         if connection.in_transaction:
