@@ -33,14 +33,24 @@ async def chat(service: Service, request: Request) -> Response:
     except KeyReused as error:
         raise RequestError(KEY_REUSED, str(error)) from error
     headers = _applied(submission, again)
-    if submission.stream and (live.row is None or await service.is_written(live)):
-        live.promised = live.promised or submission.respond_async
-        return EventStream(service, live, Cursor(), headers, is_waiting=True)
+    # From this moment on, so that it is not deserted when another client of it leaves.
     service.waits(live)
+    is_streamed = False
     try:
+        if submission.stream and await _may_be_streamed(service, submission, live):
+            is_streamed = True  # The stream waits on, and says when its client leaves.
+            return EventStream(service, live, Cursor(), headers, is_waiting=True)
         return await _answer(service, submission, live, request, headers)
     finally:
-        service.leaves(live)
+        if not is_streamed:
+            service.leaves(live)
+
+
+async def _may_be_streamed(service: Service, submission: Submission, live: LiveTurn) -> bool:
+    """Not where the turn was to be written down and could not be: that is a plain refusal."""
+    if submission.respond_async:
+        return await service.promise(live)
+    return live.row is None or await asyncio.shield(live.row)
 
 
 async def events(service: Service, request: Request) -> Response:
@@ -57,8 +67,7 @@ async def _answer(
 ) -> Answer:
     if submission.respond_async or submission.wait_s is not None:
         await _until_ended(service, live, request, submission.wait_s or 0.0)
-        if live.ending is None and await service.is_written(live):
-            live.promised = True
+        if live.ending is None and await service.promise(live):
             return documents.accepted(live, headers)
     await _until_ended(service, live, request, None)
     return documents.ended_answer(service, live, headers)

@@ -27,7 +27,7 @@ HEADERS = (
 class EventStream:
     """A response: the turn's events after those that the cursor has seen, until its end.
 
-    is_waiting  whether its client waits for the turn, so that the turn may end when it leaves.
+    is_waiting  its client waits for the turn, and `leaves` it when the stream ends.
     """
 
     def __init__(
@@ -47,13 +47,11 @@ class EventStream:
         self._wakeup = Wakeup()
 
     async def send(self, send: Send, receive: Receive) -> None:
-        if not self._is_waiting:
-            return await self._send(send, receive)
-        self._service.waits(self._live)
         try:
-            return await self._send(send, receive)
+            await self._send(send, receive)
         finally:
-            self._service.leaves(self._live)
+            if self._is_waiting:
+                self._service.leaves(self._live)
 
     async def _send(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))

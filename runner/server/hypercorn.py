@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from typing import Any, cast
 
 from hypercorn.asyncio import run as hypercorn_run
@@ -48,6 +49,10 @@ class _PromptServer(TCPServer):
         except _ClientLeft:
             await self.protocol.handle(Closed())
         await self.idle_task.stop()
+
+    async def _close(self) -> None:
+        with suppress(OSError):  # A reader that took nothing for so long that the kernel gave up.
+            await super()._close()
 
     async def protocol_send(self, event: Event) -> None:
         is_next_request = isinstance(event, Updated) and not event.idle

@@ -114,9 +114,14 @@ class LiveTurn:
         """As a client is told it."""
         if self.ending is not None:
             return self.ending.state
-        waits = self.ticket is None or self.ticket.state is State.WAITING
         # One whose ending is being kept has not ended for anyone yet.
-        return State.WAITING if waits else State.RUNNING
+        has_slot = self.ticket is not None and self.ticket.state is State.RUNNING
+        return State.RUNNING if has_slot or self.is_called else State.WAITING
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is decided what becomes of it, though that may not be kept yet."""
+        return self.ticket is None or self.ticket.state not in (State.WAITING, State.RUNNING)
 
     @property
     def is_called(self) -> bool:

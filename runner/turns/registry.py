@@ -5,28 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from sys import getsizeof
 
 from runner.turns.live_turn import LiveTurn
 
-OWN_WEIGHT = 1_000
-"""What an ended turn weighs beside its texts, in characters."""
+OWN_BYTES = 1_000
+"""What an ended turn weighs beside its texts."""
 
 
 class Registry:
     """Finds turns by their id and by their conversation.
 
-    keep_s          seconds that an ended turn is kept.
-    most_kept       ended turns; the one that ended first goes first.
-    most_kept_chars the texts of all of them together, and what they weigh themselves.
+    keep_s      seconds that an ended turn is kept.
+    most        ended turns at most; the one that ended first goes first.
+    most_bytes  that they weigh together, their texts included.
     """
 
-    def __init__(
-        self, keep_s: float, most_kept: int = 10_000, most_kept_chars: int = 2**24
-    ) -> None:
+    def __init__(self, keep_s: float, most: int = 10_000, most_bytes: int = 2**25) -> None:
         self._keep_s = keep_s
-        self._most_kept = most_kept
-        self._most_kept_chars = most_kept_chars
-        self._kept_chars = 0
+        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._living: dict[str, LiveTurn] = {}
         self._lines: dict[str, dict[str, LiveTurn]] = {}
         self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
@@ -66,7 +65,7 @@ class Registry:
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
-        self._kept_chars += _weight(live)
+        self._bytes += _weight(live)
         self._drop_old()
         self._line_moved(conversation)
 
@@ -80,14 +79,14 @@ class Registry:
         before = asyncio.get_running_loop().time() - self._keep_s
         while self._ended:
             first = next(iter(self._ended.values()))
-            fits = len(self._ended) <= self._most_kept and self._kept_chars <= self._most_kept_chars
+            fits = len(self._ended) <= self._most and self._bytes <= self._most_bytes
             if fits and first.ended_at >= before:
                 return
             self._drop(first)
 
     def _drop(self, live: LiveTurn) -> None:
         del self._ended[live.turn.id]
-        self._kept_chars -= _weight(live)
+        self._bytes -= _weight(live)
 
     # Only those who watch are told that a line has moved.
 
@@ -107,4 +106,4 @@ class Registry:
 
 
 def _weight(live: LiveTurn) -> int:
-    return OWN_WEIGHT + len(live.turn.message) + len(live.text)
+    return OWN_BYTES + getsizeof(live.turn.message) + live.text.bytes

@@ -236,8 +236,14 @@ class Service:
             live.row is None and live.on_disconnect != "cancel" and live.state is not State.WAITING
         )
 
-    async def is_written(self, live: LiveTurn) -> bool:
-        """Whether the turn may be promised: it has a row, and that is in the store by now."""
+    async def promise(self, live: LiveTurn) -> bool:
+        """Let the turn go on without a client. False where it has ended, or has no row."""
+        if not await self._is_written(live) or live.is_settled:
+            return False
+        live.promised = True
+        return True
+
+    async def _is_written(self, live: LiveTurn) -> bool:
         return live.row is not None and await asyncio.shield(live.row)
 
     # The line of a conversation, for those who watch a turn of it.
@@ -320,8 +326,8 @@ class Service:
         self._finish(live, ticket, came_to)
 
     async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        runs_later = self._runs_later(live, error)
-        is_written = await self.is_written(live)
+        is_written = await self._is_written(live)
+        runs_later = is_written and self._runs_later(live, error)
         error = endings.told_instead(live, error, is_written=is_written, runs_later=runs_later)
         if is_written and not runs_later:
             await self._journal.end(live, endings.of(error, live.attempts, ticket))

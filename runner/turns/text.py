@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from sys import getsizeof
 
 
 class GrowingText:
@@ -21,6 +22,11 @@ class GrowingText:
 
     def __str__(self) -> str:
         return "".join(self._pieces)
+
+    @property
+    def bytes(self) -> int:
+        """What it weighs in memory."""
+        return sum(map(getsizeof, self._pieces)) + getsizeof(self._ends)
 
     def add(self, piece: str) -> None:
         self._pieces.append(piece)

@@ -56,8 +56,8 @@ class Sleeper:
 
 
 class World:
-    def __init__(self) -> None:
-        self.agent, self.store = Sleeper(), SlowStore()
+    def __init__(self, make_store: Callable[[], SlowStore] = SlowStore) -> None:
+        self.agent, self.store = Sleeper(), make_store()
         self.service = Service(
             Settings(), self.agent, self.store, lambda answer: Queue(answer, Limits())
         )
@@ -72,9 +72,11 @@ class World:
         return live
 
 
-def play(scene: Callable[[World], Awaitable[None]]) -> None:
+def play(
+    scene: Callable[[World], Awaitable[None]], make_store: Callable[[], SlowStore] = SlowStore
+) -> None:
     async def live() -> None:
-        world = World()
+        world = World(make_store)
         await world.service.open()
         await scene(world)
         await world.service.drain(0)

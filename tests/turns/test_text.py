@@ -40,3 +40,10 @@ def test_nothing_was_said() -> None:
     text = GrowingText()
     text.become("")
     assert text.since(0) == ("", 0)
+
+
+def test_it_weighs_what_it_takes_in_memory() -> None:
+    """I-27: an emoji is one character and four bytes."""
+    text = grown("\U0001f600" * 1000)
+    text.become(str(text))
+    assert 4_000 < text.bytes < 5_000
