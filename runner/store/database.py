@@ -81,13 +81,28 @@ class Database:
 
     async def read(self, step: Step[T]) -> T:
         """What the step gives, done in a thread. Raises StoreUnavailable."""
-        with store_errors():
-            return cast("T", given(await self._readers.start(lambda: self._read(step))))
+        return cast("T", given(await self._readers.start(lambda: self.read_here(step))))
 
     def read_here(self, step: Step[T]) -> T:
         """What the step gives, done in the thread that asks. Raises StoreUnavailable."""
+        # A child that was forked neither uses the connections of its parent nor closes them.
+        idle = self._idle.setdefault(os.getpid(), [])
         with store_errors():
-            return self._read(step)
+            try:
+                connection = idle.pop()
+            except IndexError:
+                self._opened()
+                connection = self._connect("ro")
+            try:
+                value = step(connection)
+            except BaseException:
+                connection.close()  # With whatever was left open on it.
+                raise
+        if self._connection is not None and len(idle) < READERS:
+            idle.append(connection)
+        else:
+            connection.close()
+        return value
 
     async def write(self, step: Step[T], *, though_cancelled: bool = False) -> T:
         """What the step gives; it is done even if the caller is cancelled. Raises StoreUnavailable.
@@ -172,25 +187,6 @@ class Database:
     def _look(self) -> list[int]:
         return [os.stat(f"{self._path}{suffix}").st_ino for suffix in ("", "-wal")]
 
-    def _read(self, step: Step[T]) -> T:
-        # A child that was forked neither uses the connections of its parent nor closes them.
-        idle = self._idle.setdefault(os.getpid(), [])
-        try:
-            connection = idle.pop()
-        except IndexError:
-            self._opened()
-            connection = self._connect("ro")
-        try:
-            value = step(connection)
-        except BaseException:
-            connection.close()  # With whatever was left open on it.
-            raise
-        if self._connection is not None and len(idle) < READERS:
-            idle.append(connection)
-        else:
-            connection.close()
-        return value
-
     def _connect(self, mode: str) -> Connection:
         uri = f"{self._path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
@@ -228,8 +224,11 @@ def _transact(connection: Connection, writes: list[Write]) -> None:
     """All or none of them, but that one that fails, fails alone."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for write in writes:
-            write.outcome = _try(write.step, connection)
+        if len(writes) == 1:  # Nothing else is rolled back with it, so it needs no savepoint.
+            writes[0].outcome = writes[0].step(connection), None
+        else:
+            for write in writes:
+                write.outcome = _try(write.step, connection)
         _commit(connection)
     except BaseException:
         if connection.in_transaction:

@@ -168,9 +168,9 @@ class MemoryStore:
         ending = turn.ending
         if ending is None or not ending.number:
             return turn
-        # Where its reply was dropped, the turn is gone too.
-        reply = [kept[1] for kept in self.read(turn.conversation, ending.number, ending.number)]
-        return replace(turn, ending=replace(ending, reply=reply[0])) if reply else None
+        for kept in self.read(turn.conversation, ending.number, ending.number):
+            return replace(turn, ending=replace(ending, reply=kept[1]))
+        return None  # With its reply, which was dropped.
 
     async def unfinished(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is None]
