@@ -1,12 +1,9 @@
 """The one hard thing, once: run a turn to its end, whatever its caller and its agent do.
 
-Three rules; everything below serves one of them.
-
 1. The conversation belongs to the *agent*, not to the caller. A turn runs in a
    task of its own, and its conversation is free when that task has really
-   ended: not when the caller left, not when the deadline passed, not when the
-   task was told to stop. Between a withdrawal and that end the conversation is
-   *fenced*.
+   ended: not when the caller left, the deadline passed, or the task was told to
+   stop. Between a withdrawal and that end the conversation is *fenced*.
 2. A turn ends once, in `_end`, by whoever comes first, and at once. Waiters hang
    on the ticket and never on the task, for a task that is cancelled before its
    first step runs no line of its body, `finally` included.
@@ -30,7 +27,6 @@ from .errors import (
     AgentFailed,
     ConversationBusy,
     Draining,
-    Outcome,
     State,
     TurnError,
     TurnInterrupted,
@@ -41,6 +37,8 @@ from .phases import Event, Run
 from .service_time import ServiceTime, Span
 from .ticket import LocalTicket
 
+Action = Callable[..., object]
+
 WAITING, RUNNING = State.WAITING, State.RUNNING
 
 GIVE_UP_SLOT_S = 1.0
@@ -48,8 +46,6 @@ GIVE_UP_SLOT_S = 1.0
 
 COMMIT_GRACE_S = 0.9
 """A sealed turn may outlive its deadline by this long, while its reply is being kept."""
-
-UNSURE = "The turn ended when it could no longer be taken back. The history tells if it was kept."
 
 
 class Discipline(Protocol):
@@ -76,8 +72,7 @@ class Engine:
     """The turns of one strategy, from acceptance to their end.
 
     The strategy calls `admit`, which may refuse the turn, and then `start_now` or
-    `accept`; an accepted turn waits until the strategy calls `start`. The engine
-    calls the strategy back as its `Discipline`.
+    `accept`; an accepted turn waits until the strategy calls `start`.
     """
 
     def __init__(
@@ -90,7 +85,6 @@ class Engine:
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
         self._holders: dict[str, Run] = {}
         self._ended: Counter[State] = Counter()
-        self._accepted = 0
         self._refused = 0
         self._running = 0
         self._fenced = 0
@@ -133,7 +127,7 @@ class Engine:
             waiting=len(self._waiting),
             running=self._running,
             fenced=self._fenced,
-            accepted=self._accepted,
+            accepted=len(self._waiting) + self._running + self._ended.total(),
             refused=self._refused,
             ended=dict(self._ended),
             oldest_wait_s=oldest.waited_s if oldest else 0.0,
@@ -163,16 +157,14 @@ class Engine:
         """Give the turn a ticket; it waits, for `max_wait_s` or up to its deadline."""
         ticket = LocalTicket(turn, self, self.now())
         ticket.context = copy_context()
-        self._accepted += 1
         self._waiting[ticket] = None
-        self._set_timer(ticket, self.expire, _shortest(max_wait_s, turn.deadline_s))
+        self._set_timer(ticket, _shortest(max_wait_s, turn.deadline_s), self.expire, ticket)
         return ticket
 
     def start_now(self, turn: Turn) -> LocalTicket:
         """Give the turn a ticket and call the agent for it; its conversation is free."""
         now = self.now()
         ticket = LocalTicket(turn, self, now)
-        self._accepted += 1
         # Without a context of its own: a task copies the one in which it is made.
         self._launch(turn, [ticket], None, now)
         return ticket
@@ -189,29 +181,26 @@ class Engine:
 
     def expire(self, ticket: LocalTicket) -> None:
         """End a waiting turn that would start too late."""
-        self.withdraw(ticket, WaitExpired, retry_after_s=self.service_time.mean_s)
+        self._end(ticket, WaitExpired(retry_after_s=self.service_time.mean_s))
 
-    def withdraw(
-        self, ticket: LocalTicket, kind: type[TurnError], *, retry_after_s: float | None = None
-    ) -> bool:
+    def withdraw(self, ticket: LocalTicket, kind: type[TurnError]) -> bool:
         """End the turn with such an error, unless it has ended or its reply is being kept."""
         if ticket.state is WAITING:
-            self._end(ticket, _error(kind, "not_started", retry_after_s))
-            self.discipline.left(ticket)
+            self._end(ticket, kind(outcome="not_started"))
             return True
-        return ticket.run is not None and self._withdraw(ticket.run, [ticket], kind)
+        return self._abandon(ticket.run, [ticket], phases.WITHDRAW, kind)
 
     def withdraw_all(self, run: Run, kind: type[TurnError]) -> bool:
         """The same for all turns that wait for this run."""
-        return self._withdraw(run, list(run.tickets), kind)
+        return self._abandon(run, tuple(run.tickets), phases.WITHDRAW, kind)
 
     def interrupt(self, run: Run) -> None:
         """Tell the agent to end now with the words it has. See `Attempt.interrupted`."""
         if run.phase is phases.STARTED:
             self.withdraw_all(run, TurnInterrupted)
         elif run.move(phases.INTERRUPT):
-            _task(run).cancel()
-            self._set_run_timer(run, self._give_up)
+            run.task.cancel()
+            self._set_timer(run, GIVE_UP_SLOT_S, self.withdraw_all, run, TurnInterrupted)
 
     async def drain(self, timeout_s: float) -> None:
         """As `Strategy.drain`."""
@@ -226,7 +215,7 @@ class Engine:
         await asyncio.wait([ticket.waiter() for ticket in running], timeout=timeout_s)
         for run in runs:
             self.withdraw_all(run, Draining)
-        await asyncio.wait([_task(run) for run in runs], timeout=COMMIT_GRACE_S)
+        await asyncio.wait([run.task for run in runs], timeout=COMMIT_GRACE_S)
         for ticket in running:
             self._lose(ticket, Draining)
 
@@ -243,9 +232,8 @@ class Engine:
             ticket.started_at = now
             ticket.run = run
             limit_s = _shortest(self._turn_timeout_s, self.remaining_s(ticket))
-            self._set_timer(ticket, self._time_out, limit_s)
-        loop = asyncio.get_running_loop()
-        run.task = loop.create_task(self._run(run), context=context)
+            self._set_timer(ticket, limit_s, self._time_out, ticket)
+        run.task = asyncio.get_running_loop().create_task(self._run(run), context=context)
         return run.task
 
     async def _run(self, run: Run) -> None:
@@ -280,87 +268,73 @@ class Engine:
                 self._end(ticket, ending)
         self.discipline.freed(run.turn.conversation)
 
-    def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
-        if run.phase not in phases.WITHDRAW:
+    def _abandon(
+        self, run: Run | None, tickets: Sequence[LocalTicket], event: Event, kind: type[TurnError]
+    ) -> bool:
+        """End turns of the run where the event may happen, which it does at the last of them."""
+        if run is None or run.phase not in event:
             return False
         # One that leaves others with which it was merged leaves its message there too.
         all_of_them = len(tickets) == len(run.tickets)
-        outcome = phases.OUTCOME[run.phase] if all_of_them else "unknown"
+        error = kind(outcome=phases.OUTCOME[run.phase] if all_of_them else "unknown")
         if all_of_them:
             # First, so that an agent that stops at once has when the callers learn of the end.
-            self._fence(run, phases.WITHDRAW)
-            _task(run).cancel()
-            # It may be cancelled before its first step: then nobody else frees the conversation.
-            _task(run).add_done_callback(lambda task: self._stopped(run))
+            self._fence(run, event)
         for ticket in tickets:
-            self._end(ticket, _error(kind, outcome))
+            self._end(ticket, error)
         return True
 
     def _lose(self, ticket: LocalTicket, kind: type[TurnError]) -> None:
         """The store has not said whether it kept the reply, and the caller has waited enough."""
-        run = ticket.run
-        if run is None:
-            return
-        self._end(ticket, _error(kind, phases.OUTCOME[run.phase]))
-        if not run.tickets:
-            self._fence(run, phases.LOSE)
+        self._abandon(ticket.run, [ticket], phases.LOSE, kind)
 
     def _fence(self, run: Run, event: Event) -> None:
-        """All turns of the run have ended, and its agent holds the conversation until it stops."""
         run.move(event)
         self._fenced += 1
-        self._set_run_timer(run, self._write_off)
+        self._set_timer(run, GIVE_UP_SLOT_S, self._write_off, run)
+        if event is phases.WITHDRAW:
+            run.task.cancel()
+            # It may be cancelled before its first step: then nobody else frees the conversation.
+            run.task.add_done_callback(lambda task: self._stopped(run))
 
     def _end(self, ticket: LocalTicket, ending: Reply | TurnError) -> None:
         """The end of a turn, whatever it came to."""
-        if ticket.run is None:
+        run = ticket.run
+        if run is None:
             del self._waiting[ticket]
         else:
             self._running -= 1
-            ticket.run.tickets.remove(ticket)
+            run.tickets.remove(ticket)
         if ticket.timer is not None:
             ticket.timer.cancel()
         ticket.end(ending, self.now())
         self._ended[ticket.state] += 1
+        if run is None:
+            self.discipline.left(ticket)
 
     # Timers.
 
     def _set_timer(
-        self, ticket: LocalTicket, action: Callable[[LocalTicket], object], delay_s: float | None
+        self, of: LocalTicket | Run, delay_s: float | None, action: Action, *args: object
     ) -> None:
-        """The ticket's one timer, in place of any before."""
-        if ticket.timer is not None:
-            ticket.timer.cancel()
-            ticket.timer = None
+        """Its one timer, in place of any before."""
+        if of.timer is not None:
+            of.timer.cancel()
+            of.timer = None
         if delay_s is not None:
-            ticket.timer = asyncio.get_running_loop().call_later(delay_s, action, ticket)
-
-    def _set_run_timer(self, run: Run, action: Callable[[Run], object]) -> None:
-        if run.timer is not None:
-            run.timer.cancel()
-        run.timer = asyncio.get_running_loop().call_later(GIVE_UP_SLOT_S, action, run)
+            of.timer = asyncio.get_running_loop().call_later(delay_s, action, *args)
 
     def _time_out(self, ticket: LocalTicket) -> None:
-        if self.withdraw(ticket, TurnTimeout):
+        if not self.withdraw(ticket, TurnTimeout):
+            self._set_timer(ticket, COMMIT_GRACE_S, self._lose, ticket, TurnTimeout)
+        elif ticket.ran_s > (self.service_time.mean_s or 0.0):
             # It would have taken longer, which is news only where less was expected.
-            if ticket.ran_s > (self.service_time.mean_s or 0.0):
-                self.service_time.observe(ticket.ran_s)
-        else:
-            self._set_timer(ticket, lambda late: self._lose(late, TurnTimeout), COMMIT_GRACE_S)
-
-    def _give_up(self, run: Run) -> None:
-        """The agent was told to end with what it has, and goes on."""
-        self.withdraw_all(run, TurnInterrupted)
+            self.service_time.observe(ticket.ran_s)
 
     def _write_off(self, run: Run) -> None:
         if run.move(phases.WRITE_OFF):
             self._written_off += 1
             self.discipline.freed(run.turn.conversation)
-
-
-def _task(run: Run) -> asyncio.Task[None]:
-    assert run.task is not None
-    return run.task
 
 
 def _shortest(one_s: float | None, other_s: float | None) -> float | None:
@@ -369,20 +343,12 @@ def _shortest(one_s: float | None, other_s: float | None) -> float | None:
     return min(one_s, other_s)
 
 
-def _error(
-    kind: type[TurnError], outcome: Outcome, retry_after_s: float | None = None
-) -> TurnError:
-    """Why a turn was ended from outside, and what became of it: nothing changes it later."""
-    words = UNSURE if outcome == "unknown" else None
-    return kind(words, outcome=outcome, retry_after_s=retry_after_s)
-
-
 def _failure(run: Run, cause: BaseException) -> TurnError:
     """What an agent's exception means for its turns."""
     if run.phase is phases.INTERRUPTED:
         return TurnInterrupted()
     if isinstance(cause, TurnError):
         return cause
-    error = _error(AgentFailed, phases.OUTCOME.get(run.phase, "rolled_back"))
+    error = AgentFailed(outcome=phases.OUTCOME.get(run.phase))
     error.__cause__ = cause
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .base import Place, Reply, Ticket, Turn
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 WAITING, ANSWERED, INTERRUPTED = State.WAITING, State.ANSWERED, State.INTERRUPTED
 
 
+@dataclass(eq=False, slots=True)
 class LocalTicket:
     """A turn accepted in this process.
 
@@ -25,34 +27,18 @@ class LocalTicket:
     run     the call of the agent, while the turn runs.
     """
 
-    __slots__ = (
-        "_callbacks",
-        "_engine",
-        "_waiters",
-        "accepted_at",
-        "context",
-        "ended_at",
-        "ending",
-        "run",
-        "started_at",
-        "state",
-        "timer",
-        "turn",
-    )
-
-    def __init__(self, turn: Turn, engine: Engine, now: float) -> None:
-        self.turn = turn
-        self.state = WAITING
-        self.accepted_at = now
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
-        self.ending: Reply | TurnError | None = None
-        self.context: Context | None = None
-        self.run: Run | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self._engine = engine
-        self._callbacks: list[tuple[Callable[[Ticket], object], Context]] = []
-        self._waiters: list[asyncio.Future[None]] = []
+    turn: Turn
+    _engine: Engine
+    accepted_at: float
+    state: State = WAITING
+    started_at: float | None = None
+    ended_at: float | None = None
+    ending: Reply | TurnError | None = None
+    context: Context | None = None
+    run: Run | None = None
+    timer: asyncio.TimerHandle | None = None
+    _callbacks: list[tuple[Callable[[Ticket], object], Context]] = field(default_factory=list)
+    _waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
@@ -118,9 +104,6 @@ class LocalTicket:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        if self._callbacks:
-            loop = asyncio.get_running_loop()
-            for callback, context in self._callbacks:
-                loop.call_soon(callback, self, context=context)
-            self._callbacks = []
-        self._waiters = []
+        for callback, context in self._callbacks:
+            asyncio.get_running_loop().call_soon(callback, self, context=context)
+        self._waiters, self._callbacks = [], []
