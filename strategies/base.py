@@ -1,13 +1,10 @@
 """When may a turn run? The words and the one interface; start reading here.
 
-A **turn** is one message and its reply, an **agent** answers it, a
-**conversation** is an ordered line of turns over one history. A **strategy**
-decides when a turn may run, or that it may not. It is given the one
-`answer(turn, attempt)` when it is made, takes turns by `submit(turn)`, and
-gives a **ticket** for each one it accepts.
-
-A turn is data and `answer` is given once, so a strategy may as well run its
-turns in another process: nothing in this interface is a callback of a caller.
+A **turn** is one message and its reply, an **agent** answers it, a **conversation**
+is an ordered line of turns over one history. A **strategy** decides when a turn may
+run, or that it may not. It is made with the one `answer(turn, attempt)`, takes turns
+by `submit(turn)`, and gives a **ticket** for each one it accepts. A turn is data, so a
+strategy may as well run its turns in another process.
 """
 
 from __future__ import annotations
@@ -23,17 +20,16 @@ from .errors import State
 class Turn:
     """One message on its way to a reply.
 
-    id            unique among all turns.
-    conversation  the line it stands in.
-    message       what the agent is asked.
-    deadline_s    seconds from submission in which the turn must have ended, or None.
-    priority      urgency from 0, most urgent, to 7, as in RFC 9218; a strategy without
-                  priorities takes all alike.
-    strategy      what to do where its conversation is busy, in place of what the strategy does
-                  by itself: `queue`, `enqueue`, `reject`, `interrupt`, `rollback` or `merge`
-                  (see `strategies.queue`). A strategy without such a choice ignores it.
-    merged        the turns that this one was made of, in their order; their messages are
-                  joined in its own. Empty for one that stands for itself.
+    id          unique among all turns.
+    message     what the agent is asked.
+    deadline_s  seconds from submission in which the turn must have ended, or None.
+    priority    urgency from 0, most urgent, to 7, as in RFC 9218.
+    strategy    what to do where its conversation is busy: one of `strategies.queue.CHOICES`,
+                or None for what the strategy does by itself.
+    merged      the turns that this one was made of, in order; their messages are joined in
+                its own. Empty for one that stands for itself.
+
+    A strategy without priorities, or without such a choice, ignores them.
     """
 
     id: str
@@ -49,9 +45,8 @@ class Turn:
 class Reply:
     """What a turn came to.
 
-    text         the agent's words.
     number       the turn's place in its conversation's history, from 1; 0 where none is kept.
-    interrupted  the agent was stopped before its end, and these are the words until then.
+    interrupted  the agent was stopped before its end, and `text` is its words until then.
     """
 
     text: str
@@ -75,10 +70,9 @@ class Attempt(Protocol):
     def seal(self) -> None:
         """From here on the turn cannot be taken back: its reply is about to be kept.
 
-        `answer` calls this once, after the agent has replied and before the
-        first step that others can see. It settles in one tick the race between
-        a reply and whatever would withdraw the turn (a deadline, a
-        cancellation, a shutdown): whoever comes second loses.
+        `answer` calls this once, after the agent has replied and before the first step
+        that others can see. Of a reply and whatever would withdraw the turn (a deadline,
+        a cancellation, a shutdown), whoever comes second loses.
 
         Raises asyncio.CancelledError where the turn was withdrawn already;
         then nothing may be kept. An `answer` that keeps nothing need not call it.
@@ -104,11 +98,8 @@ class Answer(Protocol):
 class Limits:
     """The bounds that every strategy is given; each takes those that it has a use for.
 
-    max_running                   turns that may run at once, over all conversations.
-    max_waiting                   turns that may wait, over all conversations.
-    max_waiting_per_conversation  turns that may wait in one conversation.
-    max_wait_s                    seconds that a turn may wait, or None.
-    turn_timeout_s                seconds that a turn may run, or None.
+    Turns that may run or wait at once, over all conversations or in one; and the
+    seconds that a turn may wait and run, or None.
     """
 
     max_running: int = 8
@@ -120,13 +111,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A strategy's figures at one instant.
+    """A strategy's figures at one instant; `waiting + running + sum(ended) == accepted`.
 
-    waiting        turns accepted and not started.
-    running        turns started and not ended; `waiting + running + sum(ended) == accepted`.
     fenced         conversations held by an agent that was told to stop and has not.
-    accepted       turns that were given a ticket, ever.
-    refused        turns that were given none, ever.
+    accepted       turns that were given a ticket, ever; `refused`: those that were not.
     ended          how the accepted ones ended: a count for each final state.
     oldest_wait_s  seconds that the first of the waiting turns has waited; 0.0 where none waits.
     service_s      expected seconds from start to end, or None before the first measurement.
@@ -163,9 +151,7 @@ class Ticket(Protocol):
     def turn(self) -> Turn: ...
 
     @property
-    def state(self) -> State:
-        """Where the turn stands now."""
-        ...
+    def state(self) -> State: ...
 
     def place(self) -> Place | None:
         """Where the turn stands while it waits; None once it waits no longer."""
@@ -199,18 +185,16 @@ class Ticket(Protocol):
         ...
 
     def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
-        """Let the event loop call `callback(ticket)` once, soon after the end of the turn.
+        """Let the event loop call `callback(ticket)` once, soon after the turn has ended.
 
-        Where the turn has ended already, that is soon. Callbacks run in the order in which they
-        were added, each in the context in which it was.
+        Callbacks run in the order in which they were added, each in the context in which it was.
         """
         ...
 
     async def reply(self) -> Reply:
         """Wait for the end of the turn: its reply, or its `TurnError`.
 
-        Any number of callers may wait, and each may stop waiting without
-        consequence for the turn.
+        Any number may wait, and each may stop waiting without consequence for the turn.
         """
         ...
 

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Protocol
+from math import inf
+from typing import Protocol, TypeVar
 
 from . import phases
 from .base import Answer, Load, Place, Reply, Turn
@@ -37,7 +38,7 @@ from .phases import Event, Run
 from .service_time import ServiceTime, Span
 from .ticket import LocalTicket
 
-Action = Callable[..., object]
+Timed = TypeVar("Timed", LocalTicket, Run)
 
 WAITING, RUNNING = State.WAITING, State.RUNNING
 
@@ -51,8 +52,8 @@ COMMIT_GRACE_S = 0.9
 class Discipline(Protocol):
     """The strategy as the engine sees it: who waits, and who is next.
 
-    (The queue discipline of queueing theory.) A strategy writes what it has a use for, and
-    inherits the rest.
+    (The queue discipline of queueing theory.) It writes what it has a use for, and inherits
+    the rest.
     """
 
     def left(self, ticket: LocalTicket, /) -> None:
@@ -71,8 +72,7 @@ class Discipline(Protocol):
 class Engine:
     """The turns of one strategy, from acceptance to their end.
 
-    The strategy calls `admit`, which may refuse the turn, and then `start_now` or
-    `accept`; an accepted turn waits until the strategy calls `start`.
+    The strategy calls `admit`, and then `start_now`, or `accept` and later `start`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Engine:
         self.discipline = discipline
         self.service_time = ServiceTime()
         self._answer = answer
-        self._turn_timeout_s = turn_timeout_s
+        self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
         self._holders: dict[str, Run] = {}
         self._ended: Counter[State] = Counter()
@@ -116,11 +116,6 @@ class Engine:
             return None
         return self.service_time.remaining(self.now() - holder.started_at)
 
-    def remaining_s(self, ticket: LocalTicket) -> float | None:
-        """Seconds to the turn's deadline, or None where it has none."""
-        deadline_s = ticket.turn.deadline_s
-        return None if deadline_s is None else deadline_s - (self.now() - ticket.accepted_at)
-
     def load(self) -> Load:
         oldest = next(iter(self._waiting), None)
         return Load(
@@ -153,12 +148,13 @@ class Engine:
         if turn.deadline_s is not None and turn.deadline_s <= 0:
             raise self.refuse(WaitExpired())
 
-    def accept(self, turn: Turn, max_wait_s: float | None = None) -> LocalTicket:
+    def accept(self, turn: Turn, max_wait_s: float = inf) -> LocalTicket:
         """Give the turn a ticket; it waits, for `max_wait_s` or up to its deadline."""
-        ticket = LocalTicket(turn, self, self.now())
+        now = self.now()
+        ticket = LocalTicket(turn, self, now)
         ticket.context = copy_context()
         self._waiting[ticket] = None
-        self._set_timer(ticket, _shortest(max_wait_s, turn.deadline_s), self.expire, ticket)
+        self._set_timer(ticket, min(now + max_wait_s, ticket.deadline), self.expire)
         return ticket
 
     def start_now(self, turn: Turn) -> LocalTicket:
@@ -188,19 +184,18 @@ class Engine:
         if ticket.state is WAITING:
             self._end(ticket, kind(outcome="not_started"))
             return True
-        return self._abandon(ticket.run, [ticket], phases.WITHDRAW, kind)
+        return self._abandon(ticket.run, phases.WITHDRAW, kind, ticket)
 
-    def withdraw_all(self, run: Run, kind: type[TurnError]) -> bool:
-        """The same for all turns that wait for this run."""
-        return self._abandon(run, tuple(run.tickets), phases.WITHDRAW, kind)
-
-    def interrupt(self, run: Run) -> None:
-        """Tell the agent to end now with the words it has. See `Attempt.interrupted`."""
-        if run.phase is phases.STARTED:
-            self.withdraw_all(run, TurnInterrupted)
+    def interrupt(self, conversation: str, *, keeps_said: bool) -> None:
+        """Stop what runs there: with the words that it has (see `Attempt.interrupted`), or none."""
+        run = self._holders.get(conversation)
+        if run is None:
+            return
+        if run.phase is phases.STARTED or not keeps_said:
+            self._abandon(run, phases.WITHDRAW, TurnInterrupted)
         elif run.move(phases.INTERRUPT):
             run.task.cancel()
-            self._set_timer(run, GIVE_UP_SLOT_S, self.withdraw_all, run, TurnInterrupted)
+            self._set_timer(run, self.now() + GIVE_UP_SLOT_S, self._give_up)
 
     async def drain(self, timeout_s: float) -> None:
         """As `Strategy.drain`."""
@@ -214,7 +209,7 @@ class Engine:
         # The turns and not their tasks: an agent that ignores its end is not waited for.
         await asyncio.wait([ticket.waiter() for ticket in running], timeout=timeout_s)
         for run in runs:
-            self.withdraw_all(run, Draining)
+            self._abandon(run, phases.WITHDRAW, Draining)
         await asyncio.wait([run.task for run in runs], timeout=COMMIT_GRACE_S)
         for ticket in running:
             self._lose(ticket, Draining)
@@ -231,8 +226,8 @@ class Engine:
             ticket.state = RUNNING
             ticket.started_at = now
             ticket.run = run
-            limit_s = _shortest(self._turn_timeout_s, self.remaining_s(ticket))
-            self._set_timer(ticket, limit_s, self._time_out, ticket)
+            ends_at = min(now + self._turn_timeout_s, ticket.deadline)
+            self._set_timer(ticket, ends_at, self._time_out)
         run.task = asyncio.get_running_loop().create_task(self._run(run), context=context)
         return run.task
 
@@ -269,11 +264,12 @@ class Engine:
         self.discipline.freed(run.turn.conversation)
 
     def _abandon(
-        self, run: Run | None, tickets: Sequence[LocalTicket], event: Event, kind: type[TurnError]
+        self, run: Run | None, event: Event, kind: type[TurnError], *tickets: LocalTicket
     ) -> bool:
-        """End turns of the run where the event may happen, which it does at the last of them."""
+        """End these turns of the run, or all: where the event may happen, and by it if all go."""
         if run is None or run.phase not in event:
             return False
+        tickets = tickets or tuple(run.tickets)
         # One that leaves others with which it was merged leaves its message there too.
         all_of_them = len(tickets) == len(run.tickets)
         error = kind(outcome=phases.OUTCOME[run.phase] if all_of_them else "unknown")
@@ -286,12 +282,12 @@ class Engine:
 
     def _lose(self, ticket: LocalTicket, kind: type[TurnError]) -> None:
         """The store has not said whether it kept the reply, and the caller has waited enough."""
-        self._abandon(ticket.run, [ticket], phases.LOSE, kind)
+        self._abandon(ticket.run, phases.LOSE, kind, ticket)
 
     def _fence(self, run: Run, event: Event) -> None:
         run.move(event)
         self._fenced += 1
-        self._set_timer(run, GIVE_UP_SLOT_S, self._write_off, run)
+        self._set_timer(run, self.now() + GIVE_UP_SLOT_S, self._write_off)
         if event is phases.WITHDRAW:
             run.task.cancel()
             # It may be cancelled before its first step: then nobody else frees the conversation.
@@ -314,33 +310,30 @@ class Engine:
 
     # Timers.
 
-    def _set_timer(
-        self, of: LocalTicket | Run, delay_s: float | None, action: Action, *args: object
-    ) -> None:
+    def _set_timer(self, of: Timed, when: float, action: Callable[[Timed], object]) -> None:
         """Its one timer, in place of any before."""
         if of.timer is not None:
             of.timer.cancel()
             of.timer = None
-        if delay_s is not None:
-            of.timer = asyncio.get_running_loop().call_later(delay_s, action, *args)
+        if when < inf:
+            of.timer = asyncio.get_running_loop().call_at(when, action, of)
 
     def _time_out(self, ticket: LocalTicket) -> None:
         if not self.withdraw(ticket, TurnTimeout):
-            self._set_timer(ticket, COMMIT_GRACE_S, self._lose, ticket, TurnTimeout)
+            grace_ends = self.now() + COMMIT_GRACE_S
+            self._set_timer(ticket, grace_ends, lambda late: self._lose(late, TurnTimeout))
         elif ticket.ran_s > (self.service_time.mean_s or 0.0):
             # It would have taken longer, which is news only where less was expected.
             self.service_time.observe(ticket.ran_s)
+
+    def _give_up(self, run: Run) -> None:
+        """The agent was told to end with what it has, and goes on."""
+        self._abandon(run, phases.WITHDRAW, TurnInterrupted)
 
     def _write_off(self, run: Run) -> None:
         if run.move(phases.WRITE_OFF):
             self._written_off += 1
             self.discipline.freed(run.turn.conversation)
-
-
-def _shortest(one_s: float | None, other_s: float | None) -> float | None:
-    if one_s is None or other_s is None:
-        return other_s if one_s is None else one_s
-    return min(one_s, other_s)
 
 
 def _failure(run: Run, cause: BaseException) -> TurnError:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from .base import Place, Reply, Ticket, Turn
@@ -14,6 +15,8 @@ from .errors import State, TurnCancelled, TurnError
 if TYPE_CHECKING:
     from .engine import Engine
     from .phases import Run
+
+Callback = Callable[[Ticket], object]
 
 # Names of the module: in Python 3.11 `State.WAITING` takes ten times as long.
 WAITING, ANSWERED, INTERRUPTED = State.WAITING, State.ANSWERED, State.INTERRUPTED
@@ -37,14 +40,21 @@ class LocalTicket:
     context: Context | None = None
     run: Run | None = None
     timer: asyncio.TimerHandle | None = None
-    _callbacks: list[tuple[Callable[[Ticket], object], Context]] = field(default_factory=list)
-    _waiters: list[asyncio.Future[None]] = field(default_factory=list)
+    # Not `list`, of which pyright does not know what is in it.
+    _callbacks: list[tuple[Callback, Context]] = field(default_factory=lambda: [])  # noqa: PIE807
+    _waiters: list[asyncio.Future[None]] = field(default_factory=lambda: [])  # noqa: PIE807
 
     def __repr__(self) -> str:
         return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
 
     def place(self) -> Place | None:
         return self._engine.discipline.place(self) if self.state is WAITING else None
+
+    @property
+    def deadline(self) -> float:
+        """The instant at which it must have ended; inf where it has none."""
+        deadline_s = self.turn.deadline_s
+        return inf if deadline_s is None else self.accepted_at + deadline_s
 
     @property
     def waited_s(self) -> float:
@@ -67,7 +77,7 @@ class LocalTicket:
             raise self.ending.again()
         return self.ending
 
-    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+    def add_done_callback(self, callback: Callback, /) -> None:
         context = copy_context()
         if self.ending is None:
             self._callbacks.append((callback, context))

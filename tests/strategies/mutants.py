@@ -84,7 +84,7 @@ def _name(node: ast.stmt) -> str | None:
 
 
 RANK = "since + urgency * self._ageing_s"
-LIMIT = "_shortest(self._turn_timeout_s, self.remaining_s(ticket))"
+LIMIT = "min(now + self._turn_timeout_s, ticket.deadline)"
 
 MUTANTS = (
     # A run.
@@ -226,19 +226,19 @@ MUTANTS = (
         "the turn's own deadline does not count while it runs",
         "engine.Engine._launch",
         LIMIT,
-        "self._turn_timeout_s",
+        "now + self._turn_timeout_s",
     ),
     Mutant(
         "the time limit of a running turn is forgotten",
         "engine.Engine._launch",
         LIMIT,
-        "self.remaining_s(ticket)",
+        "ticket.deadline",
     ),
     Mutant(
         "the turn's own deadline does not count while it waits",
         "engine.Engine.accept",
-        "_shortest(max_wait_s, turn.deadline_s)",
-        "max_wait_s",
+        "min(now + max_wait_s, ticket.deadline)",
+        "now + max_wait_s",
     ),
     Mutant(
         "timers are not cancelled when a turn ends",
@@ -307,7 +307,7 @@ MUTANTS = (
     Mutant(
         "max_wait_s is not looked at",
         "queue.Queue._enter",
-        "turn, self._limits.max_wait_s",
+        "turn, self._max_wait_s",
         "turn",
     ),
     Mutant("an empty line is kept", "lines.Lines._leave", "if not line"),
@@ -459,8 +459,8 @@ MUTANTS = (
     Mutant(
         "an interrupted turn whose agent was never called hangs",
         "engine.Engine.interrupt",
-        "self.withdraw_all(run, TurnInterrupted)",
-        "run.task.cancel()",
+        "if run.phase is phases.STARTED or not keeps_said:",
+        "if run.phase is phases.STARTED:\n        run.task.cancel()\n    elif not keeps_said:",
         "interrupt",
     ),
     Mutant(
