@@ -61,21 +61,18 @@ class Attempt(Protocol):
     def interrupted(self) -> bool:
         """A newer turn wants this one to end now, with the words that it has.
 
-        The task was cancelled to say so. An `answer` that can do so catches the
-        cancellation, seals, keeps what was said so far and returns it as a `Reply`
-        that is `interrupted`. For any other nothing is kept.
+        The task was cancelled to say so. An `answer` that can do so catches the cancellation,
+        seals, keeps what was said and returns it as an `interrupted` `Reply`.
+        For any other nothing is kept.
         """
         ...
 
     def seal(self) -> None:
         """From here on the turn cannot be taken back: its reply is about to be kept.
 
-        `answer` calls this once, after the agent has replied and before the first step
-        that others can see. Of a reply and whatever would withdraw the turn (a deadline,
-        a cancellation, a shutdown), whoever comes second loses.
-
-        Raises asyncio.CancelledError where the turn was withdrawn already;
-        then nothing may be kept. An `answer` that keeps nothing need not call it.
+        `answer` calls this once, after the agent has replied and before the first step that
+        others can see; if it keeps nothing, it need not. Raises asyncio.CancelledError where
+        a deadline, a cancellation or a shutdown came first; then nothing may be kept.
         """
         ...
 
@@ -83,12 +80,10 @@ class Attempt(Protocol):
 class Answer(Protocol):
     """Answers one turn: calls the agent, and keeps message and reply in one step.
 
-    Called at most once for a turn, in a task of its own and in a copy of the
-    context in which the turn was submitted, and never twice at once for one
-    conversation. It may raise anything at all: a `TurnError` reaches the
-    ticket as it is, everything else as `AgentFailed`. When the turn is
-    withdrawn the task is cancelled; an agent that goes on regardless keeps its
-    conversation fenced until it stops, and its reply is discarded.
+    Called at most once for a turn, in a task of its own and in a copy of the context in
+    which the turn was submitted. It may raise anything at all: a `TurnError` reaches the
+    ticket as it is, everything else as `AgentFailed`. When the turn is withdrawn the task
+    is cancelled; if the agent goes on regardless, its reply is discarded.
     """
 
     async def __call__(self, turn: Turn, attempt: Attempt, /) -> Reply: ...
@@ -168,24 +163,18 @@ class Ticket(Protocol):
         ...
 
     def cancel(self) -> bool:
-        """Withdraw the turn. True where it is withdrawn now, by this call.
+        """Withdraw the turn, which ends at once: a running one is told to stop, and keeps nothing.
 
-        A waiting turn gives its place up at once and its agent is never
-        called. A running one is told to stop, its reply will not be kept, and
-        its conversation is free when the agent has really stopped. False where
-        the turn has ended, or its reply is being kept: then it will be answered.
+        False where it has ended already, or its reply is being kept: then it will be answered.
         """
         ...
 
     def result(self) -> Reply:
-        """The reply of a turn that has ended, or raise its `TurnError`.
-
-        Raises asyncio.InvalidStateError before the end.
-        """
+        """The reply, or raise the turn's `TurnError`; before the end asyncio.InvalidStateError."""
         ...
 
     def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
-        """Let the event loop call `callback(ticket)` once, soon after the turn has ended.
+        """Let the event loop call `callback(ticket)` once, soon after the turn has ended, or now.
 
         Callbacks run in the order in which they were added, each in the context in which it was.
         """
@@ -202,9 +191,8 @@ class Ticket(Protocol):
 class Strategy(Protocol):
     """Decides when a turn may run. Implementations need not inherit.
 
-    A strategy is made by `Class(answer, limits, **options)`; the constructor
-    only stores and checks. All calls come from one event loop. What every
-    strategy promises, whatever agents and callers do:
+    It is made by `Class(answer, limits, **options)`, which only stores and checks, and
+    called from one event loop. What it promises, whatever agents and callers do:
 
     1. At most one turn of a conversation runs at once, and the next one
        starts only when the agent has really stopped.
@@ -224,9 +212,9 @@ class Strategy(Protocol):
     """
 
     def submit(self, turn: Turn) -> Ticket:
-        """Accept the turn, in order of the calls, or raise the `TurnError` that says why not.
+        """Accept the turn, at once, or raise the `TurnError` that says why not.
 
-        Returns at once. A refusal leaves no trace but its count.
+        A refusal leaves no trace but its count.
         """
         ...
 
@@ -237,8 +225,8 @@ class Strategy(Protocol):
     async def drain(self, timeout_s: float) -> None:
         """Refuse what comes and what waits, at once; let what runs end, for `timeout_s` seconds.
 
-        Turns that run longer are withdrawn and end as `Draining`. Returns when
-        no turn runs; agents that ignore their cancellation are left behind. A
-        second call during the first one takes effect with its own `timeout_s`.
+        Turns that run longer are withdrawn and end as `Draining`. Returns when no turn runs;
+        agents that ignore their cancellation are left behind. A second call takes effect with
+        its own `timeout_s`.
         """
         ...

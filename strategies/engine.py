@@ -1,14 +1,13 @@
 """The one hard thing, once: run a turn to its end, whatever its caller and its agent do.
 
-1. The conversation belongs to the *agent*, not to the caller. A turn runs in a
-   task of its own, and its conversation is free when that task has really
-   ended: not when the caller left, the deadline passed, or the task was told to
-   stop. Between a withdrawal and that end the conversation is *fenced*.
-2. A turn ends once, in `_end`, by whoever comes first, and at once. Waiters hang
-   on the ticket and never on the task, for a task that is cancelled before its
-   first step runs no line of its body, `finally` included.
-3. `seal()` decides between a reply and a withdrawal in one tick. Before it, a
-   withdrawn turn keeps nothing; after it, the turn will be answered.
+1. The conversation belongs to the *agent*, not to the caller. A turn runs in a task of
+   its own, and its conversation is free when that task has really ended: not when the
+   task was told to stop. Between a withdrawal and that end the conversation is *fenced*.
+2. A turn ends once, in `_end`, by whoever comes first, and at once. Waiters hang on the
+   ticket and never on the task, for a task that is cancelled before its first step runs
+   no line of its body, `finally` included.
+3. `seal()` decides between a reply and a withdrawal in one tick. Before it, a withdrawn
+   turn keeps nothing; after it, the turn will be answered.
 
 What may happen to a run, and when, is the table in `phases`.
 """
@@ -18,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from math import inf
 from typing import Protocol, TypeVar
 
@@ -142,7 +141,7 @@ class Engine:
         return self.refuse(ConversationBusy(retry_after_s=free.mean_s if free else None))
 
     def admit(self, turn: Turn) -> None:
-        """Refuse what no strategy may take: everything once draining, and what is too late."""
+        """Refuse what no strategy may take."""
         if self._draining:
             raise self.refuse(Draining())
         if turn.deadline_s is not None and turn.deadline_s <= 0:
@@ -159,21 +158,30 @@ class Engine:
 
     def start_now(self, turn: Turn) -> LocalTicket:
         """Give the turn a ticket and call the agent for it; its conversation is free."""
-        now = self.now()
-        ticket = LocalTicket(turn, self, now)
         # Without a context of its own: a task copies the one in which it is made.
-        self._launch(turn, [ticket], None, now)
+        ticket = LocalTicket(turn, self, self.now())
+        self.start(ticket)
         return ticket
 
     def start(self, *tickets: LocalTicket, as_one: Turn | None = None) -> asyncio.Task[None]:
-        """Call the agent for waiting turns of one conversation that is free; its task.
+        """Call the agent for turns of one conversation, which is free; its task.
 
         Several are merged in the turn `as_one`, and all get its reply.
         """
+        turn, now = as_one or tickets[0].turn, self.now()
+        assert turn.conversation not in self._holders, "its conversation is not free"
+        run = self._holders[turn.conversation] = Run(turn, list(tickets), now)
+        self._running += len(tickets)
         for ticket in tickets:
-            del self._waiting[ticket]
-        turn = as_one or tickets[0].turn
-        return self._launch(turn, list(tickets), tickets[0].context, self.now())
+            self._waiting.pop(ticket, None)
+            ticket.state = RUNNING
+            ticket.started_at = now
+            ticket.run = run
+            ends_at = min(now + self._turn_timeout_s, ticket.deadline)
+            self._set_timer(ticket, ends_at, self._time_out)
+        loop = asyncio.get_running_loop()
+        run.task = loop.create_task(self._run(run), context=tickets[0].context)
+        return run.task
 
     def expire(self, ticket: LocalTicket) -> None:
         """End a waiting turn that would start too late."""
@@ -216,21 +224,6 @@ class Engine:
 
     # A run, from its start to its end.
 
-    def _launch(
-        self, turn: Turn, tickets: list[LocalTicket], context: Context | None, now: float
-    ) -> asyncio.Task[None]:
-        assert turn.conversation not in self._holders, "its conversation is not free"
-        run = self._holders[turn.conversation] = Run(turn, tickets, now)
-        self._running += len(tickets)
-        for ticket in tickets:
-            ticket.state = RUNNING
-            ticket.started_at = now
-            ticket.run = run
-            ends_at = min(now + self._turn_timeout_s, ticket.deadline)
-            self._set_timer(ticket, ends_at, self._time_out)
-        run.task = asyncio.get_running_loop().create_task(self._run(run), context=context)
-        return run.task
-
     async def _run(self, run: Run) -> None:
         run.move(phases.CALL)
         try:
@@ -238,9 +231,8 @@ class Engine:
             if not isinstance(reply, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"an answer must return a Reply, and not {type(reply).__name__}")
         except BaseException as cause:
-            # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
-            # task they would end the event loop, and a CancelledError is the
-            # agent's own unless the turn was withdrawn, and then it has ended.
+            # All of them: re-raised in a task, SystemExit would end the event loop; and a
+            # CancelledError is the agent's own, unless the turn was withdrawn and has ended.
             self._stopped(run, _failure(run, cause))
         else:
             self._stopped(run, reply)

@@ -1,9 +1,7 @@
 """A run as a table: what may happen to a call of the agent, and when.
 
-A turn waits, runs and ends (`State`); while it runs, its run is in one of these
-phases. A phase changes only by `Run.move(event)`. An event is the table of the
-phases in which it may happen, each with the phase that follows; in any other phase
-it does not happen, and `move` says so.
+A phase changes only by `Run.move(event)`. An event is the table of the phases in which
+it may happen, each with the phase that follows; in any other it does not happen.
 
     STARTED -CALL-> CALLED -SEAL-> SEALED -STOP-> STOPPED
                     CALLED -INTERRUPT-> INTERRUPTED -SEAL-> CUT_SHORT -STOP-> STOPPED

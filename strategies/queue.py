@@ -1,15 +1,12 @@
-"""Queue: a bounded line for each conversation, and a fair turn for every line.
-
-Who waits and who is next is told by `lines`.
+"""Queue: a bounded line for each conversation, and a fair turn for every line (see `lines`).
 
 Under overload a long line serves nobody, for each turn starts when its client
 has just given up. So a turn is accepted, and started, only while it can still
-end in time by the service times measured so far. One exception keeps a wrong
-estimate from refusing everything for ever: a turn that can start at once is
-started, and measured.
+end in time by the service times measured so far. Only a turn that can start at
+once is always started, and measured, or a wrong estimate might refuse everything
+for ever.
 
-A policy says what happens to a turn whose conversation is busy. `Turn.strategy` names it;
-`on_busy` is for turns that name none.
+A policy says what happens to a turn whose conversation is busy:
 
 wait       The turn waits. A turn calls this `queue` or `enqueue`.
 reject     The turn is refused.
@@ -49,7 +46,7 @@ CHOICES: dict[str, Policy] = {
 class Queue(Discipline):
     """Turns wait in a line for each conversation; `max_running` slots go round the lines.
 
-    on_busy    the policy of a turn that names none.
+    on_busy    the policy of a turn whose `strategy` names none.
     waiting    what becomes of those that wait when a newer turn interrupts: `drop` ends
                them as interrupted, `keep` leaves them their places, before the newest.
     joined_by  stands between messages that are merged, which keep their order.
@@ -145,8 +142,8 @@ class Queue(Discipline):
         """`leaving`: how many turns of its line are about to leave for it."""
         in_line = len(self._lines.of(turn.conversation)) - leaving
         if in_line >= self._limits.max_waiting_per_conversation:
-            one_less_s = self._eta_s(turn, leaving=1)
-            raise self._engine.refuse(ConversationQueueFull(retry_after_s=one_less_s))
+            shorter_s = self._eta_s(turn, leaving=1)
+            raise self._engine.refuse(ConversationQueueFull(retry_after_s=shorter_s))
         if self._engine.waiting - leaving >= self._limits.max_waiting:
             raise self._engine.refuse(ServerFull(retry_after_s=self._eta_s(turn)))
 
@@ -168,14 +165,13 @@ class Queue(Discipline):
 
     def _position(self, ticket: LocalTicket) -> int:
         """The place among the runs to come: those that are to be merged share one."""
-        place, merging = 0, False
+        position, merged = 0, False
         for other in self._lines.of(ticket.turn.conversation):
-            merges = self._merges(other)
-            place += not (merging and merges)
-            merging = merges
+            joins, merged = merged, self._merges(other)
+            position += not (joins and merged)
             if other is ticket:
                 break
-        return place
+        return position
 
     def _eta_s(self, turn: Turn, leaving: int = 0) -> float | None:
         """For a turn that would come now, or when so many of its line have left it."""
@@ -184,11 +180,10 @@ class Queue(Discipline):
         return wait.mean_s if wait else None
 
     def _wait(self, turn: Turn, position: int) -> Span | None:
-        """Until the turn starts from this place in its line.
+        """Until the turn starts from this place in its line, were no more urgent one to come.
 
         Those before it in its line run one by one; and in each round the
-        conversation waits for a slot, behind those that stand before it in the
-        ring. Who will come and be more urgent nobody knows, so they do not count.
+        conversation waits for a slot, behind those before it in the ring.
         """
         service_time = self._engine.service_time
         if service_time.mean_s is None:
@@ -198,11 +193,8 @@ class Queue(Discipline):
         ahead = self._lines.others_ahead(turn, position, self._engine.now())
         others = self._engine.waiting - len(self._lines.of(turn.conversation))
         slots = min(others, ahead) + (free is None)
-        return (
-            (free or NONE)
-            + service_time.one_by_one(position - 1)
-            + service_time.slots_freed(slots, self._limits.max_running)
-        )
+        in_line = service_time.one_by_one(position - 1)
+        return (free or NONE) + in_line + service_time.slots_freed(slots, self._limits.max_running)
 
     # Who runs next?
 

@@ -80,9 +80,8 @@ def find(name: str, *, per_turn: bool = False) -> Factory:
 
     per_turn  one that honours `Turn.strategy`. Raises ValueError where the named one does not.
 
-    Raises UnknownStrategy, whose text lists the known names or says what is
-    wrong with the dotted one. What a strategy's own module raises when it is
-    imported passes through, but for its own absence.
+    Raises UnknownStrategy, which says what is wrong with the name. What its module raises
+    when it is imported passes through.
     """
     if per_turn and name not in PER_TURN:
         raise ValueError(

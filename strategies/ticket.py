@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING
@@ -15,8 +15,6 @@ from .errors import State, TurnCancelled, TurnError
 if TYPE_CHECKING:
     from .engine import Engine
     from .phases import Run
-
-Callback = Callable[[Ticket], object]
 
 # Names of the module: in Python 3.11 `State.WAITING` takes ten times as long.
 WAITING, ANSWERED, INTERRUPTED = State.WAITING, State.ANSWERED, State.INTERRUPTED
@@ -40,8 +38,7 @@ class LocalTicket:
     context: Context | None = None
     run: Run | None = None
     timer: asyncio.TimerHandle | None = None
-    # Not `list`, of which pyright does not know what is in it.
-    _callbacks: list[tuple[Callback, Context]] = field(default_factory=lambda: [])  # noqa: PIE807
+    # Of plain `list` pyright does not know what is in it.
     _waiters: list[asyncio.Future[None]] = field(default_factory=lambda: [])  # noqa: PIE807
 
     def __repr__(self) -> str:
@@ -77,29 +74,27 @@ class LocalTicket:
             raise self.ending.again()
         return self.ending
 
-    def add_done_callback(self, callback: Callback, /) -> None:
-        context = copy_context()
-        if self.ending is None:
-            self._callbacks.append((callback, context))
-        else:
-            asyncio.get_running_loop().call_soon(callback, self, context=context)
+    def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
+        self.waiter().add_done_callback(lambda done: callback(self))
 
     async def reply(self) -> Reply:
-        if self.ending is None:
-            waiter = self.waiter()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                raise
+        waiter = self.waiter()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
         return self.result()
 
     def waiter(self) -> asyncio.Future[None]:
-        """A future of the caller's own, done at the end of the turn, which has not ended yet."""
+        """A future of the caller's own, done at the end of the turn."""
         # One for each, as one that leaves cancels what it waits for.
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        if self.ending is None:
+            self._waiters.append(waiter)
+        else:
+            waiter.set_result(None)
         return waiter
 
     def end(self, ending: Reply | TurnError, now: float) -> None:
@@ -114,6 +109,4 @@ class LocalTicket:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        for callback, context in self._callbacks:
-            asyncio.get_running_loop().call_soon(callback, self, context=context)
-        self._waiters, self._callbacks = [], []
+        self._waiters = []

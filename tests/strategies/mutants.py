@@ -214,23 +214,27 @@ MUTANTS = (
         "if not waiter.done()",
         "if True",
     ),
-    Mutant("callbacks are never called", "ticket.LocalTicket.end", "for callback, context"),
+    Mutant(
+        "callbacks are never called",
+        "ticket.LocalTicket.add_done_callback",
+        "self.waiter().add_done_callback(",
+    ),
     Mutant(
         "a callback is called before the end",
         "ticket.LocalTicket.add_done_callback",
-        "if self.ending is None",
-        "if False",
+        "self.waiter().add_done_callback(lambda done: callback(self))",
+        "asyncio.get_running_loop().call_soon(callback, self)",
     ),
     # Time.
     Mutant(
         "the turn's own deadline does not count while it runs",
-        "engine.Engine._launch",
+        "engine.Engine.start",
         LIMIT,
         "now + self._turn_timeout_s",
     ),
     Mutant(
         "the time limit of a running turn is forgotten",
-        "engine.Engine._launch",
+        "engine.Engine.start",
         LIMIT,
         "ticket.deadline",
     ),
