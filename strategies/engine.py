@@ -49,10 +49,9 @@ COMMIT_GRACE_S = 0.9
 
 
 class Discipline(Protocol):
-    """The strategy as the engine sees it: who waits, and who is next.
+    """The strategy as the engine sees it, as queueing theory calls it: who waits, who is next.
 
-    (The queue discipline of queueing theory.) It writes what it has a use for, and inherits
-    the rest.
+    It writes what it has a use for, and inherits the rest.
     """
 
     def left(self, ticket: LocalTicket, /) -> None:
@@ -272,7 +271,7 @@ class Engine:
             self._end(ticket, error)
         return True
 
-    def _lose(self, ticket: LocalTicket, kind: type[TurnError]) -> None:
+    def _lose(self, ticket: LocalTicket, kind: type[TurnError] = TurnTimeout) -> None:
         """The store has not said whether it kept the reply, and the caller has waited enough."""
         self._abandon(ticket.run, phases.LOSE, kind, ticket)
 
@@ -312,8 +311,7 @@ class Engine:
 
     def _time_out(self, ticket: LocalTicket) -> None:
         if not self.withdraw(ticket, TurnTimeout):
-            grace_ends = self.now() + COMMIT_GRACE_S
-            self._set_timer(ticket, grace_ends, lambda late: self._lose(late, TurnTimeout))
+            self._set_timer(ticket, self.now() + COMMIT_GRACE_S, self._lose)
         elif ticket.ran_s > (self.service_time.mean_s or 0.0):
             # It would have taken longer, which is news only where less was expected.
             self.service_time.observe(ticket.ran_s)

@@ -50,7 +50,7 @@ class Queue(Discipline):
     waiting    what becomes of those that wait when a newer turn interrupts: `drop` ends
                them as interrupted, `keep` leaves them their places, before the newest.
     joined_by  stands between messages that are merged, which keep their order.
-    ageing_s   a waiting turn gains one level of urgency in so many seconds.
+    ageing_s   a waiting turn gains one level of urgency in so many seconds, or it might starve.
 
     A reply that is just being kept is not interrupted, and an agent that does not stop
     keeps its conversation; the newest turn then waits. A merged turn may be cancelled or
@@ -77,7 +77,6 @@ class Queue(Discipline):
         if type(joined_by) is not str:
             raise TypeError(f"joined_by must be a text, and not {joined_by!r}")
         if type(ageing_s) not in (int, float) or not 0 < ageing_s < inf:
-            # For ever, and some turns would starve.
             raise ValueError(f"ageing_s must be a number of seconds above 0, and not {ageing_s!r}")
         self.ageing_s = ageing_s
         self._on_busy: Policy = on_busy
