@@ -17,25 +17,7 @@ from .errors import (
 )
 
 __all__ = [
-    "AgentFailed",
-    "Answer",
-    "Attempt",
-    "ConversationBusy",
-    "ConversationQueueFull",
-    "Draining",
-    "Limits",
-    "Load",
-    "Outcome",
-    "Place",
-    "Reply",
-    "ServerFull",
-    "State",
-    "Strategy",
-    "Ticket",
-    "Turn",
-    "TurnCancelled",
-    "TurnError",
-    "TurnInterrupted",
-    "TurnTimeout",
-    "WaitExpired",
-]
+    "AgentFailed", "Answer", "Attempt", "ConversationBusy", "ConversationQueueFull", "Draining",
+    "Limits", "Load", "Outcome", "Place", "Reply", "ServerFull", "State", "Strategy", "Ticket",
+    "Turn", "TurnCancelled", "TurnError", "TurnInterrupted", "TurnTimeout", "WaitExpired",
+]  # fmt: skip

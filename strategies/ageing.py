@@ -1,12 +1,10 @@
 """Who is first when some are more urgent than others, and nobody may starve?
 
-Whoever waits gains one level of urgency in every `ageing_s` seconds: linear
-ageing, Kleinrock's time-dependent priorities ("A delay dependent queue
-discipline", Naval Research Logistics Quarterly 11, 1964) with equal slopes.
-All gain at the same pace, so two never change places while they wait, and the
-order is that of a fixed rank, `since + urgency * ageing_s`: no timer, nothing
-to renew. One is overtaken only by those that come less than
-`(its urgency - theirs) * ageing_s` after it.
+Whoever waits gains one level of urgency in every `ageing_s` seconds (Kleinrock's
+"A delay dependent queue discipline", Naval Research Logistics Quarterly 11, 1964,
+with equal slopes). Two never change places while they wait, so the order is that
+of a fixed rank, `since + urgency * ageing_s`: no timer, nothing to renew. One is
+overtaken only by those that come less than `(its urgency - theirs) * ageing_s` later.
 """
 
 from __future__ import annotations
@@ -26,9 +24,9 @@ Standing = tuple[int, float]
 class Ageing(Generic[T]):
     """Things in the order of their ranks, the best first; of equal ranks, the one that came first.
 
-    One line for each urgency, at most eight; each is in order by itself, so the
-    best of all is one of their heads. Adding, removing and looking at the first
-    cost the same however many wait.
+    Each urgency, of at most eight, has a line that is in order by itself. Adding, removing
+    and looking at the first cost the same however many wait. A thing may stand at several
+    levels at once, and counts at its best.
     """
 
     __slots__ = ("_ageing_s", "_levels")
@@ -46,25 +44,21 @@ class Ageing(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """In the order of their ranks."""
-        lines = (self._ranked(urgency, level) for urgency, level in self._levels.items())
+        lines = (self._ranked(urgency) for urgency in self._levels)
         return (item for _, _, item in merge(*lines, key=lambda ranked: ranked[:2]))
 
-    def _ranked(
-        self, urgency: int, level: OrderedDict[T, float]
-    ) -> Iterator[tuple[float, float, T]]:
-        for item, since in level.items():
+    def _ranked(self, urgency: int) -> Iterator[tuple[float, float, T]]:
+        for item, since in self._levels[urgency].items():
             yield self.rank((urgency, since)), since, item
 
     @property
     def urgencies(self) -> tuple[int, ...]:
-        """The levels at which something waits."""
         return tuple(self._levels)
 
     def first(self) -> T:
         if len(self._levels) == 1:  # As good as always, and then this is most of the cost.
             return next(iter(next(iter(self._levels.values()))))
-        heads = (next(self._ranked(*line)) for line in self._levels.items())
-        return min(heads, key=lambda ranked: ranked[:2])[2]
+        return next(iter(self))
 
     def rank(self, standing: Standing) -> float:
         urgency, since = standing
@@ -76,10 +70,7 @@ class Ageing(Generic[T]):
         return min(standings, key=self.rank, default=None)
 
     def add(self, item: T, urgency: int, since: float) -> None:
-        """Add it at the end of its level: `since` is no earlier than any before; or let it stand.
-
-        A thing may stand at several levels at once, and counts at its best.
-        """
+        """Add it at the end of its level: `since` is no earlier than theirs; or let it stand."""
         self._levels.setdefault(urgency, OrderedDict()).setdefault(item, since)
 
     def remove(self, item: T, urgency: int) -> None:
@@ -91,11 +82,9 @@ class Ageing(Generic[T]):
                 del self._levels[urgency]
 
     def before(self, urgency: int, since: float) -> int:
-        """About how many stand before one of this standing.
+        """About how many stand before one of this standing, at the same cost however many wait.
 
-        Exact for a level that stands before or behind as a whole; one that is
-        divided counts as if its things had come at even intervals, so that
-        this, too, costs the same however many wait.
+        A level of which only a part does counts as if its things had come at even intervals.
         """
         return sum(
             _until(since + (urgency - other) * self._ageing_s, level)

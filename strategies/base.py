@@ -1,13 +1,10 @@
 """When may a turn run? The words and the one interface; start reading here.
 
-A **turn** is one message and its reply, an **agent** answers it, a
-**conversation** is an ordered line of turns over one history. A **strategy**
-decides when a turn may run, or that it may not. It is given the one
-`answer(turn, attempt)` when it is made, takes turns by `submit(turn)`, and
-gives a **ticket** for each one it accepts.
-
-A turn is data and `answer` is given once, so a strategy may as well run its
-turns in another process: nothing in this interface is a callback of a caller.
+A **turn** is one message and its reply, an **agent** answers it, a **conversation**
+is an ordered line of turns over one history. A **strategy** decides when a turn may
+run, or that it may not. It is made with the one `answer(turn, attempt)`, takes turns
+by `submit(turn)`, and gives a **ticket** for each one it accepts. A turn is data, so a
+strategy may as well run its turns in another process.
 """
 
 from __future__ import annotations
@@ -23,17 +20,16 @@ from .errors import State
 class Turn:
     """One message on its way to a reply.
 
-    id            unique among all turns.
-    conversation  the line it stands in.
-    message       what the agent is asked.
-    deadline_s    seconds from submission in which the turn must have ended, or None.
-    priority      urgency from 0, most urgent, to 7, as in RFC 9218; a strategy without
-                  priorities takes all alike.
-    strategy      what to do where its conversation is busy, in place of what the strategy does
-                  by itself: `queue`, `enqueue`, `reject`, `interrupt`, `rollback` or `merge`
-                  (see `strategies.queue`). A strategy without such a choice ignores it.
-    merged        the turns that this one was made of, in their order; their messages are
-                  joined in its own. Empty for one that stands for itself.
+    id          unique among all turns.
+    message     what the agent is asked.
+    deadline_s  seconds from submission in which the turn must have ended, or None.
+    priority    urgency from 0, most urgent, to 7, as in RFC 9218.
+    strategy    what to do where its conversation is busy: one of `strategies.queue.CHOICES`,
+                or None for what the strategy does by itself.
+    merged      the turns that this one was made of, in order; their messages are joined in
+                its own. Empty for one that stands for itself.
+
+    A strategy without priorities, or without such a choice, ignores them.
     """
 
     id: str
@@ -49,9 +45,8 @@ class Turn:
 class Reply:
     """What a turn came to.
 
-    text         the agent's words.
     number       the turn's place in its conversation's history, from 1; 0 where none is kept.
-    interrupted  the agent was stopped before its end, and these are the words until then.
+    interrupted  the agent was stopped before its end, and `text` is its words until then.
     """
 
     text: str
@@ -66,22 +61,18 @@ class Attempt(Protocol):
     def interrupted(self) -> bool:
         """A newer turn wants this one to end now, with the words that it has.
 
-        The task was cancelled to say so. An `answer` that can do so catches the
-        cancellation, seals, keeps what was said so far and returns it as a `Reply`
-        that is `interrupted`. For any other nothing is kept.
+        The task was cancelled to say so. An `answer` that can do so catches the cancellation,
+        seals, keeps what was said and returns it as an `interrupted` `Reply`.
+        For any other nothing is kept.
         """
         ...
 
     def seal(self) -> None:
         """From here on the turn cannot be taken back: its reply is about to be kept.
 
-        `answer` calls this once, after the agent has replied and before the
-        first step that others can see. It settles in one tick the race between
-        a reply and whatever would withdraw the turn (a deadline, a
-        cancellation, a shutdown): whoever comes second loses.
-
-        Raises asyncio.CancelledError where the turn was withdrawn already;
-        then nothing may be kept. An `answer` that keeps nothing need not call it.
+        `answer` calls this once, after the agent has replied and before the first step that
+        others can see; if it keeps nothing, it need not. Raises asyncio.CancelledError where
+        a deadline, a cancellation or a shutdown came first; then nothing may be kept.
         """
         ...
 
@@ -89,12 +80,10 @@ class Attempt(Protocol):
 class Answer(Protocol):
     """Answers one turn: calls the agent, and keeps message and reply in one step.
 
-    Called at most once for a turn, in a task of its own and in a copy of the
-    context in which the turn was submitted, and never twice at once for one
-    conversation. It may raise anything at all: a `TurnError` reaches the
-    ticket as it is, everything else as `AgentFailed`. When the turn is
-    withdrawn the task is cancelled; an agent that goes on regardless keeps its
-    conversation fenced until it stops, and its reply is discarded.
+    Called at most once for a turn, in a task of its own and in a copy of the context in
+    which the turn was submitted. It may raise anything at all: a `TurnError` reaches the
+    ticket as it is, everything else as `AgentFailed`. When the turn is withdrawn the task
+    is cancelled; if the agent goes on regardless, its reply is discarded.
     """
 
     async def __call__(self, turn: Turn, attempt: Attempt, /) -> Reply: ...
@@ -104,11 +93,8 @@ class Answer(Protocol):
 class Limits:
     """The bounds that every strategy is given; each takes those that it has a use for.
 
-    max_running                   turns that may run at once, over all conversations.
-    max_waiting                   turns that may wait, over all conversations.
-    max_waiting_per_conversation  turns that may wait in one conversation.
-    max_wait_s                    seconds that a turn may wait, or None.
-    turn_timeout_s                seconds that a turn may run, or None.
+    Turns that may run or wait at once, over all conversations or in one; and the
+    seconds that a turn may wait and run, or None.
     """
 
     max_running: int = 8
@@ -120,13 +106,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A strategy's figures at one instant.
+    """A strategy's figures at one instant; `waiting + running + sum(ended) == accepted`.
 
-    waiting        turns accepted and not started.
-    running        turns started and not ended; `waiting + running + sum(ended) == accepted`.
     fenced         conversations held by an agent that was told to stop and has not.
-    accepted       turns that were given a ticket, ever.
-    refused        turns that were given none, ever.
+    accepted       turns that were given a ticket, ever; `refused`: those that were not.
     ended          how the accepted ones ended: a count for each final state.
     oldest_wait_s  seconds that the first of the waiting turns has waited; 0.0 where none waits.
     service_s      expected seconds from start to end, or None before the first measurement.
@@ -163,9 +146,7 @@ class Ticket(Protocol):
     def turn(self) -> Turn: ...
 
     @property
-    def state(self) -> State:
-        """Where the turn stands now."""
-        ...
+    def state(self) -> State: ...
 
     def place(self) -> Place | None:
         """Where the turn stands while it waits; None once it waits no longer."""
@@ -182,35 +163,27 @@ class Ticket(Protocol):
         ...
 
     def cancel(self) -> bool:
-        """Withdraw the turn. True where it is withdrawn now, by this call.
+        """Withdraw the turn, which ends at once: a running one is told to stop, and keeps nothing.
 
-        A waiting turn gives its place up at once and its agent is never
-        called. A running one is told to stop, its reply will not be kept, and
-        its conversation is free when the agent has really stopped. False where
-        the turn has ended, or its reply is being kept: then it will be answered.
+        False where it has ended already, or its reply is being kept: then it will be answered.
         """
         ...
 
     def result(self) -> Reply:
-        """The reply of a turn that has ended, or raise its `TurnError`.
-
-        Raises asyncio.InvalidStateError before the end.
-        """
+        """The reply, or raise the turn's `TurnError`; before the end asyncio.InvalidStateError."""
         ...
 
     def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
-        """Let the event loop call `callback(ticket)` once, soon after the end of the turn.
+        """Let the event loop call `callback(ticket)` once, soon after the turn has ended, or now.
 
-        Where the turn has ended already, that is soon. Callbacks run in the order in which they
-        were added, each in the context in which it was.
+        Callbacks run in the order in which they were added, each in the context in which it was.
         """
         ...
 
     async def reply(self) -> Reply:
         """Wait for the end of the turn: its reply, or its `TurnError`.
 
-        Any number of callers may wait, and each may stop waiting without
-        consequence for the turn.
+        Any number may wait, and each may stop waiting without consequence for the turn.
         """
         ...
 
@@ -218,9 +191,8 @@ class Ticket(Protocol):
 class Strategy(Protocol):
     """Decides when a turn may run. Implementations need not inherit.
 
-    A strategy is made by `Class(answer, limits, **options)`; the constructor
-    only stores and checks. All calls come from one event loop. What every
-    strategy promises, whatever agents and callers do:
+    It is made by `Class(answer, limits, **options)`, which only stores and checks, and
+    called from one event loop. What it promises, whatever agents and callers do:
 
     1. At most one turn of a conversation runs at once, and the next one
        starts only when the agent has really stopped.
@@ -240,9 +212,9 @@ class Strategy(Protocol):
     """
 
     def submit(self, turn: Turn) -> Ticket:
-        """Accept the turn, in order of the calls, or raise the `TurnError` that says why not.
+        """Accept the turn, at once, or raise the `TurnError` that says why not.
 
-        Returns at once. A refusal leaves no trace but its count.
+        A refusal leaves no trace but its count.
         """
         ...
 
@@ -253,8 +225,8 @@ class Strategy(Protocol):
     async def drain(self, timeout_s: float) -> None:
         """Refuse what comes and what waits, at once; let what runs end, for `timeout_s` seconds.
 
-        Turns that run longer are withdrawn and end as `Draining`. Returns when
-        no turn runs; agents that ignore their cancellation are left behind. A
-        second call during the first one takes effect with its own `timeout_s`.
+        Turns that run longer are withdrawn and end as `Draining`. Returns when no turn runs;
+        agents that ignore their cancellation are left behind. A second call takes effect with
+        its own `timeout_s`.
         """
         ...

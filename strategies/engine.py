@@ -1,17 +1,13 @@
 """The one hard thing, once: run a turn to its end, whatever its caller and its agent do.
 
-Three rules; everything below serves one of them.
-
-1. The conversation belongs to the *agent*, not to the caller. A turn runs in a
-   task of its own, and its conversation is free when that task has really
-   ended: not when the caller left, not when the deadline passed, not when the
-   task was told to stop. Between a withdrawal and that end the conversation is
-   *fenced*.
-2. A turn ends once, in `_end`, by whoever comes first, and at once. Waiters hang
-   on the ticket and never on the task, for a task that is cancelled before its
-   first step runs no line of its body, `finally` included.
-3. `seal()` decides between a reply and a withdrawal in one tick. Before it, a
-   withdrawn turn keeps nothing; after it, the turn will be answered.
+1. The conversation belongs to the *agent*, not to the caller. A turn runs in a task of
+   its own, and its conversation is free when that task has really ended: not when the
+   task was told to stop. Between a withdrawal and that end the conversation is *fenced*.
+2. A turn ends once, in `_end`, by whoever comes first, and at once. Waiters hang on the
+   ticket and never on the task, for a task that is cancelled before its first step runs
+   no line of its body, `finally` included.
+3. `seal()` decides between a reply and a withdrawal in one tick. Before it, a withdrawn
+   turn keeps nothing; after it, the turn will be answered.
 
 What may happen to a run, and when, is the table in `phases`.
 """
@@ -20,9 +16,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
-from contextvars import Context, copy_context
-from typing import Protocol
+from collections.abc import Callable
+from contextvars import copy_context
+from math import inf
+from typing import Protocol, TypeVar
 
 from . import phases
 from .base import Answer, Load, Place, Reply, Turn
@@ -30,7 +27,6 @@ from .errors import (
     AgentFailed,
     ConversationBusy,
     Draining,
-    Outcome,
     State,
     TurnError,
     TurnInterrupted,
@@ -41,6 +37,8 @@ from .phases import Event, Run
 from .service_time import ServiceTime, Span
 from .ticket import LocalTicket
 
+Timed = TypeVar("Timed", LocalTicket, Run)
+
 WAITING, RUNNING = State.WAITING, State.RUNNING
 
 GIVE_UP_SLOT_S = 1.0
@@ -49,14 +47,11 @@ GIVE_UP_SLOT_S = 1.0
 COMMIT_GRACE_S = 0.9
 """A sealed turn may outlive its deadline by this long, while its reply is being kept."""
 
-UNSURE = "The turn ended when it could no longer be taken back. The history tells if it was kept."
-
 
 class Discipline(Protocol):
-    """The strategy as the engine sees it: who waits, and who is next.
+    """The strategy as the engine sees it, as queueing theory calls it: who waits, who is next.
 
-    (The queue discipline of queueing theory.) A strategy writes what it has a use for, and
-    inherits the rest.
+    It writes what it has a use for, and inherits the rest.
     """
 
     def left(self, ticket: LocalTicket, /) -> None:
@@ -75,9 +70,7 @@ class Discipline(Protocol):
 class Engine:
     """The turns of one strategy, from acceptance to their end.
 
-    The strategy calls `admit`, which may refuse the turn, and then `start_now` or
-    `accept`; an accepted turn waits until the strategy calls `start`. The engine
-    calls the strategy back as its `Discipline`.
+    The strategy calls `admit`, and then `start_now`, or `accept` and later `start`.
     """
 
     def __init__(
@@ -86,11 +79,10 @@ class Engine:
         self.discipline = discipline
         self.service_time = ServiceTime()
         self._answer = answer
-        self._turn_timeout_s = turn_timeout_s
+        self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
         self._holders: dict[str, Run] = {}
         self._ended: Counter[State] = Counter()
-        self._accepted = 0
         self._refused = 0
         self._running = 0
         self._fenced = 0
@@ -122,18 +114,13 @@ class Engine:
             return None
         return self.service_time.remaining(self.now() - holder.started_at)
 
-    def remaining_s(self, ticket: LocalTicket) -> float | None:
-        """Seconds to the turn's deadline, or None where it has none."""
-        deadline_s = ticket.turn.deadline_s
-        return None if deadline_s is None else deadline_s - (self.now() - ticket.accepted_at)
-
     def load(self) -> Load:
         oldest = next(iter(self._waiting), None)
         return Load(
             waiting=len(self._waiting),
             running=self._running,
             fenced=self._fenced,
-            accepted=self._accepted,
+            accepted=len(self._waiting) + self._running + self._ended.total(),
             refused=self._refused,
             ended=dict(self._ended),
             oldest_wait_s=oldest.waited_s if oldest else 0.0,
@@ -153,65 +140,69 @@ class Engine:
         return self.refuse(ConversationBusy(retry_after_s=free.mean_s if free else None))
 
     def admit(self, turn: Turn) -> None:
-        """Refuse what no strategy may take: everything once draining, and what is too late."""
+        """Refuse what no strategy may take."""
         if self._draining:
             raise self.refuse(Draining())
         if turn.deadline_s is not None and turn.deadline_s <= 0:
             raise self.refuse(WaitExpired())
 
-    def accept(self, turn: Turn, max_wait_s: float | None = None) -> LocalTicket:
+    def accept(self, turn: Turn, max_wait_s: float = inf) -> LocalTicket:
         """Give the turn a ticket; it waits, for `max_wait_s` or up to its deadline."""
-        ticket = LocalTicket(turn, self, self.now())
+        now = self.now()
+        ticket = LocalTicket(turn, self, now)
         ticket.context = copy_context()
-        self._accepted += 1
         self._waiting[ticket] = None
-        self._set_timer(ticket, self.expire, _shortest(max_wait_s, turn.deadline_s))
+        self._set_timer(ticket, min(now + max_wait_s, ticket.deadline), self.expire)
         return ticket
 
     def start_now(self, turn: Turn) -> LocalTicket:
         """Give the turn a ticket and call the agent for it; its conversation is free."""
-        now = self.now()
-        ticket = LocalTicket(turn, self, now)
-        self._accepted += 1
         # Without a context of its own: a task copies the one in which it is made.
-        self._launch(turn, [ticket], None, now)
+        ticket = LocalTicket(turn, self, self.now())
+        self.start(ticket)
         return ticket
 
     def start(self, *tickets: LocalTicket, as_one: Turn | None = None) -> asyncio.Task[None]:
-        """Call the agent for waiting turns of one conversation that is free; its task.
+        """Call the agent for turns of one conversation, which is free; its task.
 
         Several are merged in the turn `as_one`, and all get its reply.
         """
+        turn, now = as_one or tickets[0].turn, self.now()
+        assert turn.conversation not in self._holders, "its conversation is not free"
+        run = self._holders[turn.conversation] = Run(turn, list(tickets), now)
+        self._running += len(tickets)
         for ticket in tickets:
-            del self._waiting[ticket]
-        turn = as_one or tickets[0].turn
-        return self._launch(turn, list(tickets), tickets[0].context, self.now())
+            self._waiting.pop(ticket, None)
+            ticket.state = RUNNING
+            ticket.started_at = now
+            ticket.run = run
+            ends_at = min(now + self._turn_timeout_s, ticket.deadline)
+            self._set_timer(ticket, ends_at, self._time_out)
+        loop = asyncio.get_running_loop()
+        run.task = loop.create_task(self._run(run), context=tickets[0].context)
+        return run.task
 
     def expire(self, ticket: LocalTicket) -> None:
         """End a waiting turn that would start too late."""
-        self.withdraw(ticket, WaitExpired, retry_after_s=self.service_time.mean_s)
+        self._end(ticket, WaitExpired(retry_after_s=self.service_time.mean_s))
 
-    def withdraw(
-        self, ticket: LocalTicket, kind: type[TurnError], *, retry_after_s: float | None = None
-    ) -> bool:
+    def withdraw(self, ticket: LocalTicket, kind: type[TurnError]) -> bool:
         """End the turn with such an error, unless it has ended or its reply is being kept."""
         if ticket.state is WAITING:
-            self._end(ticket, _error(kind, "not_started", retry_after_s))
-            self.discipline.left(ticket)
+            self._end(ticket, kind(outcome="not_started"))
             return True
-        return ticket.run is not None and self._withdraw(ticket.run, [ticket], kind)
+        return self._abandon(ticket.run, phases.WITHDRAW, kind, ticket)
 
-    def withdraw_all(self, run: Run, kind: type[TurnError]) -> bool:
-        """The same for all turns that wait for this run."""
-        return self._withdraw(run, list(run.tickets), kind)
-
-    def interrupt(self, run: Run) -> None:
-        """Tell the agent to end now with the words it has. See `Attempt.interrupted`."""
-        if run.phase is phases.STARTED:
-            self.withdraw_all(run, TurnInterrupted)
+    def interrupt(self, conversation: str, *, keeps_said: bool) -> None:
+        """Stop what runs there: with the words that it has (see `Attempt.interrupted`), or none."""
+        run = self._holders.get(conversation)
+        if run is None:
+            return
+        if run.phase is phases.STARTED or not keeps_said:
+            self._abandon(run, phases.WITHDRAW, TurnInterrupted)
         elif run.move(phases.INTERRUPT):
-            _task(run).cancel()
-            self._set_run_timer(run, self._give_up)
+            run.task.cancel()
+            self._set_timer(run, self.now() + GIVE_UP_SLOT_S, self._give_up)
 
     async def drain(self, timeout_s: float) -> None:
         """As `Strategy.drain`."""
@@ -225,28 +216,12 @@ class Engine:
         # The turns and not their tasks: an agent that ignores its end is not waited for.
         await asyncio.wait([ticket.waiter() for ticket in running], timeout=timeout_s)
         for run in runs:
-            self.withdraw_all(run, Draining)
-        await asyncio.wait([_task(run) for run in runs], timeout=COMMIT_GRACE_S)
+            self._abandon(run, phases.WITHDRAW, Draining)
+        await asyncio.wait([run.task for run in runs], timeout=COMMIT_GRACE_S)
         for ticket in running:
             self._lose(ticket, Draining)
 
     # A run, from its start to its end.
-
-    def _launch(
-        self, turn: Turn, tickets: list[LocalTicket], context: Context | None, now: float
-    ) -> asyncio.Task[None]:
-        assert turn.conversation not in self._holders, "its conversation is not free"
-        run = self._holders[turn.conversation] = Run(turn, tickets, now)
-        self._running += len(tickets)
-        for ticket in tickets:
-            ticket.state = RUNNING
-            ticket.started_at = now
-            ticket.run = run
-            limit_s = _shortest(self._turn_timeout_s, self.remaining_s(ticket))
-            self._set_timer(ticket, self._time_out, limit_s)
-        loop = asyncio.get_running_loop()
-        run.task = loop.create_task(self._run(run), context=context)
-        return run.task
 
     async def _run(self, run: Run) -> None:
         run.move(phases.CALL)
@@ -255,9 +230,8 @@ class Engine:
             if not isinstance(reply, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"an answer must return a Reply, and not {type(reply).__name__}")
         except BaseException as cause:
-            # All of them, SystemExit and KeyboardInterrupt too: re-raised in a
-            # task they would end the event loop, and a CancelledError is the
-            # agent's own unless the turn was withdrawn, and then it has ended.
+            # All of them: re-raised in a task, SystemExit would end the event loop; and a
+            # CancelledError is the agent's own, unless the turn was withdrawn and has ended.
             self._stopped(run, _failure(run, cause))
         else:
             self._stopped(run, reply)
@@ -280,101 +254,76 @@ class Engine:
                 self._end(ticket, ending)
         self.discipline.freed(run.turn.conversation)
 
-    def _withdraw(self, run: Run, tickets: Sequence[LocalTicket], kind: type[TurnError]) -> bool:
-        if run.phase not in phases.WITHDRAW:
+    def _abandon(
+        self, run: Run | None, event: Event, kind: type[TurnError], *tickets: LocalTicket
+    ) -> bool:
+        """End these turns of the run, or all: where the event may happen, and by it if all go."""
+        if run is None or run.phase not in event:
             return False
+        tickets = tickets or tuple(run.tickets)
         # One that leaves others with which it was merged leaves its message there too.
         all_of_them = len(tickets) == len(run.tickets)
-        outcome = phases.OUTCOME[run.phase] if all_of_them else "unknown"
+        error = kind(outcome=phases.OUTCOME[run.phase] if all_of_them else "unknown")
         if all_of_them:
             # First, so that an agent that stops at once has when the callers learn of the end.
-            self._fence(run, phases.WITHDRAW)
-            _task(run).cancel()
-            # It may be cancelled before its first step: then nobody else frees the conversation.
-            _task(run).add_done_callback(lambda task: self._stopped(run))
+            self._fence(run, event)
         for ticket in tickets:
-            self._end(ticket, _error(kind, outcome))
+            self._end(ticket, error)
         return True
 
-    def _lose(self, ticket: LocalTicket, kind: type[TurnError]) -> None:
+    def _lose(self, ticket: LocalTicket, kind: type[TurnError] = TurnTimeout) -> None:
         """The store has not said whether it kept the reply, and the caller has waited enough."""
-        run = ticket.run
-        if run is None:
-            return
-        self._end(ticket, _error(kind, phases.OUTCOME[run.phase]))
-        if not run.tickets:
-            self._fence(run, phases.LOSE)
+        self._abandon(ticket.run, phases.LOSE, kind, ticket)
 
     def _fence(self, run: Run, event: Event) -> None:
-        """All turns of the run have ended, and its agent holds the conversation until it stops."""
         run.move(event)
         self._fenced += 1
-        self._set_run_timer(run, self._write_off)
+        self._set_timer(run, self.now() + GIVE_UP_SLOT_S, self._write_off)
+        if event is phases.WITHDRAW:
+            run.task.cancel()
+            # It may be cancelled before its first step: then nobody else frees the conversation.
+            run.task.add_done_callback(lambda task: self._stopped(run))
 
     def _end(self, ticket: LocalTicket, ending: Reply | TurnError) -> None:
         """The end of a turn, whatever it came to."""
-        if ticket.run is None:
+        run = ticket.run
+        if run is None:
             del self._waiting[ticket]
         else:
             self._running -= 1
-            ticket.run.tickets.remove(ticket)
+            run.tickets.remove(ticket)
         if ticket.timer is not None:
             ticket.timer.cancel()
         ticket.end(ending, self.now())
         self._ended[ticket.state] += 1
+        if run is None:
+            self.discipline.left(ticket)
 
     # Timers.
 
-    def _set_timer(
-        self, ticket: LocalTicket, action: Callable[[LocalTicket], object], delay_s: float | None
-    ) -> None:
-        """The ticket's one timer, in place of any before."""
-        if ticket.timer is not None:
-            ticket.timer.cancel()
-            ticket.timer = None
-        if delay_s is not None:
-            ticket.timer = asyncio.get_running_loop().call_later(delay_s, action, ticket)
-
-    def _set_run_timer(self, run: Run, action: Callable[[Run], object]) -> None:
-        if run.timer is not None:
-            run.timer.cancel()
-        run.timer = asyncio.get_running_loop().call_later(GIVE_UP_SLOT_S, action, run)
+    def _set_timer(self, of: Timed, when: float, action: Callable[[Timed], object]) -> None:
+        """Its one timer, in place of any before."""
+        if of.timer is not None:
+            of.timer.cancel()
+            of.timer = None
+        if when < inf:
+            of.timer = asyncio.get_running_loop().call_at(when, action, of)
 
     def _time_out(self, ticket: LocalTicket) -> None:
-        if self.withdraw(ticket, TurnTimeout):
+        if not self.withdraw(ticket, TurnTimeout):
+            self._set_timer(ticket, self.now() + COMMIT_GRACE_S, self._lose)
+        elif ticket.ran_s > (self.service_time.mean_s or 0.0):
             # It would have taken longer, which is news only where less was expected.
-            if ticket.ran_s > (self.service_time.mean_s or 0.0):
-                self.service_time.observe(ticket.ran_s)
-        else:
-            self._set_timer(ticket, lambda late: self._lose(late, TurnTimeout), COMMIT_GRACE_S)
+            self.service_time.observe(ticket.ran_s)
 
     def _give_up(self, run: Run) -> None:
         """The agent was told to end with what it has, and goes on."""
-        self.withdraw_all(run, TurnInterrupted)
+        self._abandon(run, phases.WITHDRAW, TurnInterrupted)
 
     def _write_off(self, run: Run) -> None:
         if run.move(phases.WRITE_OFF):
             self._written_off += 1
             self.discipline.freed(run.turn.conversation)
-
-
-def _task(run: Run) -> asyncio.Task[None]:
-    assert run.task is not None
-    return run.task
-
-
-def _shortest(one_s: float | None, other_s: float | None) -> float | None:
-    if one_s is None or other_s is None:
-        return other_s if one_s is None else one_s
-    return min(one_s, other_s)
-
-
-def _error(
-    kind: type[TurnError], outcome: Outcome, retry_after_s: float | None = None
-) -> TurnError:
-    """Why a turn was ended from outside, and what became of it: nothing changes it later."""
-    words = UNSURE if outcome == "unknown" else None
-    return kind(words, outcome=outcome, retry_after_s=retry_after_s)
 
 
 def _failure(run: Run, cause: BaseException) -> TurnError:
@@ -383,6 +332,6 @@ def _failure(run: Run, cause: BaseException) -> TurnError:
         return TurnInterrupted()
     if isinstance(cause, TurnError):
         return cause
-    error = _error(AgentFailed, phases.OUTCOME.get(run.phase, "rolled_back"))
+    error = AgentFailed(outcome=phases.OUTCOME.get(run.phase))
     error.__cause__ = cause
     return error

@@ -1,9 +1,7 @@
 """What can end a turn without a reply, and why.
 
-Each class says three things a caller may act on: its docstring is the default
-message, with the remedy; `outcome` says what became of the turn; `state` is
-where the ticket ends. There are no status codes here: the edge has one table
-for that.
+A class's docstring is its default message, with the remedy; `state` is where its ticket
+ends. There are no status codes here: the edge has one table for that.
 """
 
 from __future__ import annotations
@@ -27,6 +25,10 @@ class State(StrEnum):
     REFUSED = "refused"
 
 
+UNSURE = "The turn ended when it could no longer be taken back. The history tells if it was kept."
+"""The message of an error that is made with the outcome `unknown`, for the class promises more."""
+
+
 class TurnError(Exception):
     """The turn ended without a reply.
 
@@ -40,6 +42,12 @@ class TurnError(Exception):
     outcome: Outcome = "unknown"
     state: ClassVar[State] = State.FAILED
 
+    def __init_subclass__(
+        cls, *, state: State | None = None, outcome: Outcome | None = None
+    ) -> None:
+        cls.state = state or cls.state
+        cls.outcome = outcome or cls.outcome
+
     def __init__(
         self,
         message: str | None = None,
@@ -47,7 +55,7 @@ class TurnError(Exception):
         outcome: Outcome | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(message or type(self).__doc__)
+        super().__init__(message or (UNSURE if outcome == "unknown" else type(self).__doc__))
         self.outcome = outcome or type(self).outcome
         self.retry_after_s = retry_after_s
 
@@ -58,64 +66,37 @@ class TurnError(Exception):
         return copy
 
 
-class ConversationBusy(TurnError):
+class ConversationBusy(TurnError, state=State.REFUSED, outcome="not_started"):
     """A turn of this conversation is running. Send the message again when it has ended."""
 
-    outcome: Outcome = "not_started"
-    state = State.REFUSED
 
-
-class ConversationQueueFull(TurnError):
+class ConversationQueueFull(TurnError, state=State.REFUSED, outcome="not_started"):
     """As many turns of this conversation wait as may. Let some of them end, then send it again."""
 
-    outcome: Outcome = "not_started"
-    state = State.REFUSED
 
-
-class ServerFull(TurnError):
+class ServerFull(TurnError, state=State.REFUSED, outcome="not_started"):
     """As many turns wait here as may. Send the message again later, or to another instance."""
 
-    outcome: Outcome = "not_started"
-    state = State.REFUSED
 
-
-class WaitExpired(TurnError):
+class WaitExpired(TurnError, state=State.EXPIRED, outcome="not_started"):
     """The turn could not start in time, so it never did. Send it again, or allow it more time."""
 
-    outcome: Outcome = "not_started"
-    state = State.EXPIRED
 
-
-class Draining(TurnError):
+class Draining(TurnError, state=State.REFUSED, outcome="not_started"):
     """The server is shutting down. Send the message again in a moment, or to another instance."""
 
-    outcome: Outcome = "not_started"
-    state = State.REFUSED
 
-
-class TurnCancelled(TurnError):
+class TurnCancelled(TurnError, state=State.CANCELLED, outcome="not_started"):
     """The turn was cancelled, as asked."""
 
-    outcome: Outcome = "not_started"
-    state = State.CANCELLED
 
-
-class TurnInterrupted(TurnError):
+class TurnInterrupted(TurnError, state=State.INTERRUPTED, outcome="rolled_back"):
     """Something took the turn's place or stopped it before its end. Nothing of it was kept."""
 
-    outcome: Outcome = "rolled_back"
-    state = State.INTERRUPTED
 
-
-class TurnTimeout(TurnError):
+class TurnTimeout(TurnError, state=State.EXPIRED, outcome="rolled_back"):
     """The agent did not reply in time. Nothing was kept; allow it more time or ask for less."""
 
-    outcome: Outcome = "rolled_back"
-    state = State.EXPIRED
 
-
-class AgentFailed(TurnError):
+class AgentFailed(TurnError, state=State.FAILED, outcome="rolled_back"):
     """The agent failed instead of replying. Nothing was kept; the log has its own words."""
-
-    outcome: Outcome = "rolled_back"
-    state = State.FAILED

@@ -1,15 +1,13 @@
 """Lines: who waits, and who is next.
 
-Two levels. Within a conversation turns wait in order of arrival. Between
-conversations the lines that could run stand in a ring, `_ready`, and the free
-slots go round it (round-robin): a conversation that has had its turn goes to
-the end, so a flooded one delays the others by one turn and not by its line.
+Within a conversation turns wait in order of arrival. Between conversations the lines
+that could run stand in a ring, `_ready`, and the free slots go round it (round-robin):
+a flooded conversation delays the others by one turn and not by its line.
 
-On both levels the more urgent go first, and whoever waits grows more urgent
-(see `ageing`). A conversation stands in the ring once for each urgency at which
-one of its turns waits, since it could run and had such a turn; its best place
-counts. So what joins or leaves its line changes that one place, and none must
-be put between others. Where all priorities are equal this is a plain ring.
+On both levels the more urgent go first, and whoever waits grows more urgent (see
+`ageing`). A conversation stands in the ring once for each urgency at which one of its
+turns waits, since it could run and had such a turn. So what joins or leaves its line
+changes that one place, and none must be put between others.
 """
 
 from __future__ import annotations

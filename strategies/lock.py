@@ -13,9 +13,8 @@ from .ticket import LocalTicket
 class Lock(Discipline):
     """Turns of a conversation run in order of arrival; any number wait, for any time.
 
-    `asyncio.Lock` wakes its waiters first in, first out, and is safe against
-    those that leave. It cannot say who stands where, so a ticket's place is
-    empty. Takes `turn_timeout_s` of the limits and no other.
+    `asyncio.Lock` wakes its waiters first in, first out, and is safe against those that
+    leave. It cannot say who stands where. Takes `turn_timeout_s` of the limits alone.
     """
 
     def __init__(self, answer: Answer, limits: Limits) -> None:

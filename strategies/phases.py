@@ -1,13 +1,7 @@
 """A run as a table: what may happen to a call of the agent, and when.
 
-A turn waits, runs and ends (`State`); while it runs, its run is in one of these
-phases. Two rules:
-
-1. A phase changes only by `Run.move(event)`. An event is the table of the phases
-   in which it may happen, each with the phase that follows. In any other phase it
-   does not happen, and `move` says so.
-2. What a turn that is ended from outside has to say of itself follows from the
-   phase alone: see `OUTCOME`.
+A phase changes only by `Run.move(event)`. An event is the table of the phases in which
+it may happen, each with the phase that follows; in any other it does not happen.
 
     STARTED -CALL-> CALLED -SEAL-> SEALED -STOP-> STOPPED
                     CALLED -INTERRUPT-> INTERRUPTED -SEAL-> CUT_SHORT -STOP-> STOPPED
@@ -19,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -71,23 +66,20 @@ OUTCOME: Mapping[Phase, Outcome] = {
 """What became of a turn that ends in this phase though its agent has not stopped."""
 
 
+@dataclass(eq=False, slots=True)
 class Run:
     """One call of the agent, for one turn or for several that were merged; its `Attempt`.
 
     turn     what the agent is given.
-    tickets  those that wait for its reply. One that ends leaves; when none is left
-             the agent holds the conversation until it stops.
+    tickets  those that wait for its reply.
     """
 
-    __slots__ = ("phase", "started_at", "task", "tickets", "timer", "turn")
-
-    def __init__(self, turn: Turn, tickets: list[LocalTicket], now: float) -> None:
-        self.turn = turn
-        self.tickets = tickets
-        self.started_at = now
-        self.phase = STARTED
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
+    turn: Turn
+    tickets: list[LocalTicket]
+    started_at: float
+    phase: Phase = STARTED
+    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] = field(init=False)
 
     def __repr__(self) -> str:
         return f"<run of {self.turn.id} in {self.turn.conversation!r}: {self.phase}>"
@@ -109,5 +101,5 @@ class Run:
     def seal(self) -> None:
         if not self.move(SEAL):
             raise asyncio.CancelledError
-        if self.phase is CUT_SHORT and self.task is not None:
+        if self.phase is CUT_SHORT:
             self.task.uncancel()  # It did what it was told, and is not to be stopped any more.

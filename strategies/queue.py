@@ -1,16 +1,12 @@
-"""Queue: a bounded line for each conversation, and a fair turn for every line.
-
-Who waits and who is next is told by `lines`: first in, first out in a conversation,
-round-robin between them, and on both levels the more urgent first.
+"""Queue: a bounded line for each conversation, and a fair turn for every line (see `lines`).
 
 Under overload a long line serves nobody, for each turn starts when its client
 has just given up. So a turn is accepted, and started, only while it can still
-end in time by the service times measured so far. One exception keeps a wrong
-estimate from refusing everything for ever: a turn that can start at once is
-started, and measured.
+end in time by the service times measured so far. Only a turn that can start at
+once is always started, and measured, or a wrong estimate might refuse everything
+for ever.
 
-A policy says what happens to a turn whose conversation is busy. `Turn.strategy` names it;
-`on_busy` is for turns that name none.
+A policy says what happens to a turn whose conversation is busy:
 
 wait       The turn waits. A turn calls this `queue` or `enqueue`.
 reject     The turn is refused.
@@ -30,42 +26,31 @@ from typing import Literal, get_args
 
 from .base import Answer, Limits, Load, Place, Ticket, Turn
 from .engine import Discipline, Engine
-from .errors import (
-    ConversationQueueFull,
-    ServerFull,
-    State,
-    TurnInterrupted,
-    WaitExpired,
-)
+from .errors import ConversationQueueFull, ServerFull, State, TurnInterrupted, WaitExpired
 from .lines import Lines
 from .service_time import NONE, Span
 from .ticket import LocalTicket
 
 AGEING_S = 10.0
-"""A turn that waits gains one level of urgency in so many seconds, unless told otherwise."""
 
 Policy = Literal["wait", "reject", "interrupt", "rollback", "merge"]
 Waiting = Literal["drop", "keep"]
 
 CHOICES: dict[str, Policy] = {
-    "queue": "wait",
-    "enqueue": "wait",
-    "reject": "reject",
-    "interrupt": "interrupt",
-    "rollback": "rollback",
-    "merge": "merge",
-}
-"""What a turn may name, and what it means. Four of them are called so by LangGraph's server too."""
+    "queue": "wait", "enqueue": "wait", "reject": "reject", "interrupt": "interrupt",
+    "rollback": "rollback", "merge": "merge",
+}  # fmt: skip
+"""What a turn may name, and the policy that it means."""
 
 
 class Queue(Discipline):
     """Turns wait in a line for each conversation; `max_running` slots go round the lines.
 
-    on_busy    the policy of a turn that names none (see above).
+    on_busy    the policy of a turn whose `strategy` names none.
     waiting    what becomes of those that wait when a newer turn interrupts: `drop` ends
                them as interrupted, `keep` leaves them their places, before the newest.
     joined_by  stands between messages that are merged, which keep their order.
-    ageing_s   a waiting turn gains one level of urgency in so many seconds.
+    ageing_s   a waiting turn gains one level of urgency in so many seconds, or it might starve.
 
     A reply that is just being kept is not interrupted, and an agent that does not stop
     keeps its conversation; the newest turn then waits. A merged turn may be cancelled or
@@ -89,29 +74,30 @@ class Queue(Discipline):
             raise ValueError("max_running must be at least 1, or no turn would ever run")
         one_of("on_busy", on_busy, get_args(Policy))
         one_of("waiting", waiting, get_args(Waiting))
-        if not isinstance(joined_by, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if type(joined_by) is not str:
             raise TypeError(f"joined_by must be a text, and not {joined_by!r}")
-        if not isinstance(ageing_s, (int, float)) or isinstance(ageing_s, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"ageing_s must be a number of seconds, and not {ageing_s!r}")
-        if not 0 < ageing_s < inf:
-            raise ValueError("ageing_s must be more than 0 and finite, or some turns would starve")
+        if type(ageing_s) not in (int, float) or not 0 < ageing_s < inf:
+            raise ValueError(f"ageing_s must be a number of seconds above 0, and not {ageing_s!r}")
         self.ageing_s = ageing_s
         self._on_busy: Policy = on_busy
         self._drops_waiting = waiting == "drop"
         self._joined_by = joined_by
         self._limits = limits
+        self._max_wait_s = inf if limits.max_wait_s is None else limits.max_wait_s
         self._engine = Engine(answer, limits.turn_timeout_s, self)
         self._lines = Lines(ageing_s)
 
     def submit(self, turn: Turn) -> Ticket:
         policy = self._policy(turn)
         self._engine.admit(turn)
-        if self._can_start(turn.conversation):
+        busy = self._engine.holder(turn.conversation) is not None
+        # Were a slot free and a line ready, the line would have started.
+        if not busy and self._free_slots() > 0:
             return self._engine.start_now(turn)
         if policy in ("interrupt", "rollback"):
             return self._interrupt(turn, keeps_said=policy == "interrupt")
-        if policy == "reject":
-            self._check_idle(turn.conversation)
+        if policy == "reject" and (busy or turn.conversation in self._lines):
+            raise self._engine.refuse_busy(turn.conversation)
         self._check_bounds(turn)
         self._check_time(turn)
         return self._enter(turn)
@@ -121,8 +107,6 @@ class Queue(Discipline):
 
     async def drain(self, timeout_s: float) -> None:
         await self._engine.drain(timeout_s)
-
-    # What does it do where its conversation is busy?
 
     def _policy(self, turn: Turn) -> Policy:
         if turn.strategy is None:
@@ -136,86 +120,69 @@ class Queue(Discipline):
     def _interrupt(self, turn: Turn, *, keeps_said: bool) -> LocalTicket:
         """Let the turn wait, and make room for it. A refused one interrupts nothing."""
         before = list(self._lines.of(turn.conversation)) if self._drops_waiting else []
-        running = self._engine.holder(turn.conversation)
         self._check_bounds(turn, leaving=len(before))
         ticket = self._enter(turn)
         for other in before:
             self._engine.withdraw(other, TurnInterrupted)
-        if running is not None and keeps_said:
-            self._engine.interrupt(running)
-        elif running is not None:
-            self._engine.withdraw_all(running, TurnInterrupted)
+        self._engine.interrupt(turn.conversation, keeps_said=keeps_said)
         return ticket
 
     def _enter(self, turn: Turn) -> LocalTicket:
-        ticket = self._engine.accept(turn, self._limits.max_wait_s)
+        ticket = self._engine.accept(turn, self._max_wait_s)
         self._lines.add(ticket, could_run=self._engine.holder(turn.conversation) is None)
         return ticket
 
     # May the turn wait?
 
-    def _can_start(self, conversation: str) -> bool:
-        # Were a slot free and a line ready, the line would have started.
-        return self._engine.holder(conversation) is None and self._free_slots() > 0
-
     def _free_slots(self) -> int:
         return self._limits.max_running - self._engine.slots_taken
-
-    def _check_idle(self, conversation: str) -> None:
-        if self._engine.holder(conversation) is not None or conversation in self._lines:
-            raise self._engine.refuse_busy(conversation)
 
     def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
         """`leaving`: how many turns of its line are about to leave for it."""
         in_line = len(self._lines.of(turn.conversation)) - leaving
         if in_line >= self._limits.max_waiting_per_conversation:
-            retry_after_s = self._eta_s(turn, max(self._position_now(turn) - 1, 1))
-            raise self._engine.refuse(ConversationQueueFull(retry_after_s=retry_after_s))
+            shorter_s = self._eta_s(turn, leaving=1)
+            raise self._engine.refuse(ConversationQueueFull(retry_after_s=shorter_s))
         if self._engine.waiting - leaving >= self._limits.max_waiting:
-            retry_after_s = self._eta_s(turn, self._position_now(turn))
-            raise self._engine.refuse(ServerFull(retry_after_s=retry_after_s))
+            raise self._engine.refuse(ServerFull(retry_after_s=self._eta_s(turn)))
 
     def _check_time(self, turn: Turn) -> None:
-        eta_s = self._eta_s(turn, self._position_now(turn))
+        eta_s = self._eta_s(turn)
         if eta_s is None:
             return
-        max_wait_s = self._limits.max_wait_s
-        too_long = max_wait_s is not None and eta_s > max_wait_s
-        if turn.deadline_s is not None:
-            # Twice the slack that a start needs, or those accepted last would wait in vain.
-            service_time = self._engine.service_time
-            ends_s = eta_s + (service_time.mean_s or 0.0) + 2 * service_time.slack_s
-            too_long |= ends_s > turn.deadline_s
-        if too_long:
+        # Twice the slack that a start needs, or those accepted last would wait in vain.
+        ends_s = eta_s + self._needed_s(slacks=2)
+        if eta_s > self._max_wait_s or ends_s > (turn.deadline_s or inf):
             raise self._engine.refuse(WaitExpired(retry_after_s=eta_s))
+
+    def _needed_s(self, slacks: int = 1) -> float:
+        """Seconds that a turn should have left for its run."""
+        service_time = self._engine.service_time
+        return (service_time.mean_s or 0.0) + slacks * service_time.slack_s
 
     # Where does it stand?
 
     def _position(self, ticket: LocalTicket) -> int:
         """The place among the runs to come: those that are to be merged share one."""
-        place, merging = 0, False
+        position, merged = 0, False
         for other in self._lines.of(ticket.turn.conversation):
-            merges = self._merges(other)
-            place += not (merging and merges)
-            merging = merges
+            joins, merged = merged, self._merges(other)
+            position += not (joins and merged)
             if other is ticket:
                 break
-        return place
+        return position
 
-    def _position_now(self, turn: Turn) -> int:
-        """The same for a turn that would come now, about."""
-        return self._lines.position(turn, self._engine.now())
-
-    def _eta_s(self, turn: Turn, position: int) -> float | None:
-        wait = self._wait(turn, position)
+    def _eta_s(self, turn: Turn, leaving: int = 0) -> float | None:
+        """For a turn that would come now, or when so many of its line have left it."""
+        position = self._lines.position(turn, self._engine.now()) - leaving
+        wait = self._wait(turn, max(position, 1))
         return wait.mean_s if wait else None
 
     def _wait(self, turn: Turn, position: int) -> Span | None:
-        """Until the turn starts from this place in its line.
+        """Until the turn starts from this place in its line, were no more urgent one to come.
 
         Those before it in its line run one by one; and in each round the
-        conversation waits for a slot, behind those that stand before it in the
-        ring. Who will come and be more urgent nobody knows, so they do not count.
+        conversation waits for a slot, behind those before it in the ring.
         """
         service_time = self._engine.service_time
         if service_time.mean_s is None:
@@ -225,11 +192,8 @@ class Queue(Discipline):
         ahead = self._lines.others_ahead(turn, position, self._engine.now())
         others = self._engine.waiting - len(self._lines.of(turn.conversation))
         slots = min(others, ahead) + (free is None)
-        return (
-            (free or NONE)
-            + service_time.one_by_one(position - 1)
-            + service_time.slots_freed(slots, self._limits.max_running)
-        )
+        in_line = service_time.one_by_one(position - 1)
+        return (free or NONE) + in_line + service_time.slots_freed(slots, self._limits.max_running)
 
     # Who runs next?
 
@@ -245,10 +209,7 @@ class Queue(Discipline):
 
     def _is_late(self, ticket: LocalTicket) -> bool:
         """It cannot end in time any more."""
-        service_time = self._engine.service_time
-        needed_s = (service_time.mean_s or 0.0) + service_time.slack_s
-        remaining_s = self._engine.remaining_s(ticket)
-        return remaining_s is not None and remaining_s < needed_s
+        return ticket.deadline < self._engine.now() + self._needed_s()
 
     def _merged_with(self, first: LocalTicket) -> list[LocalTicket]:
         """The first of a line, and those behind it with which it is merged."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
-from inspect import Parameter, signature
+from inspect import signature
 from typing import Any, Literal, cast
 
 from .base import Answer, Limits, Strategy
 from .lock import Lock
-from .queue import AGEING_S, Queue, Waiting, one_of
+from .queue import AGEING_S, Policy, Queue, Waiting, one_of
 from .reject import Reject
 
 GROUP = "runner.strategies"
@@ -31,9 +31,9 @@ def interrupt(
     ageing_s: float = AGEING_S,
 ) -> Queue:
     """The newest message stops the running turn; with what it said kept, or rolled back."""
-    one_of("said", said, ("keep", "rollback"))
-    on_busy: Literal["interrupt", "rollback"] = "interrupt" if said == "keep" else "rollback"
-    return Queue(answer, limits, on_busy=on_busy, waiting=waiting, ageing_s=ageing_s)
+    policies: dict[str, Policy] = {"keep": "interrupt", "rollback": "rollback"}
+    one_of("said", said, policies)
+    return Queue(answer, limits, on_busy=policies[said], waiting=waiting, ageing_s=ageing_s)
 
 
 def merge(
@@ -44,19 +44,13 @@ def merge(
 
 
 BUILT_IN: dict[str, Factory] = {
-    "queue": Queue,
-    "lock": Lock,
-    "reject": Reject,
-    "interrupt": interrupt,
-    "merge": merge,
-}
+    "queue": Queue, "lock": Lock, "reject": Reject, "interrupt": interrupt, "merge": merge
+}  # fmt: skip
 
 PER_TURN: dict[str, Factory] = {
-    "queue": Queue,
-    "reject": partial(Queue, on_busy="reject"),
-    "interrupt": interrupt,
-    "merge": merge,
-}
+    "queue": Queue, "reject": partial(Queue, on_busy="reject"),
+    "interrupt": interrupt, "merge": merge,
+}  # fmt: skip
 """Those in which a turn may name a strategy; the server's own is for turns that name none."""
 
 
@@ -65,44 +59,39 @@ class UnknownStrategy(ValueError):
 
 
 def make(
-    name: str,
-    answer: Answer,
-    limits: Limits,
-    options: Mapping[str, Any],
-    *,
-    per_turn: bool = False,
+    name: str, answer: Answer, limits: Limits, options: Mapping[str, Any], *, per_turn: bool = False
 ) -> Strategy:
     """The strategy called `name`, made. Raises as `find`, and TypeError for an unknown option."""
     factory = find(name, per_turn=per_turn)
-    known = _options(factory)
-    for option in options:
-        if known is not None and option not in known:
-            its_own = f"its options: {', '.join(known)}" if known else "it has none"
-            raise TypeError(f"there is no option {option!r}; {its_own}")
+    try:
+        expected = signature(factory)
+    except ValueError:  # Compiled code need not tell what it takes.
+        return factory(answer, limits, **options)
+    try:
+        expected.bind(answer, limits, **options)
+    except TypeError as error:
+        its_own = ", ".join(sorted([*expected.parameters][2:])) or "none"
+        raise TypeError(f"{error}; its options: {its_own}") from None
     return factory(answer, limits, **options)
 
 
 def find(name: str, *, per_turn: bool = False) -> Factory:
     """The strategy called `name`: a built-in, an entry point, or `package.module:Class`.
 
-    per_turn  a strategy that honours `Turn.strategy`. Raises ValueError where the one of
-              this name does not.
+    per_turn  one that honours `Turn.strategy`. Raises ValueError where the named one does not.
 
-    Raises UnknownStrategy, whose text lists the known names or says what is
-    wrong with the dotted one. What a strategy's own module raises when it is
-    imported passes through, but for its own absence.
+    Raises UnknownStrategy, which says what is wrong with the name. What its module raises
+    when it is imported passes through.
     """
-    if per_turn:
-        if name not in PER_TURN:
-            raise ValueError(
-                f"turns may choose in {', '.join(PER_TURN)}, and not in {name!r}: "
-                "the conversations of another strategy are its own"
-            )
-        return PER_TURN[name]
+    if per_turn and name not in PER_TURN:
+        raise ValueError(
+            f"turns may choose in {', '.join(PER_TURN)}, and not in {name!r}: "
+            "the conversations of another strategy are its own"
+        )
     if ":" in name:
         return _import(name)
     if name in BUILT_IN:
-        return BUILT_IN[name]
+        return (PER_TURN if per_turn else BUILT_IN)[name]
     for entry in entry_points(group=GROUP, name=name):
         return cast(Factory, entry.load())
     known = names()
@@ -116,7 +105,7 @@ def find(name: str, *, per_turn: bool = False) -> Factory:
 
 def names() -> dict[str, str]:
     """Each known name with one line about it; for an entry point, where it comes from."""
-    described = {name: _first_line(strategy) for name, strategy in BUILT_IN.items()}
+    described = {name: (made.__doc__ or "").partition("\n")[0] for name, made in BUILT_IN.items()}
     for entry in entry_points(group=GROUP):
         described.setdefault(entry.name, f"from {entry.value}")
     return described
@@ -131,23 +120,7 @@ def _import(name: str) -> Factory:
             raise  # Something that the module itself imports is missing.
         raise UnknownStrategy(f"strategy {name!r}: there is no module {error.name!r}") from error
     for attribute in path.split("."):
-        if not hasattr(found, attribute):
-            raise UnknownStrategy(f"strategy {name!r}: {module_name} has no {path!r}")
-        found = getattr(found, attribute)
+        found = getattr(found, attribute, None)
     if not callable(found):
-        raise UnknownStrategy(f"strategy {name!r}: {path!r} is not a class")
+        raise UnknownStrategy(f"strategy {name!r}: {module_name} has no class {path!r}")
     return cast(Factory, found)
-
-
-def _options(factory: Factory) -> list[str] | None:
-    """The names of its options; None where it takes any, or does not tell."""
-    try:
-        parameters = [*signature(factory).parameters.values()]
-    except ValueError:
-        return None
-    takes_any = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
-    return None if takes_any else sorted(parameter.name for parameter in parameters[2:])
-
-
-def _first_line(factory: Factory) -> str:
-    return (factory.__doc__ or "").strip().partition("\n")[0]

@@ -31,62 +31,49 @@ class Span:
 NONE = Span(0.0, 0.0)
 
 
+@dataclass(slots=True)
 class ServiceTime:
     """A running estimate of the seconds from a turn's start to its end.
 
-    The smoothed mean and mean deviation of RFC 6298 (Jacobson and Karels'
-    estimator for round-trip times), with its gains: alpha = 1/8, beta = 1/4.
-    It follows a drifting service and needs two numbers, not a window. A third,
-    the variance smoothed like the mean, tells how far a forecast may be out.
+    The smoothed mean and mean deviation of RFC 6298, with its gains, 1/8 and 1/4: it
+    follows a drifting service and needs no window. The variance, smoothed like the
+    mean, tells how far a forecast may be out. Before the first measurement the mean is None.
     """
 
-    __slots__ = ("_deviation_s", "_mean_s", "_variance_s2")
-
-    def __init__(self) -> None:
-        self._mean_s: float | None = None
-        self._deviation_s = 0.0
-        self._variance_s2 = 0.0
+    mean_s: float | None = None
+    _deviation_s: float = 0.0
+    _variance_s2: float = 0.0
 
     def observe(self, ran_s: float) -> None:
-        """Take in one measured turn."""
-        if self._mean_s is None:
-            self._mean_s, self._deviation_s = ran_s, ran_s / 2
+        if self.mean_s is None:
+            self.mean_s, self._deviation_s = ran_s, ran_s / 2
             return
-        error_s = ran_s - self._mean_s
+        error_s = ran_s - self.mean_s
         self._deviation_s += (abs(error_s) - self._deviation_s) / 4
         self._variance_s2 += (error_s**2 - self._variance_s2) * GAIN
-        self._mean_s += error_s * GAIN
-
-    @property
-    def mean_s(self) -> float | None:
-        """The expected seconds, or None before the first measurement."""
-        return self._mean_s
+        self.mean_s += error_s * GAIN
 
     @property
     def slack_s(self) -> float:
-        """Seconds by which a turn may well take longer than the mean; 0.0 before a measurement.
-
-        One deviation, but an eighth of the mean at least: where all turns take
-        the same time, one that would end just at its deadline ends just too late.
-        """
-        return max(self._deviation_s, (self._mean_s or 0.0) / 8)
+        """Seconds by which a turn may well take longer than the mean; 0.0 before a measurement."""
+        # An eighth of the mean at least: where all turns take the same time, one that would
+        # end just at its deadline ends just too late.
+        return max(self._deviation_s, (self.mean_s or 0.0) / 8)
 
     # Forecasts, once something was measured.
 
     def one_by_one(self, turns: int) -> Span:
         """Until that many turns have run, each after the other."""
-        return Span(turns * (self._mean_s or 0.0), turns * self._spread_s2)
+        return Span(turns * (self.mean_s or 0.0), turns * self._spread_s2)
 
     def slots_freed(self, turns: int, slots: int) -> Span:
         """Until that many have ended of those that run in all of the slots.
 
-        In the long run their number varies as one turn's time does. In the
-        short run it does less so: the first few ends come at random, as in a
-        Poisson process, for the slots do not run in step; over all slots that
-        is worth a sixth of a turn for each (the variance of an equilibrium
-        renewal process; Cox, Renewal Theory, 1962).
+        The slots do not run in step, so the first few ends come at random, as in a
+        Poisson process: a sixth of a turn for each slot (the variance of an equilibrium
+        renewal process; Cox, Renewal Theory, 1962). The others vary as one turn's time does.
         """
-        mean_s = self._mean_s or 0.0
+        mean_s = self.mean_s or 0.0
         at_random = min(turns, slots / 6)
         variance_s2 = (turns - at_random) * self._spread_s2 + at_random * mean_s**2
         return Span(turns * mean_s / slots, variance_s2 / slots**2)
@@ -94,11 +81,10 @@ class ServiceTime:
     def remaining(self, ran_s: float) -> Span:
         """Until a turn ends that has run for so long.
 
-        What is left of the mean would be too little: a turn that has run for
-        long is one of the long ones. So this takes the lognormal distribution
-        of the measured mean and variance, and of that what lies past `ran_s`.
+        The lognormal distribution of the measured mean and variance, past `ran_s`: one that
+        has run for long is one of the long ones, so what is left of the mean is too little.
         """
-        mean_s = self._mean_s or 0.0
+        mean_s = self.mean_s or 0.0
         square = log1p(self._variance_s2 / mean_s**2) if mean_s > 0.0 else 0.0
         if square == 0.0 or ran_s <= 0.0:
             return Span(max(mean_s - ran_s, 0.0), self._spread_s2)
@@ -116,20 +102,18 @@ class ServiceTime:
     def range_s(self, wait: Span) -> tuple[float, float]:
         """Between these the wait ends with a chance of 80 %.
 
-        The quantiles of a gamma distribution of that mean and variance, in the
-        closed form of Wilson and Hilferty (Proc. Natl. Acad. Sci. 17, 1931).
-        What waits for one of several slots, or for a turn that runs already,
-        may well end at once; a gamma distribution has that, a lognormal has not.
+        The quantiles of a gamma distribution of that mean and variance (Wilson and
+        Hilferty, Proc. Natl. Acad. Sci. 17, 1931). What waits for one of several slots
+        may well end at once, which a lognormal distribution has not.
         """
-        mean_s, unit_s = wait.mean_s, self._mean_s or 0.0
+        mean_s, unit_s = wait.mean_s, self.mean_s or 0.0
         if mean_s <= 0.0 or unit_s <= 0.0:
             return max(mean_s, 0.0), max(mean_s, 0.0)
         doubt = self._spread_s2 / unit_s**2 * DOUBT  # The mean itself is an estimate.
         ninth = (wait.variance_s2 / mean_s**2 + doubt) / 9
-        low, high = (
-            mean_s * max(1 - ninth + tail * sqrt(ninth), 0.0) ** 3 for tail in (-TAIL, TAIL)
-        )
-        return min(low, mean_s), max(high, mean_s)
+        middle, swing = 1 - ninth, TAIL * sqrt(ninth)
+        low_s, high_s = mean_s * max(middle - swing, 0.0) ** 3, mean_s * (middle + swing) ** 3
+        return min(low_s, mean_s), max(high_s, mean_s)
 
     @property
     def _spread_s2(self) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
+from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from .base import Place, Reply, Ticket, Turn
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 WAITING, ANSWERED, INTERRUPTED = State.WAITING, State.ANSWERED, State.INTERRUPTED
 
 
+@dataclass(eq=False, slots=True)
 class LocalTicket:
     """A turn accepted in this process.
 
@@ -25,40 +28,30 @@ class LocalTicket:
     run     the call of the agent, while the turn runs.
     """
 
-    __slots__ = (
-        "_callbacks",
-        "_engine",
-        "_waiters",
-        "accepted_at",
-        "context",
-        "ended_at",
-        "ending",
-        "run",
-        "started_at",
-        "state",
-        "timer",
-        "turn",
-    )
-
-    def __init__(self, turn: Turn, engine: Engine, now: float) -> None:
-        self.turn = turn
-        self.state = WAITING
-        self.accepted_at = now
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
-        self.ending: Reply | TurnError | None = None
-        self.context: Context | None = None
-        self.run: Run | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self._engine = engine
-        self._callbacks: list[tuple[Callable[[Ticket], object], Context]] = []
-        self._waiters: list[asyncio.Future[None]] = []
+    turn: Turn
+    _engine: Engine
+    accepted_at: float
+    state: State = WAITING
+    started_at: float | None = None
+    ended_at: float | None = None
+    ending: Reply | TurnError | None = None
+    context: Context | None = None
+    run: Run | None = None
+    timer: asyncio.TimerHandle | None = None
+    # Of plain `list` pyright does not know what is in it.
+    _waiters: list[asyncio.Future[None]] = field(default_factory=lambda: [])  # noqa: PIE807
 
     def __repr__(self) -> str:
         return f"<turn {self.turn.id} of {self.turn.conversation!r}: {self.state}>"
 
     def place(self) -> Place | None:
         return self._engine.discipline.place(self) if self.state is WAITING else None
+
+    @property
+    def deadline(self) -> float:
+        """The instant at which it must have ended; inf where it has none."""
+        deadline_s = self.turn.deadline_s
+        return inf if deadline_s is None else self.accepted_at + deadline_s
 
     @property
     def waited_s(self) -> float:
@@ -82,28 +75,26 @@ class LocalTicket:
         return self.ending
 
     def add_done_callback(self, callback: Callable[[Ticket], object], /) -> None:
-        context = copy_context()
-        if self.ending is None:
-            self._callbacks.append((callback, context))
-        else:
-            asyncio.get_running_loop().call_soon(callback, self, context=context)
+        self.waiter().add_done_callback(lambda done: callback(self))
 
     async def reply(self) -> Reply:
-        if self.ending is None:
-            waiter = self.waiter()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                raise
+        waiter = self.waiter()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
         return self.result()
 
     def waiter(self) -> asyncio.Future[None]:
-        """A future of the caller's own, done at the end of the turn, which has not ended yet."""
+        """A future of the caller's own, done at the end of the turn."""
         # One for each, as one that leaves cancels what it waits for.
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        if self.ending is None:
+            self._waiters.append(waiter)
+        else:
+            waiter.set_result(None)
         return waiter
 
     def end(self, ending: Reply | TurnError, now: float) -> None:
@@ -118,9 +109,4 @@ class LocalTicket:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        if self._callbacks:
-            loop = asyncio.get_running_loop()
-            for callback, context in self._callbacks:
-                loop.call_soon(callback, self, context=context)
-            self._callbacks = []
         self._waiters = []

@@ -84,20 +84,20 @@ def _name(node: ast.stmt) -> str | None:
 
 
 RANK = "since + urgency * self._ageing_s"
-LIMIT = "_shortest(self._turn_timeout_s, self.remaining_s(ticket))"
+LIMIT = "min(now + self._turn_timeout_s, ticket.deadline)"
 
 MUTANTS = (
     # A run.
     Mutant(
         "the conversation is given away at the withdrawal, not when the agent has stopped",
-        "engine.Engine._withdraw",
-        "self._fence(run, phases.WITHDRAW)",
-        "self._fence(run, phases.WITHDRAW); self._stopped(run)",
+        "engine.Engine._fence",
+        "run.task.cancel()",
+        "run.task.cancel(); self._stopped(run)",
     ),
     Mutant(
         "a task that is cancelled before its first step frees nothing",
-        "engine.Engine._withdraw",
-        "_task(run).add_done_callback(",
+        "engine.Engine._fence",
+        "run.task.add_done_callback(",
     ),
     Mutant(
         "only Exception is caught around the agent",
@@ -131,20 +131,20 @@ MUTANTS = (
     ),
     Mutant(
         "a lost turn is said to be rolled back",
-        "engine.Engine._lose",
-        "phases.OUTCOME[run.phase]",
-        "'rolled_back'",
+        "phases.OUTCOME",
+        "SEALED: 'unknown'",
+        "SEALED: 'rolled_back'",
     ),
     Mutant(
         "the agent of a lost turn is taken to have stopped",
-        "engine.Engine._lose",
-        "self._fence(run, phases.LOSE)",
-        "self._stopped(run)",
+        "engine.Engine._abandon",
+        "self._fence(run, event)",
+        "self._stopped(run) if event is phases.LOSE else self._fence(run, event)",
     ),
     Mutant(
         "a withdrawn agent is not told to stop",
-        "engine.Engine._withdraw",
-        "_task(run).cancel()",
+        "engine.Engine._fence",
+        "run.task.cancel()",
     ),
     Mutant(
         "a turn withdrawn before its agent was called is said to be rolled back",
@@ -166,7 +166,7 @@ MUTANTS = (
     ),
     Mutant(
         "a cancelled waiting turn stays in its line",
-        "engine.Engine.withdraw",
+        "engine.Engine._end",
         "self.discipline.left(ticket)",
     ),
     Mutant(
@@ -188,7 +188,7 @@ MUTANTS = (
     Mutant(
         "a turn that failed after its seal is said to be rolled back",
         "engine._failure",
-        "phases.OUTCOME.get(run.phase, 'rolled_back')",
+        "phases.OUTCOME.get(run.phase)",
         "'rolled_back'",
     ),
     Mutant(
@@ -214,31 +214,35 @@ MUTANTS = (
         "if not waiter.done()",
         "if True",
     ),
-    Mutant("callbacks are never called", "ticket.LocalTicket.end", "if self._callbacks"),
+    Mutant(
+        "callbacks are never called",
+        "ticket.LocalTicket.add_done_callback",
+        "self.waiter().add_done_callback(",
+    ),
     Mutant(
         "a callback is called before the end",
         "ticket.LocalTicket.add_done_callback",
-        "if self.ending is None",
-        "if False",
+        "self.waiter().add_done_callback(lambda done: callback(self))",
+        "asyncio.get_running_loop().call_soon(callback, self)",
     ),
     # Time.
     Mutant(
         "the turn's own deadline does not count while it runs",
-        "engine.Engine._launch",
+        "engine.Engine.start",
         LIMIT,
-        "self._turn_timeout_s",
+        "now + self._turn_timeout_s",
     ),
     Mutant(
         "the time limit of a running turn is forgotten",
-        "engine.Engine._launch",
+        "engine.Engine.start",
         LIMIT,
-        "self.remaining_s(ticket)",
+        "ticket.deadline",
     ),
     Mutant(
         "the turn's own deadline does not count while it waits",
         "engine.Engine.accept",
-        "_shortest(max_wait_s, turn.deadline_s)",
-        "max_wait_s",
+        "min(now + max_wait_s, ticket.deadline)",
+        "now + max_wait_s",
     ),
     Mutant(
         "timers are not cancelled when a turn ends",
@@ -265,7 +269,7 @@ MUTANTS = (
         "draining waits for agents whose turns have ended",
         "engine.Engine.drain",
         "ticket.waiter() for ticket in running",
-        "_task(run) for run in runs",
+        "run.task for run in runs",
     ),
     # The queue.
     Mutant(
@@ -307,7 +311,7 @@ MUTANTS = (
     Mutant(
         "max_wait_s is not looked at",
         "queue.Queue._enter",
-        "turn, self._limits.max_wait_s",
+        "turn, self._max_wait_s",
         "turn",
     ),
     Mutant("an empty line is kept", "lines.Lines._leave", "if not line"),
@@ -415,14 +419,14 @@ MUTANTS = (
     ),
     Mutant(
         "a merged sender that leaves stops the run of the others",
-        "engine.Engine._withdraw",
+        "engine.Engine._abandon",
         "if all_of_them:",
         "if True:",
         "merge",
     ),
     Mutant(
         "a merged sender that leaves is told that nothing was kept",
-        "engine.Engine._withdraw",
+        "engine.Engine._abandon",
         "if all_of_them else 'unknown'",
         "if True else 'unknown'",
         "merge",
@@ -436,9 +440,9 @@ MUTANTS = (
     ),
     Mutant(
         "a fenced conversation is counted once for each of its senders",
-        "engine.Engine._withdraw",
-        "self._fence(run, phases.WITHDRAW)",
-        "self._fence(run, phases.WITHDRAW); self._fenced += len(tickets) - 1",
+        "engine.Engine._abandon",
+        "self._fence(run, event)",
+        "self._fence(run, event); self._fenced += len(tickets) - 1",
         "merge",
     ),
     # Turns that are interrupted.
@@ -459,8 +463,8 @@ MUTANTS = (
     Mutant(
         "an interrupted turn whose agent was never called hangs",
         "engine.Engine.interrupt",
-        "self.withdraw_all(run, TurnInterrupted)",
-        "_task(run).cancel()",
+        "if run.phase is phases.STARTED or not keeps_said:",
+        "if run.phase is phases.STARTED:\n        run.task.cancel()\n    elif not keeps_said:",
         "interrupt",
     ),
     Mutant(

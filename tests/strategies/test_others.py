@@ -82,8 +82,8 @@ def test_a_strategy_of_ones_own_is_found_by_its_dotted_name() -> None:
         ("quue", "Did you mean 'queue'? Known: queue, lock, reject"),
         ("", "Known: queue, lock, reject"),
         ("no_such_module:Queue", "there is no module 'no_such_module'"),
-        ("strategies.queue:Nothing", "has no 'Nothing'"),
-        ("strategies.queue:__doc__", "is not a class"),
+        ("strategies.queue:Nothing", "has no class 'Nothing'"),
+        ("strategies.queue:__doc__", "has no class '__doc__'"),
     ],
 )
 def test_a_name_that_is_not_known_says_what_is(name: str, words: str) -> None:
@@ -138,14 +138,18 @@ def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) ->
 @pytest.mark.parametrize(
     ("name", "option", "words"),
     [
-        ("queue", {"speed": 3}, "no option 'speed'; its options: ageing_s, joined_by, on_busy"),
-        ("merge", {"said": "keep"}, "no option 'said'; its options: ageing_s, joined_by"),
+        ("queue", {"speed": 3}, "argument 'speed'; its options: ageing_s, joined_by, on_busy"),
+        ("merge", {"said": "keep"}, "argument 'said'; its options: ageing_s, joined_by"),
         ("interrupt", {"joined_by": ""}, "its options: ageing_s, said, waiting"),
-        ("lock", {"ageing_s": 1.0}, "no option 'ageing_s'; it has none"),
-        ("loadtests.unprotected:Unprotected", {"x": 1}, "no option 'x'; it has none"),
+        ("lock", {"ageing_s": 1.0}, "argument 'ageing_s'; its options: none"),
+        ("loadtests.unprotected:Unprotected", {"x": 1}, "argument 'x'; its options: none"),
         ("queue", {"on_busy": "hurry"}, "on_busy must be one of wait, reject, interrupt,"),
         ("queue", {"waiting": 1}, "waiting must be one of drop, keep, and not 1"),
-        ("queue", {"ageing_s": "slow"}, "ageing_s must be a number of seconds, and not 'slow'"),
+        (
+            "queue",
+            {"ageing_s": "slow"},
+            "ageing_s must be a number of seconds above 0, and not 'slow'",
+        ),
         ("queue", {"ageing_s": True}, "ageing_s must be a number of seconds"),
         ("merge", {"joined_by": 3}, "joined_by must be a text, and not 3"),
         ("interrupt", {"said": "forget"}, "said must be one of keep, rollback"),

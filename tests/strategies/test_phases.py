@@ -65,12 +65,19 @@ def test_only_one_of_seal_and_withdrawal_happens() -> None:
 
 
 def test_an_attempt_is_interrupted_from_then_on_though_it_has_sealed() -> None:
-    run = run_after(CALL)
-    assert not run.interrupted
-    assert run.move(INTERRUPT)
-    assert run.interrupted
-    run.seal()
-    assert run.interrupted
+    async def answer(attempt: Run) -> None:
+        assert not attempt.interrupted
+        assert attempt.move(INTERRUPT)
+        assert attempt.interrupted
+        attempt.seal()
+        assert attempt.interrupted
+
+    async def scenario() -> None:
+        attempt = run_after(CALL)
+        attempt.task = asyncio.create_task(answer(attempt))
+        await attempt.task
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("event", [WITHDRAW, LOSE], ids=["withdraw", "lose"])
