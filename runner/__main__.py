@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,12 +155,17 @@ def serve(settings: Settings) -> int:
 
 def _http_server(settings: Settings) -> HttpServer:
     """The module that carries HTTP. Raises UsageError."""
-    from runner.server.base import NotInstalled, http_server
+    if settings.server.http == "hypercorn":
+        from runner.server import hypercorn
 
-    try:
-        return http_server(settings.server.http)
-    except NotInstalled as error:
-        raise UsageError(str(error)) from error
+        return hypercorn
+    if find_spec("uvicorn") is None:
+        raise UsageError(
+            'server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]"'
+        )
+    from runner.server import uvicorn
+
+    return uvicorn
 
 
 def make_asgi_app() -> Quart:

@@ -1,13 +1,13 @@
-"""What `server.py` asks of the library that carries HTTP, and where it is found."""
+"""What `server.py` asks of the library that carries HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from runner.server.listener import Listener
-from runner.settings import HttpLibrary, ServerSettings
+from runner.settings import ServerSettings
 
 CLOSE_S = 0.2
 """For answers that are on their way, and then for connections to close."""
@@ -29,21 +29,9 @@ class HttpServer(Protocol):
         ...
 
 
-class NotInstalled(Exception):
-    """server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]"."""
-
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-def http_server(name: HttpLibrary) -> HttpServer:
-    """The module for the setting `server.http`. Raises NotInstalled."""
-    if name == "uvicorn":
-        if find_spec("uvicorn") is None:
-            raise NotInstalled
-        from runner.server import uvicorn
-
-        return uvicorn
-    from runner.server import hypercorn
-
-    return hypercorn
+async def wait_while(busy: Callable[[], object]) -> None:
+    """For CLOSE_S at most."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + CLOSE_S
+    while busy() and loop.time() < ends_at:
+        await asyncio.sleep(0.005)

@@ -47,8 +47,10 @@ class Mended(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     server_state: Any
     timeout_keep_alive: Any
+    timeout_keep_alive_handler: Any
     timeout_keep_alive_task: asyncio.TimerHandle | None
     transport: Any
+    _unset_keepalive_if_required: Any
 
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= self.server_state.most:
@@ -63,22 +65,8 @@ class Mended(asyncio.Protocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.head_complete()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
-
-    def head_complete(self) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.transport.close()
-
-    def shutdown(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-        else:
-            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and _is_being_answered(self.cycle):
