@@ -161,7 +161,7 @@ def _http_server(settings: Settings) -> HttpServer:
         return hypercorn
     if find_spec("uvicorn") is None:
         raise UsageError(
-            'server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]"'
+            'server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]".'
         )
     from runner.server import uvicorn
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from runner.agents.base import CURRENT
 from runner.config.masking import without_password
 from runner.server.base import CLOSE_S, HttpServer, wait_while
 from runner.server.listener import Listener
@@ -39,6 +40,7 @@ def run(app: Any, service: Service, http: HttpServer, announce: Callable[[str], 
     """Serve until told to stop; the exit status. `announce` is given the URL once it listens."""
     _tune_collector()
     loop = http.new_event_loop()
+    loop.set_task_factory(_make_task)
     server = Server(service, loop)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: server.stop(signal.Signals(number).name))
@@ -153,17 +155,29 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, living: Coroutine[Any, Any,
             )
 
 
+def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
+    """As without a task factory, but `asyncio.all_tasks` knows only tasks of the agent's.
+
+    For agents cancel what it gives, to clean up. The turn's own task is hidden too.
+    """
+    task = asyncio.Task(coroutine, loop=loop, **more)
+    if CURRENT.get(None) is None:
+        asyncio._unregister_task(task)
+    return task
+
+
 def _leave(loop: asyncio.AbstractEventLoop, status: int) -> None:
     """End the loop; where a task of the agent's will not end, end the process instead."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
+    tasks = [task for task in gc.get_objects() if issubclass(type(task), asyncio.Task)]
+    left = [task for task in tasks if not task.done() and task.get_loop() is loop]
+    for task in left:
         task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSE_S))
-    if all(task.done() for task in tasks):
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_S))
+    if all(task.done() for task in left):
         loop.close()
         return
-    log.warning("left behind", tasks=sum(not task.done() for task in tasks))
+    log.warning("left behind", tasks=sum(not task.done() for task in left))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
