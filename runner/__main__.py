@@ -23,7 +23,7 @@ ADDED = "runner.commands"
 if TYPE_CHECKING:
     from quart import Quart
 
-    from runner.server.base import HttpServer
+    from runner.server.server import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
     from strategies import Answer, Limits, Strategy

@@ -87,6 +87,7 @@ class Lines:
 
     def render(self, logger: object, method: str, entry: EventDict) -> str:
         """As structlog's last processor."""
+        entry = {key: _cut(v) if isinstance(v, str) else v for key, v in entry.items()}
         level, event = entry.pop("level", ""), str(entry.pop("event", ""))
         if self._as_json:
             return self._line(level, event, entry)
@@ -97,7 +98,7 @@ class Lines:
     def _line(self, level: str, event: str, fields: EventDict) -> str:
         second, nanos = divmod(time.time_ns(), 1_000_000_000)
         if self._as_json:
-            stamp = f"{_utc(second)}.{nanos // 1000:06}Z"
+            stamp = f"{_in_words(second, True)}.{nanos // 1000:06}Z"
             pairs = [
                 f", {quoted(key)}: {quoted(value) if isinstance(value, str) else _as_json(value)}"
                 for key, value in fields.items()
@@ -108,16 +109,13 @@ class Lines:
         shown = f"[{level:<9}]"
         if self._colors:
             shown = f"\x1b[{COLORS.get(level, RED)}m{shown}\x1b[0m"
-        return f"{_local(second)} {shown} {event}{words}"
+        return f"{_in_words(second, False)} {shown} {event}{words}"
 
 
 @lru_cache(maxsize=1)
-def _utc(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-
-
-@lru_cache(maxsize=1)
-def _local(second: int) -> str:
+def _in_words(second: int, utc: bool) -> str:
+    if utc:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
     return time.strftime("%H:%M:%S", time.localtime(second))
 
 
@@ -140,13 +138,6 @@ def _cut(text: str) -> str:
     if len(text) <= LONGEST + 30:  # Room for the words: what was cut is not cut again.
         return text
     return f"{text[:LONGEST]} ... and {len(text) - LONGEST} more"
-
-
-def _cut_fields(logger: object, method: str, entry: EventDict) -> EventDict:
-    for key, value in entry.items():
-        if isinstance(value, str):
-            entry[key] = _cut(value)
-    return entry
 
 
 def in_a_line(error: BaseException) -> str:
@@ -183,7 +174,7 @@ def configure_logging(settings: ObservabilitySettings) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
     ]
-    last: list[Processor] = [_format_exc_info, _cut_fields, _lines.render]
+    last: list[Processor] = [_format_exc_info, _lines.render]
     structlog.configure(
         processors=[*first, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -24,7 +24,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.events import Closed, Event, Updated
 from hypercorn.protocol.h11 import H11Protocol
 
-from runner.server.base import CLOSE_S
+from runner.server import CLOSE_S
 from runner.server.listener import BACKLOG, Listener
 from runner.settings import ServerSettings
 

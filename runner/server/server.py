@@ -17,14 +17,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from runner.agents.base import CURRENT
 from runner.config.masking import without_password
-from runner.server.base import CLOSE_S, HttpServer, wait_while
+from runner.server import CLOSE_S, wait_while
 from runner.server.listener import Listener
+from runner.settings import ServerSettings
 from runner.store.base import StoreInUse, StoreUnavailable
 from runner.turns.service import Service
 
@@ -34,6 +35,22 @@ FORCE_AFTER_S = 0.9
 """Past the drain's deadline: an agent that blocks the loop or ignores its end is left behind."""
 
 log = structlog.get_logger(__name__)
+
+
+class HttpServer(Protocol):
+    """A module with these two functions."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop: ...
+
+    async def serve(
+        self, app: Any, settings: ServerSettings, listener: Listener, ended: asyncio.Event
+    ) -> None:
+        """Answer until `ended` is set, then close every connection and return.
+
+        A connection whose answer is on its way may take CLOSE_S. No signal is handled,
+        and the app is told of start and end (ASGI's lifespan) once.
+        """
+        ...
 
 
 def run(app: Any, service: Service, http: HttpServer, announce: Callable[[str], None]) -> int:
@@ -58,19 +75,22 @@ class Server:
         self._loop = loop
         self._stop_reason = ""
         self._stopped = asyncio.Event()
-        self._hurried = asyncio.Event()
+        self._hurrying: asyncio.Task[None] | None = None
 
     def stop(self, reason: str) -> None:
         """End the server; asked a second time, without waiting for what runs. For any thread."""
-        if not self._stop_reason:
-            self._stop_reason = reason
-            asked, within_s = self._stopped, self._settings.drain_s + FORCE_AFTER_S
-        else:
-            asked, within_s = self._hurried, FORCE_AFTER_S
-        self._loop.call_soon_threadsafe(asked.set)
+        act, within_s = self._stopped.set, self._settings.drain_s + FORCE_AFTER_S
+        if self._stop_reason:
+            act, within_s = self._hurry, FORCE_AFTER_S
+        self._stop_reason = self._stop_reason or reason
+        self._loop.call_soon_threadsafe(act)
         timer = threading.Timer(within_s, _force_exit)
         timer.daemon = True
         timer.start()
+
+    def _hurry(self) -> None:
+        """Withdraw what runs; so the drain that waits for it ends too."""
+        self._hurrying = self._loop.create_task(self._service.drain(0.0))
 
     async def live(self, app: Any, http: HttpServer, announce: Callable[[str], None]) -> int:
         """From start to end; the exit status."""
@@ -80,8 +100,9 @@ class Server:
         ended = asyncio.Event()
         serving = asyncio.create_task(http.serve(app, self._settings, listener, ended))
         announce(_url(self._settings.host, listener.getsockname()[1]))
+        serving.add_done_callback(lambda _: self._stopped.set())
         idle = asyncio.create_task(self._stop_when_idle())
-        await _first_of(serving, self._stopped.wait())
+        await self._stopped.wait()
         idle.cancel()
         if not serving.done():
             await self._drain()
@@ -113,27 +134,17 @@ class Server:
 
     async def _stop_when_idle(self) -> None:
         limit_s = self._settings.idle_shutdown_s
-        while limit_s is not None:
+        while limit_s is not None and self._service.idle_s < limit_s:
             await asyncio.sleep(IDLE_CHECK_S)
-            if self._service.idle_s >= limit_s:
-                self.stop(f"no turn for {limit_s:g} s")
-                return
+        if limit_s is not None:
+            self.stop(f"no turn for {limit_s:g} s")
 
     async def _drain(self) -> None:
         """Let turns end, and their answers reach the connections."""
         drain_s = self._settings.drain_s
         log.info("draining", drain_s=drain_s, reason=self._stop_reason)
-        drain = asyncio.create_task(self._service.drain(drain_s))
-        await _first_of(drain, self._hurried.wait())
-        if not drain.done():
-            await self._service.drain(0.0)
+        await self._service.drain(drain_s)
         await wait_while(lambda: self._service.requests_in_flight)
-
-
-async def _first_of(task: asyncio.Task[None], asked: Coroutine[Any, Any, object]) -> None:
-    waiting = asyncio.create_task(asked)
-    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
 
 
 def _run_to_the_end(loop: asyncio.AbstractEventLoop, living: Coroutine[Any, Any, int]) -> int:

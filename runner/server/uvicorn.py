@@ -15,7 +15,7 @@ from uvicorn import Config
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 
-from runner.server.base import wait_while
+from runner.server import wait_while
 from runner.server.listener import BACKLOG, Listener
 from runner.settings import ServerSettings
 

@@ -41,14 +41,14 @@ class Flow(FlowControl):
 class Mended(asyncio.Protocol):
     """Goes in front of a protocol of uvicorn's, whose attributes these are."""
 
+    config: Any
     cycle: Any
     connections: set[Any]
     flow: Any
     loop: asyncio.AbstractEventLoop
     server_state: Any
-    timeout_keep_alive: Any
     timeout_keep_alive_handler: Any
-    timeout_keep_alive_task: asyncio.TimerHandle | None
+    timeout_keep_alive_task: Any
     transport: Any
     _unset_keepalive_if_required: Any
 
@@ -61,7 +61,7 @@ class Mended(asyncio.Protocol):
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.config.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
