@@ -87,7 +87,7 @@ class Lines:
 
     def render(self, logger: object, method: str, entry: EventDict) -> str:
         """As structlog's last processor."""
-        entry = {key: _cut(v) if isinstance(v, str) else v for key, v in entry.items()}
+        entry = {_printable(k): _cut(v) if isinstance(v, str) else v for k, v in entry.items()}
         level, event = entry.pop("level", ""), str(entry.pop("event", ""))
         if self._as_json:
             return self._line(level, event, entry)
@@ -103,7 +103,7 @@ class Lines:
                 f", {quoted(key)}: {quoted(value) if isinstance(value, str) else _as_json(value)}"
                 for key, value in fields.items()
             ]
-            head = f'{{"timestamp": "{stamp}", "level": "{level}", "event": {quoted(event)}'
+            head = f'{{"timestamp": "{stamp}", "level": {quoted(level)}, "event": {quoted(event)}'
             return f"{head}{''.join(pairs)}}}"
         words = "".join([f" {key}={_shown(fields[key])}" for key in fields])
         shown = f"[{level:<9}]"
