@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from runner.cli import flags
 if TYPE_CHECKING:
     from quart import Quart
 
-    from runner.server.base import HttpServer
+    from runner.server.server import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
 
@@ -160,10 +161,17 @@ def serve(settings: Settings) -> int:
 
 def http_library(settings: Settings) -> HttpServer:
     """The module that carries HTTP. Raises UsageError."""
-    from runner.server.base import NotInstalled, http_server
+    if settings.server.http == "hypercorn":
+        from runner.server import hypercorn
 
-    with flags.usage_errors(NotInstalled):
-        return http_server(settings.server.http)
+        return hypercorn
+    if find_spec("uvicorn") is None:
+        raise flags.UsageError(
+            'server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]".'
+        )
+    from runner.server import uvicorn
+
+    return uvicorn
 
 
 def make_asgi_app() -> Quart:

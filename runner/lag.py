@@ -11,28 +11,25 @@ KEPT = 40
 
 
 class LoopLag:
-    """Sleeps for an interval, over and over, and notes by how much each sleep was too long."""
+    """Asks the loop for a call after each interval, and notes by how much it came too late."""
 
     def __init__(self) -> None:
         self._lags_s: deque[float] = deque(maxlen=KEPT)
-        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._measure())
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(INTERVAL_S, self._note, loop.time() + INTERVAL_S)
 
     def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
 
     @property
     def worst_s(self) -> float:
         """The longest delay of the last ten seconds, in seconds."""
         return max(self._lags_s, default=0.0)
 
-    async def _measure(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + INTERVAL_S
-            await asyncio.sleep(INTERVAL_S)
-            self._lags_s.append(max(loop.time() - due, 0.0))
+    def _note(self, due: float) -> None:
+        self._lags_s.append(max(asyncio.get_running_loop().time() - due, 0.0))
+        self.start()

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve as hypercorn_serve  # pyright: ignore[reportUnknownVariableType]
@@ -25,7 +25,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.events import Closed, Event, Updated
 from hypercorn.protocol.h11 import H11Protocol
 
-from runner.server.base import CLOSE_S
+from runner.server import CLOSE_S
 from runner.server.listener import BACKLOG, Listener
 from runner.settings import ServerSettings
 
@@ -61,26 +61,18 @@ class _PromptServer(TCPServer):
         await super().protocol_send(event)
 
 
-class _Gone:
-    """In place of the event for which a reader waits before it takes the next request."""
-
-    async def clear(self) -> None: ...
-
-    async def set(self) -> None: ...
-
-    async def wait(self) -> None:
-        raise _ClientLeft
-
-
 _handle = H11Protocol.handle
 
 
 async def _let_go_of_the_reader(self: H11Protocol, event: Event) -> None:
     if isinstance(event, Closed):
-        awaited, self.can_read = self.can_read, cast(Any, _Gone())
-        if not isinstance(awaited, _Gone):
-            await awaited.set()
+        self.connection.next_event = _client_left  # type: ignore[method-assign]
+        await self.can_read.set()
     await _handle(self, event)
+
+
+def _client_left() -> NoReturn:
+    raise _ClientLeft
 
 
 async def _stay_with_http_1(self: H11Protocol, event: object) -> None:
@@ -92,19 +84,10 @@ H11Protocol.handle = _let_go_of_the_reader  # type: ignore[method-assign]
 H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 
 
-class _ConfigWithListener(Config):
-    """Hypercorn's settings, with a socket of ours instead of those that it would make."""
-
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        self._listener = listener
-
-    def create_sockets(self) -> Sockets:
-        return Sockets([], [self._listener], [])
-
-
 def _config(settings: ServerSettings, listener: Listener) -> Config:
-    config = _ConfigWithListener(listener)
+    config = Config()
+    # Instead of the sockets that it would make.
+    config.create_sockets = lambda: Sockets([], [listener], [])  # type: ignore[method-assign]
     config.alpn_protocols = ["http/1.1"]
     config.accesslog = None
     # A logger instead of "-": its own handler would print everything twice.

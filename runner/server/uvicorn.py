@@ -9,33 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from email.utils import formatdate
-from importlib.util import find_spec
 from typing import Any, cast
 
 from uvicorn import Config
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import ServerState
 
-from runner.server.base import CLOSE_S
+from runner.server import wait_while
 from runner.server.listener import BACKLOG, Listener
-from runner.server.uvicorn_protocols import H11, Mended
 from runner.settings import ServerSettings
 
+try:
+    from uvloop import new_event_loop
+except ModuleNotFoundError:
+    from asyncio import new_event_loop  # type: ignore[assignment]
+try:
+    from runner.server.uvicorn_httptools import HttpTools as Http
+except ModuleNotFoundError:
+    from runner.server.uvicorn_protocols import H11 as Http  # type: ignore[assignment]
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    if find_spec("uvloop") is None:
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
-
-
-def _protocol() -> type[Any]:
-    if find_spec("httptools") is None:
-        return H11
-    from runner.server.uvicorn_httptools import HttpTools
-
-    return HttpTools
+__all__ = ["new_event_loop", "serve"]
 
 
 class State(ServerState):
@@ -56,34 +49,23 @@ async def serve(
         raise RuntimeError("the app could not be started")
     loop = asyncio.get_running_loop()
     state = State(listener.most)
-    protocol: Any = config.http_protocol_class
     server = await loop.create_server(
-        lambda: protocol(config, state, lifespan.state, loop), sock=listener, backlog=BACKLOG
+        lambda: Http(config, state, lifespan.state, loop), sock=listener, backlog=BACKLOG
     )
-    await _keep_the_date(state, ended)
+    ending = asyncio.create_task(ended.wait())
+    while not ending.done():
+        # Once a second, and not for each answer.
+        state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        await asyncio.wait((ending,), timeout=1.0)
     server.close()
-    await _close_connections(state)
+    await _close_connections(cast("set[Any]", state.connections))
     await lifespan.shutdown()
 
 
-async def _keep_the_date(state: State, ended: asyncio.Event) -> None:
-    """Until `ended`. A date for each answer would cost each answer."""
-    while not ended.is_set():
-        state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-        try:
-            async with asyncio.timeout(1.0):
-                await ended.wait()
-        except TimeoutError:
-            pass
-
-
-async def _close_connections(state: State) -> None:
-    connections = cast("set[Mended]", state.connections)
+async def _close_connections(connections: set[Any]) -> None:
     for connection in [*connections]:
         connection.shutdown()
-    ends_at = asyncio.get_running_loop().time() + CLOSE_S
-    while connections and asyncio.get_running_loop().time() < ends_at:
-        await asyncio.sleep(0.005)
+    await wait_while(lambda: connections)
     for connection in [*connections]:
         connection.transport.abort()
 
@@ -93,14 +75,10 @@ def _config(app: Any, settings: ServerSettings) -> Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = Config(
         app,
-        http=_protocol(),
         ws="none",
-        lifespan="auto",
-        interface="asgi3",
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        server_header=False,
         timeout_keep_alive=cast(Any, settings.header_timeout_s),
     )
     config.load()

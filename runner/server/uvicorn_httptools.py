@@ -61,7 +61,7 @@ class HttpTools(Mended, HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for the answer of the first")
         super().on_headers_complete()
-        self.head_complete()
+        self._unset_keepalive_if_required()
         self._unanswered.append(self.cycle)
         self.flow.held = bool(self.pipeline)
 

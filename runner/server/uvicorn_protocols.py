@@ -41,14 +41,16 @@ class Flow(FlowControl):
 class Mended(asyncio.Protocol):
     """Goes in front of a protocol of uvicorn's, whose attributes these are."""
 
+    config: Any
     cycle: Any
     connections: set[Any]
     flow: Any
     loop: asyncio.AbstractEventLoop
     server_state: Any
-    timeout_keep_alive: Any
-    timeout_keep_alive_task: asyncio.TimerHandle | None
+    timeout_keep_alive_handler: Any
+    timeout_keep_alive_task: Any
     transport: Any
+    _unset_keepalive_if_required: Any
 
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= self.server_state.most:
@@ -59,26 +61,12 @@ class Mended(asyncio.Protocol):
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.config.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.head_complete()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
-
-    def head_complete(self) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.transport.close()
-
-    def shutdown(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-        else:
-            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and _is_being_answered(self.cycle):

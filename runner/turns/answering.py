@@ -63,7 +63,7 @@ class Answering:
             live.call()
             self._known.called(live)
         attempts = max((live.attempts for live in lives), default=1)
-        CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
+        current = CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
         pieces: list[str] = []
 
         def emit(piece: str) -> None:
@@ -80,6 +80,8 @@ class Answering:
             # It stopped in the middle, so its own memory of the conversation is worth nothing.
             self.agent.forget(turn.conversation)
             return "".join(pieces), True
+        finally:
+            CURRENT.reset(current)
         return text, False
 
 

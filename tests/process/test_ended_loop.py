@@ -25,6 +25,10 @@ async def agent(message, history):
         loop.call_soon(exit, 4)
     if message == "loop stops":
         loop.stop()
+    if message.startswith("cancels"):
+        for task in asyncio.all_tasks():
+            if message == "cancels all" or task is not asyncio.current_task():
+                task.cancel()
     if message == "waits":
         await go_on.wait()
     if message == "next":
@@ -47,6 +51,8 @@ async def interrupt():
         ("child is interrupted", 502),
         ("callback exits", 200),
         ("loop stops", 200),
+        ("cancels all", 200),
+        ("cancels others", 200),
     ],
 )
 def test_what_ends_the_loop_ends_no_other_turn_and_not_the_server(
