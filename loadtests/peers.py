@@ -143,28 +143,10 @@ def make_fastapi() -> FastAPI:
     return app
 
 
-def make_runner() -> Any:
-    """The runner's own app, to be served by uvicorn: what is left is the HTTP layer's share."""
-    from runner.__main__ import compose
-    from runner.app import make_app
-    from runner.settings import AgentSettings, Settings, StoreSettings, StrategySettings
-    from runner.telemetry import configure_logging
-
-    streams = sys.argv[2].endswith(":speaker")
-    settings = Settings(
-        agent=AgentSettings(target=sys.argv[2]),
-        strategy=StrategySettings(max_running=16) if streams else StrategySettings(),
-        store=StoreSettings(url="memory:"),
-    )
-    configure_logging(settings.observability)
-    return make_app(compose(settings))
-
-
 ON_HYPERCORN: dict[str, Callable[[], Any]] = {"raw-hypercorn": lambda: raw, "quart": make_quart}
 ON_UVICORN: dict[str, Callable[[], Any]] = {
     "raw-uvicorn": lambda: raw,
     "fastapi": make_fastapi,
-    "runner": make_runner,
 }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from loadtests.servers import Served, running
-from runner.settings import ServerSettings
 
 AGENTS = "loadtests.bench.agents"
 
@@ -34,9 +33,7 @@ def runner(agent: str, store: str = MEMORY, *settings: str) -> Sequence[str]:
 
 
 def runner_on_uvicorn(agent: str, *settings: str) -> Sequence[str]:
-    if "http" in ServerSettings.model_fields:
-        return runner(agent, MEMORY, "server.http=uvicorn", *settings)
-    return ("loadtests.peers", "runner", f"{AGENTS}:{agent}")
+    return runner(agent, MEMORY, "server.http=uvicorn", *settings)
 
 
 @contextmanager
