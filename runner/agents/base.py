@@ -19,13 +19,11 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the loader made of a target, for the people who start the server.
+    """What the loader made of a target.
 
-    target                how the target was named.
     kind                  what it was taken for, in words, such as "async function".
     wants_history         False: `answer` need not be given the history.
-    single_conversation   True: one object with one history of its own; it can
-                          serve one conversation, `default`, and no other.
+    single_conversation   True: one object with one history, for the conversation `default`.
     """
 
     target: str

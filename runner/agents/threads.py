@@ -35,11 +35,7 @@ class Threads:
         weakref.finalize(self, self._queue.put, None)
 
     async def run(self, function: Callable[[], T]) -> T:
-        """What the function gives or raises.
-
-        A thread cannot be stopped. When the caller is cancelled, this waits
-        until the function has ended and raises CancelledError only then.
-        """
+        """What the function gives or raises; cancelled, this waits until it has ended."""
         async with self._free:  # A call that is cancelled before its thread is free is not made.
             outcome = self.start(function)
             if await until_done(outcome):
