@@ -45,11 +45,8 @@ def _strategy_names(
 ) -> list[CompletionItem]:
     from strategies import registry
 
-    return [
-        CompletionItem(name, help=about)
-        for name, about in registry.names().items()
-        if name.startswith(incomplete)
-    ]
+    known = registry.names().items()
+    return [CompletionItem(name, help=text) for name, text in known if name.startswith(incomplete)]
 
 
 class _Commands(click.Group):
@@ -166,9 +163,8 @@ def http_library(settings: Settings) -> HttpServer:
 
         return hypercorn
     if find_spec("uvicorn") is None:
-        raise flags.UsageError(
-            'server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]".'
-        )
+        problem = 'server.http is "uvicorn", which is not installed'
+        raise flags.UsageError(f'{problem}: pip install "turnline[uvicorn]".')
     from runner.server import uvicorn
 
     return uvicorn
@@ -242,8 +238,6 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
 
 
 def _add_list(command: str, module: str, own: str) -> None:
-    """Add the command that lists what `module` has names for."""
-
     @cli.command(command, help=f"List the {command} that can be named.")
     @flags.with_json
     def list_names(as_json: bool) -> None:

@@ -57,10 +57,9 @@ class _Child:
         """Start the server, in place of the one that runs."""
         self._terminate()
         self.wait()
-        if not self.stopped.is_set():
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, process_group=0
-            )
+        if self.stopped.is_set():
+            return
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, process_group=0)
         if self.stopped.is_set():  # The signal came before there was this child to tell.
             self._terminate()
 
