@@ -6,6 +6,7 @@ Commands import what they need when they run, so that `--help` comes at once.
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -203,13 +204,8 @@ def compose(settings: Settings) -> Service:
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
-    limits = Limits(
-        max_running=strategy.max_running,
-        max_waiting=strategy.max_waiting,
-        max_waiting_per_conversation=strategy.max_waiting_per_conversation,
-        max_wait_s=strategy.max_wait_s,
-        turn_timeout_s=answers.turn_timeout_s,
-    )
+    named = vars(answers) | vars(strategy)  # Each limit is a setting of the same name.
+    limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
     per_turn = bool(strategy.per_turn)
     make_strategy = partial(
         registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn

@@ -63,10 +63,9 @@ class AgentPerConversation:
         if "history" in arguments:
             len(history)  # From now on it ends here, whenever the agent reads it.
         made = await self.caller.make(partial(self.factory, **arguments, **self.options), history)
-        callee = as_callee(made)
-        if callee is None:
-            raise AgentFailed(
-                f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
-                "method answer(message) or answer(message, history)."
-            )
-        return callee
+        if callee := as_callee(made):
+            return callee
+        raise AgentFailed(
+            f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
+            "method answer(message) or answer(message, history)."
+        )

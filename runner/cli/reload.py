@@ -1,7 +1,6 @@
 """`--reload`: serve in a child process, and a new one whenever the code changes.
 
-The child has a process group of its own, so that Ctrl-C reaches it through us
-and once: a second signal would cut its drain short.
+It has a process group of its own: a Ctrl-C that reached it twice would cut its drain short.
 """
 
 from __future__ import annotations

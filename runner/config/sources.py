@@ -61,7 +61,7 @@ def load(flags: Iterable[Given] = (), *, environ: Mapping[str, str], folder: Pat
     """The settings, with this environment, in this folder; SettingsError with all problems."""
     notes: list[str] = []
     problems: list[str] = []
-    layers = [_from_file(folder, notes, problems), from_environ(environ), list(flags)]
+    layers = [_from_file(folder, notes, problems), [*_from_environ(environ)], [*flags]]
     _drop_options_of_others(layers, notes)
     given = [*chain.from_iterable(layers)]
     source = partial(_source, given)
@@ -81,13 +81,11 @@ def from_text(path: Key, text: str, source: str) -> list[Given]:
     return _given(_parse(text, path), source, path)
 
 
-def from_environ(environ: Mapping[str, str]) -> list[Given]:
-    found: list[Given] = []
+def _from_environ(environ: Mapping[str, str]) -> Iterator[Given]:
     for name in sorted(environ):  # Sorted, so that RUNNER_AGENT__TARGET beats RUNNER_AGENT.
         if name.startswith(PREFIX) and not NOT_SETTINGS.fullmatch(name):
             spelt = tuple(name.removeprefix(PREFIX).lower().split("__"))
-            found += from_text(SHORTHANDS.get(name, spelt), environ[name], name)
-    return found
+            yield from from_text(SHORTHANDS.get(name, spelt), environ[name], name)
 
 
 def flat(value: object, path: Key = ()) -> Iterator[tuple[Key, object]]:

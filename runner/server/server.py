@@ -43,10 +43,9 @@ class HttpServer(Protocol):
     async def serve(
         self, app: Any, settings: ServerSettings, listener: Listener, ended: asyncio.Event
     ) -> None:
-        """Answer until `ended` is set, then close every connection and return.
+        """Answer until `ended` is set; then close connections, within CLOSE_S, and return.
 
-        A connection whose answer is on its way may take CLOSE_S. No signal is handled,
-        and the app is told of start and end (ASGI's lifespan) once.
+        No signal is handled, and the app is told of start and end (ASGI's lifespan) once.
         """
         ...
 
