@@ -66,11 +66,10 @@ def log_turn(
         fields["cause"] = in_a_line(cause)
     if log_messages:
         fields["message"] = _cut(turn.message)
+    level = "warning" if state in (State.REFUSED, State.EXPIRED) else "info"
     if state is State.FAILED:
         log.error(TURN_ENDED, **fields, exc_info=cause)
-        return
-    level = "warning" if state in (State.REFUSED, State.EXPIRED) else "info"
-    if _lines is None or get_contextvars():
+    elif _lines is None or get_contextvars():
         getattr(log, level)(TURN_ENDED, **fields)
     else:
         _lines.write(level, TURN_ENDED, fields)
