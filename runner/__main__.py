@@ -6,6 +6,7 @@ Commands import what they need when they run, so that `--help` comes at once.
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -45,11 +46,8 @@ def _strategy_names(
 ) -> list[CompletionItem]:
     from strategies import registry
 
-    return [
-        CompletionItem(name, help=about)
-        for name, about in registry.names().items()
-        if name.startswith(incomplete)
-    ]
+    known = registry.names().items()
+    return [CompletionItem(name, help=text) for name, text in known if name.startswith(incomplete)]
 
 
 class _Commands(click.Group):
@@ -166,9 +164,8 @@ def http_library(settings: Settings) -> HttpServer:
 
         return hypercorn
     if find_spec("uvicorn") is None:
-        raise flags.UsageError(
-            'server.http is "uvicorn", which is not installed: pip install "turnline[uvicorn]".'
-        )
+        problem = 'server.http is "uvicorn", which is not installed'
+        raise flags.UsageError(f'{problem}: pip install "turnline[uvicorn]".')
     from runner.server import uvicorn
 
     return uvicorn
@@ -207,13 +204,8 @@ def compose(settings: Settings) -> Service:
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
-    limits = Limits(
-        max_running=strategy.max_running,
-        max_waiting=strategy.max_waiting,
-        max_waiting_per_conversation=strategy.max_waiting_per_conversation,
-        max_wait_s=strategy.max_wait_s,
-        turn_timeout_s=answers.turn_timeout_s,
-    )
+    named = vars(answers) | vars(strategy)  # Each limit is a setting of the same name.
+    limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
     per_turn = bool(strategy.per_turn)
     make_strategy = partial(
         registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
@@ -242,8 +234,6 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
 
 
 def _add_list(command: str, module: str, own: str) -> None:
-    """Add the command that lists what `module` has names for."""
-
     @cli.command(command, help=f"List the {command} that can be named.")
     @flags.with_json
     def list_names(as_json: bool) -> None:

@@ -11,11 +11,7 @@ PATIENCE_MS = 50
 
 
 class LogStream:
-    """Writes to a file descriptor, and gives up instead of raising or waiting for long.
-
-    Agents in threads log too, hence the lock; and a pipe that polls as writable
-    takes PIPE_BUF bytes without blocking, hence the pieces.
-    """
+    """Writes, from any thread, and gives up instead of raising or waiting for long."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -44,6 +40,7 @@ class LogStream:
             while data:
                 if not self._poll.poll(0 if self._lost else PATIENCE_MS):
                     return False
+                # So much a pipe that polls as writable takes without blocking.
                 data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
         except OSError:
             return False

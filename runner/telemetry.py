@@ -1,8 +1,7 @@
-"""What is logged, and how: one line for each ended turn, everything else through the same door.
+"""What is logged, and how: one line for each ended turn, and everything else in the same form.
 
-Two rules. A log line never raises and never holds the server up: a closed or
-stuck stderr loses lines, not turns. And nothing in a line, whatever an agent or
-a client put there, can pass for another line or for a terminal's command.
+A closed or stuck stderr loses lines, not turns. Nothing in a line, whoever put it there, can
+pass for another line or for a terminal's command.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 
 import structlog
+from structlog.contextvars import get_contextvars, merge_contextvars
+from structlog.stdlib import ProcessorFormatter, add_logger_name
 from structlog.typing import EventDict, Processor
 
 from runner.log_stream import LogStream
@@ -56,19 +57,19 @@ def log_turn(
         "ran_ms": round(ticket.ran_s * 1000) if ticket else 0,
         "outcome": state.value,
     }
+    cause = None if error is None else error.__cause__
     if attempts > 1:
         fields["attempt"] = attempts
     if error is not None:
         fields["error"] = type(error).__name__
-        if error.__cause__ is not None:
-            fields["cause"] = in_a_line(error.__cause__)
+    if cause is not None:  # Its truth is the agent's code.
+        fields["cause"] = in_a_line(cause)
     if log_messages:
         fields["message"] = _cut(turn.message)
-    if state is State.FAILED:
-        log.error(TURN_ENDED, **fields, exc_info=error.__cause__ if error else None)
-        return
     level = "warning" if state in (State.REFUSED, State.EXPIRED) else "info"
-    if _lines is None or structlog.contextvars.get_contextvars():
+    if state is State.FAILED:
+        log.error(TURN_ENDED, **fields, exc_info=cause)
+    elif _lines is None or get_contextvars():
         getattr(log, level)(TURN_ENDED, **fields)
     else:
         _lines.write(level, TURN_ENDED, fields)
@@ -167,13 +168,9 @@ def configure_logging(settings: ObservabilitySettings) -> None:
     """Send all logging of this process, the standard library's too, to stderr in one format."""
     global _lines
     stream = LogStream(None if sys.stderr is None else 2)  # pyright: ignore[reportUnnecessaryComparison]
-    as_json = settings.log == "json"
-    colors = not as_json and os.isatty(2) and not os.environ.get("NO_COLOR")
-    _lines = Lines(stream, as_json=as_json, colors=colors)
-    first: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-    ]
+    colors = settings.log == "console" and os.isatty(2) and not os.environ.get("NO_COLOR")
+    _lines = Lines(stream, as_json=settings.log == "json", colors=colors)
+    first: list[Processor] = [merge_contextvars, structlog.processors.add_log_level]
     last: list[Processor] = [_format_exc_info, _lines.render]
     structlog.configure(
         processors=[*first, *last],
@@ -182,11 +179,9 @@ def configure_logging(settings: ObservabilitySettings) -> None:
     )
     # Hypercorn, asyncio, warnings, and whatever an agent's libraries log.
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
+    handler.formatter = ProcessorFormatter(
+        foreign_pre_chain=[*first, add_logger_name],
+        processors=[ProcessorFormatter.remove_processors_meta, *last],
     )
     root = logging.getLogger()
     root.handlers = [handler]

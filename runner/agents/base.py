@@ -19,13 +19,11 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the loader made of a target, for the people who start the server.
+    """What the loader made of a target.
 
-    target                how the target was named.
     kind                  what it was taken for, in words, such as "async function".
     wants_history         False: `answer` need not be given the history.
-    single_conversation   True: one object with one history of its own; it can
-                          serve one conversation, `default`, and no other.
+    single_conversation   True: one object with one history, for the conversation `default`.
     """
 
     target: str
@@ -40,25 +38,19 @@ Emit = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class CurrentTurn:
-    """The turn that the agent is called for.
-
-    attempt  1, or more where a process did not live to see the end of an earlier call:
-             what that one did to the outside world may be done already.
-    """
+    """The turn that the agent is called for."""
 
     id: str
     conversation: str
     attempt: int
+    """More than 1 after a crash: what was done to the outside world may be done already."""
 
 
 CURRENT: ContextVar[CurrentTurn] = ContextVar("turn")
 
 
 def current_turn() -> CurrentTurn:
-    """The turn at work, for an agent to ask, in its thread or its tasks too.
-
-    Raises LookupError outside of a turn.
-    """
+    """The turn at work, in its thread and tasks too. LookupError outside of a turn."""
     return CURRENT.get()
 
 
@@ -77,18 +69,13 @@ class Agent(Protocol):
     ) -> str:
         """The reply to the message; a target that yields pieces has each of them emitted.
 
-        Never called twice at once for one conversation, and in the turn's own task.
-        `history` holds the messages before this one, oldest first, and may read them from
-        the store as they are asked for. Whatever the target raises or returns, this
-        returns text that can be encoded as UTF-8, or raises `AgentFailed`, or what the
-        history's `error` holds. A CancelledError passes through where its task was
-        cancelled, by whomever. A target in a thread goes on when its task is cancelled:
-        then this returns (by raising CancelledError) only when the thread has stopped.
+        Called in the turn's own task, never twice at once for one conversation. `history`
+        holds the messages before this one, oldest first, and may read them when they are
+        asked for. Whatever the target does, this returns text that can be encoded as UTF-8,
+        or raises `AgentFailed`, or what the history's `error` holds, or CancelledError where
+        its task was cancelled, by whomever: with a thread, only once that has stopped.
         """
         ...
 
     def forget(self, conversation: str) -> None:
-        """Drop what is remembered of the conversation: a turn of it was not kept.
-
-        The next `answer` starts from the history that it is given.
-        """
+        """A turn was not kept: the next `answer` starts from the history that it is given."""

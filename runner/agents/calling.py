@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import AsyncExitStack, aclosing, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeGuard, cast
+from typing import Any, Self, TypeGuard, cast
 
 from runner.agents.base import Emit, Message, unheard
 from runner.agents.threads import Relay, Threads
@@ -54,10 +54,9 @@ def is_function(target: object) -> TypeGuard[Callable[..., Any]]:
 
 
 def required_parameters(function: Callable[..., Any]) -> list[str] | None:
-    """The names that are given by position; None if that cannot be seen.
+    """What must be given by position, and `message` and `history` where they may be, or None.
 
-    Those that must be, and `message` and `history` where they may be. A wrapper
-    that takes `*args` is believed to pass on both.
+    A wrapper that takes `*args` is believed to pass on both.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -85,8 +84,9 @@ class Caller:
         self, callee: Callee, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         """The agent's reply as text. Raises AgentFailed, from whatever the agent raised."""
-        arguments = (message, history) if callee.wants_history else (message,)
-        return str(await self._guard(lambda: self._ask(callee, arguments, emit), history))
+        given = (message, history) if callee.wants_history else (message,)
+        call = partial(callee.function, *given)
+        return str(await self._guard(lambda: self._ask(call, callee.is_async, emit), history))
 
     async def make(self, factory: Callable[[], Any], history: Sequence[Message]) -> Any:
         """What a factory makes; in a thread, for loading a model takes its time."""
@@ -98,11 +98,10 @@ class Caller:
         return await self._guard(call, history)
 
     async def _guard(self, call: Callable[[], Any], history: Sequence[Message]) -> Any:
-        """Await the call; let nothing through but its value, AgentFailed and cancellation.
+        """Let nothing of the call through but its value, AgentFailed and cancellation.
 
-        The agent is called in the turn's own task, which it may find and cancel. Such a
-        cancellation fails the turn here, for it must not come out later, at the commit.
-        One that raises passes through as it is: only the strategy knows whose it was.
+        The agent may find and cancel the turn's task, in which it is called. That must not
+        come out later, at the commit. Only the strategy knows whose a CancelledError was.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -120,41 +119,36 @@ class Caller:
             return value
         raise AgentFailed(str(error) if isinstance(error, _Unusable) else None) from error
 
-    async def _ask(self, callee: Callee, arguments: tuple[Any, ...], emit: Emit) -> str:
-        if callee.is_async:
-            result = callee.function(*arguments)
+    async def _ask(self, call: Callable[[], Any], is_async: bool, emit: Emit) -> str:
+        most = self._max_reply_bytes
+        if is_async:
+            result = call()
         else:
-            emit_here = Relay(emit)
-            result = await self._threads.run(
-                lambda: self._in_thread(callee.function(*arguments), emit_here)
-            )
+            relayed = _Pieces(most, Relay(emit))
+            result = await self._threads.run(lambda: _without_generator(call(), relayed))
         if inspect.isawaitable(result):
             result = await result
-        if isinstance(result, AsyncIterator):
-            return await self._join(cast("AsyncIterator[object]", result), emit)
-        whole = _Pieces(self._max_reply_bytes, unheard)
-        whole.add(result)
-        return whole.text
-
-    def _in_thread(self, result: Any, emit: Emit) -> Any:
-        """A sync generator's pieces are made in the thread too: taking one may block."""
-        if not inspect.isgenerator(result):
-            return result
-        pieces = _Pieces(self._max_reply_bytes, emit)
-        # Left to the garbage collector, its `finally` would run at any time in any thread.
-        with closing(cast("Generator[object]", result)) as generator:
-            for piece in generator:
+        if not isinstance(result, AsyncIterator):
+            return _Pieces(most, unheard).add(result).text
+        source, pieces = cast("AsyncIterator[object]", result), _Pieces(most, emit)
+        try:
+            async for piece in source:
                 pieces.add(piece)
+        finally:
+            if inspect.isasyncgen(source):
+                await source.aclose()
         return pieces.text
 
-    async def _join(self, generator: AsyncIterator[object], emit: Emit) -> str:
-        pieces = _Pieces(self._max_reply_bytes, emit)
-        async with AsyncExitStack() as stack:
-            if inspect.isasyncgen(generator):
-                await stack.enter_async_context(aclosing(generator))
-            async for piece in generator:
-                pieces.add(piece)
-        return pieces.text
+
+def _without_generator(result: Any, pieces: _Pieces) -> Any:
+    """A sync generator's text, taken in its thread, for taking a piece may block."""
+    if not inspect.isgenerator(result):
+        return result
+    # Left to the garbage collector, its `finally` would run at any time in any thread.
+    with closing(cast("Generator[object]", result)) as generator:
+        for piece in generator:
+            pieces.add(piece)
+    return pieces.text
 
 
 async def _outcome(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
@@ -178,14 +172,14 @@ class _Pieces:
     size: int = 0
     pieces: list[str] = field(default_factory=list[str])
 
-    def add(self, piece: object) -> None:
+    def add(self, piece: object) -> Self:
         if not isinstance(piece, str):
             raise _Unusable(f"The agent returned {type(piece).__name__}; it must return text.")
         try:
             self.size += len(piece) if piece.isascii() else len(piece.encode())
         except UnicodeEncodeError:
-            what = "half a surrogate pair, which is no character"
-            raise _Unusable(f"The agent returned {what}.") from None
+            refusal = "The agent returned half a surrogate pair, which is no character."
+            raise _Unusable(refusal) from None
         if self.size > self.max_bytes:
             raise _Unusable(
                 f"The agent's reply is longer than {self.max_bytes} bytes, which is the bound "
@@ -194,6 +188,7 @@ class _Pieces:
         if piece:  # Nothings without end would fill the memory within any bound of bytes.
             self.pieces.append(piece)
             self.emit(piece)
+        return self
 
     @property
     def text(self) -> str:

@@ -1,9 +1,8 @@
 """The agent whose replies prove order: each holds the hash of the history before it.
 
-The reply to the n-th message is `{"turn": n, "prior": p, "hash": h}` with
-h = SHA-256(p || message), p the h of the reply before it, and 64 zeros at the
-start. A turn that was lost, repeated, reordered or answered from a stale history
-breaks the chain, and the replies alone show where.
+The reply to the n-th message is `{"turn": n, "prior": p, "hash": h}` with p the h of the
+reply before it, at first 64 zeros, and h = SHA-256(p || message). A turn that was lost,
+repeated, reordered or answered from a stale history breaks the chain.
 """
 
 from __future__ import annotations

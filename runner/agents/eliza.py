@@ -1,7 +1,6 @@
 """Eliza: a small, stateful agent without any dependency, after Weizenbaum (CACM 9:1, 1966).
 
-It remembers a name and counts turns, so that a second one running at the same
-time, or a turn that is lost, shows in what it says.
+It remembers a name and counts turns, so that a lost turn, or two at once, show.
 """
 
 from __future__ import annotations
@@ -66,9 +65,8 @@ class Eliza:
         if ASKS_COUNT.search(message):
             return f"This is turn {self._turns} of our conversation."
         if ASKS_NAME.search(message):
-            return (
-                f"Your name is {self._name}." if self._name else "You have not told me your name."
-            )
+            unknown = "You have not told me your name."
+            return f"Your name is {self._name}." if self._name else unknown
         if NAME.search(message):
             return f"Nice to meet you, {self._name}."
         return self._reflect(message)

@@ -13,10 +13,7 @@ from runner.agents.calling import Callee, Caller, as_callee
 from strategies import AgentFailed
 
 MOST_KEPT = 1_000
-"""Agents of conversations that are kept; the one used longest ago goes first.
-
-A class or factory whose agents weigh a lot says less with an attribute `most_kept`.
-"""
+"""Conversations whose agents are kept; a factory of heavy ones says less: `most_kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,7 @@ class SharedAgent:
 
 @dataclass(frozen=True, slots=True)
 class AgentPerConversation:
-    """Asks a factory for an agent when a conversation first speaks, and keeps it.
-
-    takes  what the factory is given: `conversation_id`, `history`, both or none.
-    """
+    """Asks a factory, which takes some of GIVEN, for each conversation's agent, and keeps it."""
 
     about: About
     factory: Callable[..., Any]
@@ -69,10 +63,9 @@ class AgentPerConversation:
         if "history" in arguments:
             len(history)  # From now on it ends here, whenever the agent reads it.
         made = await self.caller.make(partial(self.factory, **arguments, **self.options), history)
-        callee = as_callee(made)
-        if callee is None:
-            raise AgentFailed(
-                f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
-                "method answer(message) or answer(message, history)."
-            )
-        return callee
+        if callee := as_callee(made):
+            return callee
+        raise AgentFailed(
+            f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
+            "method answer(message) or answer(message, history)."
+        )

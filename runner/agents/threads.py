@@ -1,8 +1,7 @@
 """Threads for what is not async: agents, and a store's files.
 
-Not `ThreadPoolExecutor`: its threads keep the process from exiting while one of
-them hangs, and on Python 3.11 a StopIteration raised in one never reaches its
-waiter. Here a result comes back as a value, whatever it is.
+Not `ThreadPoolExecutor`: a thread of it that hangs keeps the process from exiting, and on
+Python 3.11 a StopIteration never reaches its waiter. Here any outcome comes back as a value.
 """
 
 from __future__ import annotations
@@ -35,11 +34,7 @@ class Threads:
         weakref.finalize(self, self._queue.put, None)
 
     async def run(self, function: Callable[[], T]) -> T:
-        """What the function gives or raises.
-
-        A thread cannot be stopped. When the caller is cancelled, this waits
-        until the function has ended and raises CancelledError only then.
-        """
+        """What the function gives or raises; cancelled, this waits until it has ended."""
         async with self._free:  # A call that is cancelled before its thread is free is not made.
             outcome = self.start(function)
             if await until_done(outcome):
@@ -86,8 +81,7 @@ def _serve(queue: SimpleQueue[Work | None]) -> None:
 class Relay:
     """Hands text from a thread to the loop in which it was made, in order.
 
-    Pieces that come faster than the loop takes them are joined: a thread that
-    yields a million of them must not fill the loop with a million callbacks.
+    A million pieces must not be a million callbacks: those that come fast are joined.
     """
 
     def __init__(self, emit: Callable[[str], None]) -> None:

@@ -59,7 +59,7 @@ def _messages() -> Iterator[str]:
 
 
 def _cancel(exchange: Exchange) -> str:
-    """Cancel the turn, and say in a word what came of it."""
+    """Cancel the turn; what came of it, in a word."""
     try:
         turn = exchange.cancel()
     except (OSError, HTTPException, KeyboardInterrupt):
@@ -75,7 +75,6 @@ class _Screen:
     def __init__(self) -> None:
         self._attempt = 0
         self._said = False
-        self._status = False
 
     def show(self, kind: str, content: Content) -> None:
         match kind:
@@ -116,9 +115,8 @@ class _Screen:
 
     def _show_status(self, text: str) -> None:
         """Replace the last line of the terminal, unless words of the reply stand there."""
-        if sys.stdout.isatty() and not self._said and (text or self._status):
+        if sys.stdout.isatty() and not self._said:
             print(f"\r\x1b[K{text}", end="", flush=True)
-            self._status = bool(text)
 
 
 def _place(content: Content) -> str:

@@ -1,8 +1,7 @@
 """A client of a running server: one message and its reply, over as many connections as it takes.
 
-Standard library only. The message is sent under an idempotency key and the reply is
-read as a stream of events, so after a lost connection nothing is asked twice: where the
-turn is known, its stream is resumed; where it is not, the message is sent again as the same.
+Nothing is asked twice: after a lost connection the turn's stream of events is resumed, or
+the message is sent again under the same idempotency key. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -24,20 +23,16 @@ RECONNECT_S = 60.0
 PAUSE_S = 0.5
 
 Content = dict[str, Any]
-
-
 Event = tuple[str, Content]
-"""What the server says of the turn: a kind, as in its streams (queued, started, delta, done ...),
-and its content. `lost` is ours, for a connection that broke; `error` may have `retry_after_s`."""
+"""A kind and a content, as in the server's streams (queued, started, delta, done ...). `lost`
+is ours, for a connection that broke; `error` may have `retry_after_s`."""
 
 
 def is_http_url(url: str) -> bool:
-    """Whether a server can be looked for there."""
-    try:
+    with suppress(ValueError):
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    return False
 
 
 class Exchange:
@@ -53,11 +48,7 @@ class Exchange:
         self._sent = False
 
     def events(self) -> Iterator[Event]:
-        """The events to the end of the turn.
-
-        Raises OSError or HTTPException where the server cannot be reached, or not again
-        within a minute.
-        """
+        """The events to the turn's end; OSError or HTTPException where no server is reached."""
         lost_at: float | None = None
         while True:
             try:
@@ -131,17 +122,16 @@ class Exchange:
 
 def _whole(response: HTTPResponse) -> Event:
     """An answer that is no stream: a refusal, or a reply from a server without streams."""
-    content = _content(response)
     if response.status == 200:
-        return "done", content
-    retry_after_s = response.headers.get("Retry-After")
-    told = {"status": response.status, "title": response.reason, "retry_after_s": retry_after_s}
-    return "error", told | content
+        return "done", _content(response)
+    after_s = response.headers.get("Retry-After")
+    told = {"status": response.status, "title": response.reason, "retry_after_s": after_s}
+    return "error", told | _content(response)
 
 
 def _content(response: HTTPResponse) -> Content:
-    try:
+    with suppress(ValueError):
         content: object = json.loads(response.read())
-    except ValueError:
-        return {}
-    return cast("Content", content) if isinstance(content, dict) else {}
+        if isinstance(content, dict):
+            return cast("Content", content)
+    return {}

@@ -59,10 +59,9 @@ with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, fo
 
 
 def load_settings(context: click.Context | None = None) -> Loaded:
-    """The settings for this process, and this command. Raises UsageError with all that is wrong.
+    """The settings; a parameter of the command such as `server__port` is one of them.
 
-    A parameter of the command that is named as in the environment, such as `server__port`,
-    is a setting.
+    Raises UsageError with all that is wrong.
     """
     # Here, so that `--help` need not wait for the models to be built.
     from runner.config.sources import load

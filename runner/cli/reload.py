@@ -1,7 +1,6 @@
 """`--reload`: serve in a child process, and a new one whenever the code changes.
 
-The child has a process group of its own, so that Ctrl-C reaches it through us
-and once: a second signal would cut its drain short.
+It has a process group of its own: a Ctrl-C that reached it twice would cut its drain short.
 """
 
 from __future__ import annotations
@@ -57,10 +56,9 @@ class _Child:
         """Start the server, in place of the one that runs."""
         self._terminate()
         self.wait()
-        if not self.stopped.is_set():
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, process_group=0
-            )
+        if self.stopped.is_set():
+            return
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, process_group=0)
         if self.stopped.is_set():  # The signal came before there was this child to tell.
             self._terminate()
 

@@ -1,8 +1,7 @@
 """Where settings come from: flags beat RUNNER_* variables beat one file beats the defaults.
 
-Each value that somebody gave is one `Given`, with the name of its source, so
-that an error and `runner config show` can say where a value stands. The layers
-are merged here and checked once, as a whole, by the models in `settings`.
+Each value keeps the name of its source, for errors and `runner config show`. The layers are
+merged here and checked once, as a whole, by the models in `settings`.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ NOT_SETTINGS = re.compile(
 NAMERS = (("agent", "target"), ("strategy", "name"))
 """Each has a table of options beside it, which are for what it names."""
 
-SWITCHES = {"1": True, "yes": True, "on": True, "0": False, "no": False, "off": False}
+SWITCHES = {"1": "true", "yes": "true", "on": "true", "0": "false", "no": "false", "off": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +58,10 @@ class Loaded:
 
 
 def load(flags: Iterable[Given] = (), *, environ: Mapping[str, str], folder: Path) -> Loaded:
-    """The settings for a process with this environment in this folder.
-
-    Raises SettingsError with every problem that there is.
-    """
+    """The settings, with this environment, in this folder; SettingsError with all problems."""
     notes: list[str] = []
     problems: list[str] = []
-    layers = [_from_file(folder, notes, problems), from_environ(environ), list(flags)]
+    layers = [_from_file(folder, notes, problems), [*_from_environ(environ)], [*flags]]
     _drop_options_of_others(layers, notes)
     given = [*chain.from_iterable(layers)]
     source = partial(_source, given)
@@ -85,13 +81,11 @@ def from_text(path: Key, text: str, source: str) -> list[Given]:
     return _given(_parse(text, path), source, path)
 
 
-def from_environ(environ: Mapping[str, str]) -> list[Given]:
-    found: list[Given] = []
+def _from_environ(environ: Mapping[str, str]) -> Iterator[Given]:
     for name in sorted(environ):  # Sorted, so that RUNNER_AGENT__TARGET beats RUNNER_AGENT.
         if name.startswith(PREFIX) and not NOT_SETTINGS.fullmatch(name):
             spelt = tuple(name.removeprefix(PREFIX).lower().split("__"))
-            found += from_text(SHORTHANDS.get(name, spelt), environ[name], name)
-    return found
+            yield from from_text(SHORTHANDS.get(name, spelt), environ[name], name)
 
 
 def flat(value: object, path: Key = ()) -> Iterator[tuple[Key, object]]:
@@ -115,8 +109,7 @@ def _parse(text: str, path: Key) -> object:
         return text
     if kind is bool:
         text = text.lower()
-        if text in SWITCHES:
-            return SWITCHES[text]
+        text = SWITCHES.get(text, text)
     if get_origin(kind) is tuple and not text.startswith(("[", "{")):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
@@ -154,8 +147,7 @@ def _read(file: Path, problems: list[str], *path: str) -> dict[str, Any]:
 def _drop_options_of_others(layers: list[list[Given]], notes: list[str]) -> None:
     """Drop options that were written beside another target or strategy than the one in use.
 
-    `runner serve eliza` in a folder whose runner.toml serves something else
-    would otherwise hand that one's options to eliza.
+    Otherwise `runner serve eliza` would get the options of what runner.toml serves.
     """
     for table, namer in NAMERS:
         names = [{one.path: one.value for one in layer}.get((table, namer)) for layer in layers]

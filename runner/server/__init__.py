@@ -1,11 +1,7 @@
-"""The HTTP server in this process: it listens, serves, drains and ends.
+"""The HTTP server in this process, which gets the signals, serves, and drains.
 
-`server.py` owns start and end. `hypercorn.py` and `uvicorn.py` carry the bytes, one at a
-time, and are the only modules that know their libraries.
-
-Why not `hypercorn module:app` or `uvicorn module:app`: Hypercorn's one worker is a forked
-child that outlives its killed parent, and neither can drain. Here the process that gets the
-signal is the process that serves.
+`server.py` owns start and end; `hypercorn.py` or `uvicorn.py` carries the bytes. Neither
+library's own command can drain, and Hypercorn's worker outlives its killed parent.
 """
 
 import asyncio

@@ -1,13 +1,12 @@
 """Hypercorn 0.18 carries HTTP, with four things mended. The only module that knows it.
 
-1. A connection whose client has closed it is let go at once, and not after the idle limit
-   (tests/process/test_slow_clients.py).
+1. A connection that its client has closed is let go at once, not after the idle limit.
 2. Requests that a client pipelined before it left are dropped, and
 3. a reader that waits to take the next of them is not left behind for ever;
-4. HTTP/2 is never spoken: its connections have no idle limit (test_held_connections.py).
+4. HTTP/2 is never spoken: its connections have no idle limit.
 
-There is no public way in: a class and a method are replaced. So pyproject.toml pins
-Hypercorn, and those tests fail where a mend no longer takes effect.
+There is no public way in, so pyproject.toml pins Hypercorn. test_slow_clients.py and
+test_held_connections.py in tests/process fail where a mend no longer takes effect.
 """
 
 from __future__ import annotations
@@ -86,11 +85,10 @@ H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 
 def _config(settings: ServerSettings, listener: Listener) -> Config:
     config = Config()
-    # Instead of the sockets that it would make.
     config.create_sockets = lambda: Sockets([], [listener], [])  # type: ignore[method-assign]
     config.alpn_protocols = ["http/1.1"]
     config.accesslog = None
-    # A logger instead of "-": its own handler would print everything twice.
+    # Not "-", whose handler would print everything twice.
     config.errorlog = logging.getLogger("hypercorn.error")
     config.errorlog.setLevel(logging.WARNING)
     config.backlog = BACKLOG

@@ -1,7 +1,6 @@
-"""A listening socket with a cap on open connections, which neither asyncio nor Hypercorn has.
+"""A listening socket with a cap on open connections: a client too many is told so and closed.
 
-Without one, running out of file descriptors makes the server deaf, `/health`
-included. With it, a client too many is told so and closed at once.
+Without it, running out of file descriptors would make the server deaf, `/health` included.
 """
 
 from __future__ import annotations
@@ -27,17 +26,12 @@ SPARE_DESCRIPTORS = 64
 def as_bytes(answer: Answer, reason: str) -> bytes:
     """The answer as HTTP/1.1, for where no request was read and so no app is asked."""
     head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
-    text = (
-        f"HTTP/1.1 {answer.status} {reason}\r\n{head}"
-        f"content-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
-    )
-    return text.encode() + answer.body
+    end = f"content-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
+    return f"HTTP/1.1 {answer.status} {reason}\r\n{head}{end}".encode() + answer.body
 
 
-FULL = as_bytes(
-    problem(SERVER_FULL, "Too many connections are open. Try again in a moment."),
-    "Service Unavailable",
-)
+TOO_MANY = "Too many connections are open. Try again in a moment."
+FULL = as_bytes(problem(SERVER_FULL, TOO_MANY), "Service Unavailable")
 
 
 class Listener(socket.socket):

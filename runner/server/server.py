@@ -1,10 +1,8 @@
 """The life of the server, from its socket to its exit status.
 
-The end, in order: the first SIGTERM or SIGINT makes `ready` false and refuses new and
-waiting turns; running turns get `drain_s` to finish; then connections are closed; then the
-process ends with status 0. A second signal skips the rest of the drain.
-
-Signals are taken by `signal.signal` and not by the event loop, and a timer thread
+The first SIGTERM or SIGINT makes `ready` false and refuses new and waiting turns; running
+turns get `drain_s` to finish; then connections are closed and the process ends with status 0.
+A second signal skips the rest of the drain. `signal.signal` takes them and a timer thread
 enforces the deadline, because an agent may block the loop.
 """
 
@@ -45,10 +43,9 @@ class HttpServer(Protocol):
     async def serve(
         self, app: Any, settings: ServerSettings, listener: Listener, ended: asyncio.Event
     ) -> None:
-        """Answer until `ended` is set, then close every connection and return.
+        """Answer until `ended` is set; then close connections, within CLOSE_S, and return.
 
-        A connection whose answer is on its way may take CLOSE_S. No signal is handled,
-        and the app is told of start and end (ASGI's lifespan) once.
+        No signal is handled, and the app is told of start and end (ASGI's lifespan) once.
         """
         ...
 
@@ -110,10 +107,10 @@ class Server:
         # Hypercorn's own end may take for ever on Python 3.12 and later (#308), hence the bound.
         await asyncio.wait((serving,), timeout=2 * CLOSE_S)
         await self._service.close()
-        if serving.done() and not serving.cancelled() and serving.exception() is not None:
+        failed = serving.done() and not serving.cancelled() and serving.exception() is not None
+        if failed:
             log.error("server failed", exc_info=serving.exception())
-            return 1
-        return 0
+        return int(failed)
 
     async def _start(self) -> Listener | None:
         """The socket, once the store is open too; None where one cannot be had."""
@@ -150,9 +147,8 @@ class Server:
 def _run_to_the_end(loop: asyncio.AbstractEventLoop, living: Coroutine[Any, Any, int]) -> int:
     """Run the loop until the server has ended, whatever ends the loop before.
 
-    asyncio lets a SystemExit or a KeyboardInterrupt out of any task or callback and
-    out of the loop. At the agent's boundary they are caught; those of a task that the
-    agent started, such as a tool under `asyncio.gather`, are caught here.
+    asyncio lets a SystemExit or a KeyboardInterrupt of any task out of the loop. Those of
+    tasks that an agent started, such as a tool under `asyncio.gather`, are caught here.
     """
     server = loop.create_task(living)
     while True:
@@ -161,16 +157,12 @@ def _run_to_the_end(loop: asyncio.AbstractEventLoop, living: Coroutine[Any, Any,
         except BaseException as error:
             if server.done() or loop.is_closed():
                 raise
-            log.error(
-                "the loop was ended, and goes on", reason=type(error).__name__, exc_info=error
-            )
+            reason = type(error).__name__
+            log.error("the loop was ended, and goes on", reason=reason, exc_info=error)
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
-    """As without a task factory, but `asyncio.all_tasks` knows only tasks of the agent's.
-
-    For agents cancel what it gives, to clean up. The turn's own task is hidden too.
-    """
+    """Hide the server's tasks, and a turn's own, from an agent that cancels `all_tasks`."""
     task = asyncio.Task(coroutine, loop=loop, **more)
     if CURRENT.get(None) is None:
         asyncio._unregister_task(task)
@@ -200,11 +192,7 @@ def _force_exit() -> None:
 
 
 def _tune_collector() -> None:
-    """Collect seldom: a full collection walks over every waiting client, and all wait for it.
-
-    With 10,000 of them it takes a good part of a second, and the default
-    thresholds have it run several times while they all leave.
-    """
+    """Collect seldom: a full collection with 10,000 clients holds all up for part of a second."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -1,7 +1,6 @@
-"""Uvicorn carries HTTP: its protocols, with httptools and uvloop where they are installed.
+"""Uvicorn's protocols carry HTTP, with httptools and uvloop where they are installed.
 
-uvicorn's own `Server` is not used: it takes the signals, cannot wait for a drain, and looks
-ten times a second whether it should end. What its protocols lack is in `uvicorn_protocols.py`.
+Its `Server` is not used: it takes the signals and cannot wait for a drain.
 """
 
 from __future__ import annotations
@@ -34,9 +33,7 @@ __all__ = ["new_event_loop", "serve"]
 class State(ServerState):
     """uvicorn's, with the cap on connections."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.most = most
+    most = 0
 
 
 async def serve(
@@ -48,7 +45,8 @@ async def serve(
     if lifespan.should_exit:
         raise RuntimeError("the app could not be started")
     loop = asyncio.get_running_loop()
-    state = State(listener.most)
+    state = State()
+    state.most = listener.most
     server = await loop.create_server(
         lambda: Http(config, state, lifespan.state, loop), sock=listener, backlog=BACKLOG
     )

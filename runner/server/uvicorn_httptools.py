@@ -1,8 +1,7 @@
 """uvicorn's protocol over httptools, mended as `uvicorn_protocols.py` says, and as follows.
 
-- A head has a limit in bytes. llhttp, the parser of httptools, has none.
-- A departure is told to the request that is being answered. uvicorn tells the last one
-  that was parsed, which with pipelining is another.
+- A head has a limit in bytes.
+- A departure is told to the request that is being answered, not to the last one parsed.
 - What follows an offer to upgrade, such as curl's of h2c, is read as the next request.
 """
 
@@ -33,10 +32,10 @@ class HttpTools(Mended, HttpToolsProtocol):
         self._fed = self._fed + len(data) if self._in_head else len(data)
         try:
             self._feed(data)
+            is_malformed = self._in_head and self._fed > MAX_HEAD_BYTES + READ_BYTES
         except httptools.HttpParserError:
-            self.send_400_response("")
-            return
-        if self._in_head and self._fed > MAX_HEAD_BYTES + READ_BYTES:
+            is_malformed = True
+        if is_malformed:
             self.send_400_response("")
 
     def _feed(self, data: bytes) -> None:

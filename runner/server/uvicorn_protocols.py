@@ -2,15 +2,12 @@
 
 Guarded by tests/process over `http=uvicorn`; pyproject.toml bounds uvicorn's version.
 
-- A cap on connections, answered with 503. It is counted here because uvloop accepts
-  without calling Python's `accept`.
-- A limit on slow headers. uvicorn stops its keep-alive timer at the first byte of a
-  request; here it runs from the connection's start, or the answer before, until the
-  request's head is complete.
-- Bounded pipelining. An app that waits for its client's departure calls `receive`, which
-  makes uvicorn read on, whatever is waiting in the pipeline.
-- A malformed request is answered with a problem document, and not in the middle of
-  another answer.
+- A cap on connections, answered with 503; uvloop does not call Python's `accept`.
+- A limit on slow headers: uvicorn's keep-alive timer stops at a request's first byte; here
+  it runs until the head is complete.
+- Bounded pipelining: `receive`, with which an app waits for its client's departure, makes
+  uvicorn read on, whatever is waiting in the pipeline.
+- A malformed request gets a problem document, and not in the middle of another answer.
 """
 
 from __future__ import annotations
