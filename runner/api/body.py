@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from runner.api.asgi import Receive
+from runner.api.exchange import Receive
 from runner.api.problems import BODY_TIMEOUT, TOO_LARGE, RequestError
 
 LATE = "the body is late"
@@ -48,26 +48,12 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
         if error.args != (LATE,) or task.uncancel():
             raise  # Somebody else ends the request.
         detail = f"Send the whole body within {timeout_s:g} s."
-        raise RequestError(BODY_TIMEOUT, detail, headers=(("connection", "close"),)) from error
+        raise RequestError(BODY_TIMEOUT, detail, (("connection", "close"),)) from error
     finally:
         timer.cancel()
     if size > max_bytes:
         raise RequestError(TOO_LARGE, f"The body has {size} bytes; {max_bytes} are allowed.")
     return bytes(body)
-
-
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """`receive` for an app behind: it is given the body that was read here."""
-    is_given = False
-
-    async def receive_again() -> object:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again
 
 
 async def until_left(receive: Receive) -> None:

@@ -10,9 +10,8 @@ from typing import cast, get_args
 from runner.api.problems import MALFORMED_REQUEST, RequestError
 from runner.settings import OnDisconnect
 
-Pairs = Iterable[tuple[bytes, bytes]]
-
 KEY = re.compile(rb"[\x20-\x7e]{1,255}")
+MILLISECONDS = re.compile(rb"[0-9]{1,12}")
 URGENCY = re.compile(rb"(?:^|[,\s])u=([0-7])(?=$|[,;\s])")
 DEFAULT_URGENCY = 3
 MOST_WAIT_S = 86_400
@@ -31,13 +30,12 @@ class Preferences:
 NO_WISHES = Preferences()
 
 
-def parse_prefer(headers: Pairs) -> Preferences:
+def parse_prefer(headers: Iterable[tuple[bytes, bytes]]) -> Preferences:
     found: dict[str, str] = {}
-    for name, value in headers:
-        if name == b"prefer":
-            for part in value.decode("latin1").split(","):
-                token, _, said = part.partition(";")[0].partition("=")
-                found.setdefault(token.strip().lower(), said.strip().strip('"').lower())
+    values = [value.decode("latin1") for name, value in headers if name == b"prefer"]
+    for part in ",".join(values).split(","):
+        token, _, said = part.partition(";")[0].partition("=")
+        found.setdefault(token.strip().lower(), said.strip().strip('"').lower())
     wait, policy = found.get("wait", ""), found.get("on-disconnect", "")
     is_async = "respond-async" in found
     wait_s = min(int(wait), MOST_WAIT_S) if re.fullmatch(r"\d{1,9}", wait) else None
@@ -47,24 +45,26 @@ def parse_prefer(headers: Pairs) -> Preferences:
     return Preferences(is_async, wait_s, on_disconnect, ", ".join(applied))
 
 
-def parse_priority(value: bytes | None) -> int:
+def parse_priority(value: bytes) -> int:
     """The urgency of RFC 9218, 0 to 7; one that cannot be read counts as none, as it wants."""
-    match = URGENCY.search(value) if value is not None else None
+    match = URGENCY.search(value)
     return int(match[1]) if match else DEFAULT_URGENCY
 
 
 def parse_key(value: bytes | None) -> str | None:
-    if value is not None and KEY.fullmatch(value) is None:
+    if value is None:
+        return None
+    if KEY.fullmatch(value) is None:
         detail = "An Idempotency-Key is 1 to 255 characters of printable ASCII."
         raise RequestError(MALFORMED_REQUEST, detail)
-    return None if value is None else value.decode()
+    return value.decode()
 
 
 def parse_deadline(value: bytes | None) -> float | None:
     """Seconds, from `Turn-Deadline-Ms`."""
     if value is None:
         return None
-    if not value.isdigit() or len(value) > 12:
+    if MILLISECONDS.fullmatch(value) is None:
         detail = "Turn-Deadline-Ms is a whole number of milliseconds, such as 30000."
         raise RequestError(MALFORMED_REQUEST, detail)
     return int(value) / 1000
@@ -76,11 +76,6 @@ def parse_strategy(value: bytes | None, allowed: Iterable[str]) -> str | None:
     name = value.decode("latin1").strip().lower()
     if name not in allowed:
         known = ", ".join(allowed) or "none; see [strategy] per_turn in the settings"
-        raise RequestError(
-            MALFORMED_REQUEST, f"Turn-Strategy: {name!r} is not allowed here; allowed: {known}."
-        )
+        detail = f"Turn-Strategy: {name!r} is not allowed here; allowed: {known}."
+        raise RequestError(MALFORMED_REQUEST, detail)
     return name
-
-
-def wants_events(value: bytes) -> bool:
-    return b"text/event-stream" in value.lower()
