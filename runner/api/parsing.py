@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from secrets import token_hex
-from typing import Any, cast
+from typing import cast, get_args
 
+from runner.api.body import check_media_type, parse_object
 from runner.api.exchange import Request
-from runner.api.headers import (
-    NO_WISHES,
-    parse_deadline,
-    parse_key,
-    parse_prefer,
-    parse_priority,
-    parse_strategy,
-)
-from runner.api.problems import MALFORMED_JSON, NOT_JSON, TOO_LARGE, RequestError, wrong_field
-from runner.settings import ServerSettings, Settings
+from runner.api.problems import MALFORMED_REQUEST, TOO_LARGE, RequestError, wrong_field
+from runner.settings import OnDisconnect, ServerSettings, Settings
 from runner.turns.callers import scoped
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -27,32 +21,38 @@ DEFAULT_CONVERSATION = "default"
 
 CONVERSATION_ID = re.compile(r"[A-Za-z0-9._:-]+")
 COUNT = re.compile(r"[0-9]{1,9}")
+KEY = re.compile(rb"[\x20-\x7e]{1,255}")
+KEY_IS = "An Idempotency-Key is 1 to 255 characters of printable ASCII."
+MILLISECONDS = re.compile(rb"[0-9]{1,12}")
+DEADLINE_IS = "Turn-Deadline-Ms is a whole number of milliseconds, such as 30000."
+URGENCY = re.compile(rb"(?:^|[,\s])u=([0-7])(?=$|[,;\s])")
+DEFAULT_URGENCY = 3
+MOST_WAIT_S = 86_400
 
 
 def parse_submission(request: Request, settings: Settings) -> Submission:
     """What `POST /chat` asks for; its turn has a new id. Raises RequestError."""
     headers, limits = request.headers, settings.server
-    _check_media_type(headers.get(b"content-type", b""))
-    fields = _parse_object(request.body, limits.max_json_depth)
+    check_media_type(headers.get(b"content-type", b""))
+    fields = parse_object(request.body, limits.max_json_depth)
     own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
+    key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
+    deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
     turn = Turn(
         id=token_hex(16),
         conversation=scoped(request.caller, own),
         message=_parse_message(fields.get("message"), limits.max_message_bytes),
-        deadline_s=parse_deadline(headers.get(b"turn-deadline-ms")),
-        priority=parse_priority(headers.get(b"priority", b"")),
-        strategy=parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
+        deadline_s=None if deadline_ms is None else int(deadline_ms) / 1000,
+        priority=_parse_priority(headers.get(b"priority", b"")),
+        strategy=_parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
     )
-    wishes = parse_prefer(request.scope["headers"]) if b"prefer" in headers else NO_WISHES
-    return Submission(
+    submission = Submission(
         turn,
-        on_disconnect=wishes.on_disconnect or settings.strategy.on_disconnect,
-        key=parse_key(headers.get(b"idempotency-key")),
-        respond_async=wishes.respond_async,
-        wait_s=wishes.wait_s,
+        on_disconnect=settings.strategy.on_disconnect,
+        key=key,
         stream=b"text/event-stream" in headers.get(b"accept", b"").lower(),
-        applied=wishes.applied,
     )
+    return _prefer(submission, request.scope["headers"]) if b"prefer" in headers else submission
 
 
 def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> str:
@@ -85,55 +85,6 @@ def parse_count(text: str | None, default: int) -> int:
     return int(text)
 
 
-def _check_media_type(value: bytes) -> None:
-    media_type = value.partition(b";")[0].strip().lower()
-    if media_type != b"application/json" and not media_type.endswith(b"+json"):
-        raise RequestError(NOT_JSON, "Send JSON, with Content-Type: application/json.")
-
-
-def _parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
-    try:
-        content: object = _DECODER.decode(body.decode("utf-8"))
-        # Counting the brackets is enough for all but the oddest bodies, and costs nothing.
-        if body.count(b"{") + body.count(b"[") > max_depth and _is_deeper(content, max_depth):
-            raise RecursionError
-    except RecursionError as error:
-        raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.") from error
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own two.
-        raise RequestError(MALFORMED_JSON, f"Send one JSON object in UTF-8: {error}.") from error
-    if not isinstance(content, dict):
-        raise wrong_field("", 'Send a JSON object: {"message": "..."}.')
-    return cast("dict[str, Any]", content)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return fields
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
-
-
-def _is_deeper(content: object, levels: int) -> bool:
-    """Walked level by level: recursion is what is to be avoided."""
-    level = [content]
-    for _ in range(levels):
-        level = [part for value in level for part in _parts(value)]
-    return any(isinstance(value, dict | list) for value in level)
-
-
-def _parts(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return [*cast("dict[str, object]", value).values()]
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
 def _parse_message(message: object, max_bytes: int) -> str:
     if not isinstance(message, str) or not message:
         raise wrong_field("/message", 'The body needs "message", a text that is not empty.')
@@ -146,3 +97,44 @@ def _parse_message(message: object, max_bytes: int) -> str:
         detail = f"The message has {size} bytes; {max_bytes} are allowed."
         raise RequestError(TOO_LARGE, detail, pointer="/message")
     return message
+
+
+def _parse_header(value: bytes | None, valid: re.Pattern[bytes], detail: str) -> str | None:
+    if value is not None and valid.fullmatch(value) is None:
+        raise RequestError(MALFORMED_REQUEST, detail)
+    return None if value is None else value.decode()
+
+
+def _prefer(submission: Submission, headers: Iterable[tuple[bytes, bytes]]) -> Submission:
+    """As `Prefer` (RFC 7240) wants it; what is not honoured here is ignored, as it says."""
+    found: dict[str, str] = {}
+    values = [value.decode("latin1") for name, value in headers if name == b"prefer"]
+    for part in ",".join(values).split(","):
+        token, _, said = part.partition(";")[0].partition("=")
+        found.setdefault(token.strip().lower(), said.strip().strip('"').lower())
+    applied = ["respond-async"] if "respond-async" in found else []
+    submission = replace(submission, respond_async=bool(applied))
+    if re.fullmatch(r"\d{1,9}", wait := found.get("wait", "")):
+        submission = replace(submission, wait_s=min(int(wait), MOST_WAIT_S))
+        applied = [f"wait={submission.wait_s}"]
+    if (policy := found.get("on-disconnect")) in get_args(OnDisconnect):
+        submission = replace(submission, on_disconnect=cast(OnDisconnect, policy))
+        applied.append(f"on-disconnect={policy}")
+    return replace(submission, applied=", ".join(applied))
+
+
+def _parse_priority(value: bytes) -> int:
+    """The urgency of RFC 9218, 0 to 7; one that cannot be read counts as none, as it wants."""
+    match = URGENCY.search(value)
+    return int(match[1]) if match else DEFAULT_URGENCY
+
+
+def _parse_strategy(value: bytes | None, allowed: Iterable[str]) -> str | None:
+    if value is None:
+        return None
+    name = value.decode("latin1").strip().lower()
+    if name not in allowed:
+        known = ", ".join(allowed) or "none; see [strategy] per_turn in the settings"
+        detail = f"Turn-Strategy: {name!r} is not allowed here; allowed: {known}."
+        raise RequestError(MALFORMED_REQUEST, detail)
+    return name

@@ -10,21 +10,10 @@ from typing import Any
 import structlog
 from werkzeug.exceptions import HTTPException
 
+import strategies
 from runner.api.exchange import Answer, Headers, to_json
 from runner.store.base import StoreUnavailable
-from strategies import (
-    AgentFailed,
-    ConversationBusy,
-    ConversationQueueFull,
-    Draining,
-    Outcome,
-    ServerFull,
-    TurnCancelled,
-    TurnError,
-    TurnInterrupted,
-    TurnTimeout,
-    WaitExpired,
-)
+from strategies import Outcome, TurnError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -63,21 +52,23 @@ REQUEST_CAUSES = (
     INTERNAL := Cause(500, "internal", "The server failed"),
 )
 
+BUSY = Cause(409, "conversation-busy", "A turn of this conversation is running")
+QUEUE_FULL = Cause(429, "conversation-queue-full", "Too many turns of this conversation wait")
+SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
+DRAINING = Cause(503, "draining", "The server is shutting down")
+STORE = Cause(503, "store-unavailable", "The history cannot be kept")
+
 TURN_CAUSES: dict[type[TurnError], Cause] = {
-    ConversationBusy: (
-        BUSY := Cause(409, "conversation-busy", "A turn of this conversation is running")
-    ),
-    TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
-    TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
-    ConversationQueueFull: Cause(
-        429, "conversation-queue-full", "Too many turns of this conversation wait"
-    ),
-    AgentFailed: Cause(502, "agent-failed", "The agent failed"),
-    ServerFull: (SERVER_FULL := Cause(503, "server-full", "Too many turns wait here")),
-    WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),
-    Draining: (DRAINING := Cause(503, "draining", "The server is shutting down")),
-    StoreUnavailable: (STORE := Cause(503, "store-unavailable", "The history cannot be kept")),
-    TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
+    strategies.ConversationBusy: BUSY,
+    strategies.TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
+    strategies.TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
+    strategies.ConversationQueueFull: QUEUE_FULL,
+    strategies.AgentFailed: Cause(502, "agent-failed", "The agent failed"),
+    strategies.ServerFull: SERVER_FULL,
+    strategies.WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),
+    strategies.Draining: DRAINING,
+    StoreUnavailable: STORE,
+    strategies.TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
 }
 
 ALL_CAUSES = (*REQUEST_CAUSES, *TURN_CAUSES.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import inf
 
 from runner.api import documents
@@ -24,35 +25,26 @@ HEADERS = (
 )
 
 
+@dataclass(slots=True, eq=False)
 class EventStream:
     """A response: the turn's events after those that the cursor has seen, until its end.
 
     is_waiting  its client waits for the turn, and `leaves` it when the stream ends.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        live: LiveTurn,
-        cursor: Cursor,
-        headers: Headers = (),
-        *,
-        is_waiting: bool = False,
-    ) -> None:
-        self._service = service
-        self._live = live
-        self._cursor = cursor
-        self._headers = (*HEADERS, ("location", f"/turns/{live.turn.id}"), *headers)
-        self._is_waiting = is_waiting
-        self._wakeup = Wakeup()
-        self._comment_s = service.settings.server.stream_comment_s
-        self._is_silent = False
+    service: Service
+    live: LiveTurn
+    cursor: Cursor
+    headers: Headers = ()
+    is_waiting: bool = False
+    _wakeup: Wakeup = field(default_factory=Wakeup, init=False)
+    _is_silent: bool = field(default=False, init=False)
 
     async def __call__(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))
         departure.add_done_callback(self._wakeup.wake)
-        self._service.watch(self._live, self._wakeup.wake)
-        timer = _Timer(min(self._comment_s, PATIENCE_S))
+        self.service.watch(self.live, self._wakeup.wake)
+        timer = _Timer(min(self.service.settings.server.stream_comment_s, PATIENCE_S))
         try:
             async with asyncio.timeout(None) as limit:
                 await self._send_all(send, timer, limit, departure)
@@ -60,22 +52,26 @@ class EventStream:
             raise ClientLeft from error
         finally:
             timer.stop()
-            self._service.unwatch(self._live, self._wakeup.wake)
+            self.service.unwatch(self.live, self._wakeup.wake)
             departure.cancel()
-            if self._is_waiting:
-                self._service.leaves(self._live)
+            if self.is_waiting:
+                self.service.leaves(self.live)
 
     async def _send_all(
         self, send: Send, timer: _Timer, limit: asyncio.Timeout, departure: asyncio.Future[None]
     ) -> None:
+        comment_s = self.service.settings.server.stream_comment_s
+
         async def deliver(kind: str, **more: object) -> None:
             timer.move(PATIENCE_S, lambda: limit.reschedule(0))
             await send({"type": f"http.response.{kind}", **more})
-            timer.move(self._comment_s, self._fall_silent)
+            timer.move(comment_s, self._fall_silent)
 
-        head = [(name.encode(), value.encode()) for name, value in self._headers]
+        location = ("location", f"/turns/{self.live.turn.id}")
+        headers = (*HEADERS, location, *self.headers)
+        head = [(name.encode(), value.encode()) for name, value in headers]
         await deliver("start", status=200, headers=head)
-        while not self._cursor.at_end:
+        while not self.cursor.at_end:
             if news := self._news():
                 await deliver("body", body=news, more_body=True)
             else:
@@ -90,12 +86,12 @@ class EventStream:
 
     def _news(self) -> bytes:
         """The events that are new, or a comment after a long silence, or nothing."""
-        news = b"".join(map(self._encode, self._cursor.all_new(self._live)))
+        news = b"".join(map(self._encode, self.cursor.all_new(self.live)))
         is_silent, self._is_silent = self._is_silent, False
         return b":\n\n" if is_silent and not news else news
 
     def _encode(self, event: Event) -> bytes:
-        live = self._live
+        live = self.live
         kind: str = event.kind
         data: Mapping[str, object]
         match event.kind:
@@ -107,7 +103,7 @@ class EventStream:
                 joined = {"pieces": event.pieces} if event.pieces > 1 else {}
                 data = {"text": event.text, **joined}
             case "end":
-                data = documents.ended(self._service, live)
+                data = documents.ended(self.service, live)
                 kind = "done" if "response" in data else "error"
         # JSON has no line break of its own, so one data line is enough.
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (
