@@ -9,10 +9,9 @@ from runner.api import documents
 from runner.api.body import ClientLeft, until_left
 from runner.api.exchange import Answer, Headers, Request, Response
 from runner.api.handlers import find_turn
-from runner.api.parsing import check_conversation, parse_submission
+from runner.api.parsing import parse_submission
 from runner.api.problems import KEY_REUSED, RequestError
 from runner.api.stream import EventStream
-from runner.turns.callers import split
 from runner.turns.events import Cursor
 from runner.turns.journal import KeyReused
 from runner.turns.live_turn import LiveTurn, wake
@@ -23,8 +22,7 @@ from strategies import TurnError
 
 async def chat(service: Service, request: Request) -> Response:
     """Submit the turn, and answer as was asked for."""
-    submission = parse_submission(request, service.settings)
-    check_conversation(service, split(submission.turn.conversation)[1])
+    submission = parse_submission(service, request)
     try:
         live, again = await service.submit(submission)
     except TurnError as error:

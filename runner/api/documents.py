@@ -187,17 +187,15 @@ def _problem(service: Service, live: LiveTurn, error: TurnError) -> Problem:
     # The agent's own words are for the log.
     if exposed and isinstance(error, AgentFailed) and live.fault is not None:
         shown = in_a_line(live.fault).encode(errors="backslashreplace").decode()
-    return cast(
-        Problem,
-        turn_document(
-            error,
-            turn_id=live.turn.id,
-            conversation_id=split(live.turn.conversation)[1],
-            queue_depth=service.load().waiting,
-            attempt=live.attempts if live.attempts > 1 else None,
-            agent_error=shown,
-        ),
+    members = turn_document(
+        error,
+        turn_id=live.turn.id,
+        conversation_id=split(live.turn.conversation)[1],
+        queue_depth=service.load().waiting,
+        attempt=live.attempts if live.attempts > 1 else None,
+        agent_error=shown,
     )
+    return cast(Problem, members)
 
 
 def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:

@@ -41,13 +41,18 @@ Describe = Callable[[Settings], Operation]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
+    """One operation.
+
+    is_open  it is answered without a token, as probes and readers of the docs have none.
+    query    the names of its parameters beside `count`.
+    """
 
     method: str
     path: str
     handler: Handler
     describe: Describe
     is_open: bool = False
+    query: tuple[str, ...] = ()
 
 
 def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
@@ -75,12 +80,13 @@ def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
 
 def _operation_of(route: Route, settings: Settings) -> Operation:
     operation = route.describe(settings)
-    in_path = {
-        "turn_id": (TEXT, "The id that the turn was given."),
-        "conversation_id": (conversation_id(settings.server), "The conversation."),
-    }
-    names = re.findall(r"{(\w+)}", route.path)
-    operation["parameters"][:0] = [_parameter("path", name, *in_path[name]) for name in names]
+    own = conversation_id(settings.server), "The conversation."
+    known = {"turn_id": (TEXT, "The id that the turn was given."), "conversation_id": own}
+    parameters = [
+        *(_parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
+        *(_parameter("query", name, *known[name]) for name in route.query),
+    ]
+    operation["parameters"] = [*parameters, *operation["parameters"]]
     if route.is_open:
         operation["security"] = []
         del operation["responses"]["401"]
@@ -94,29 +100,17 @@ def plain(
     summary: str, document: type | None, *causes: Cause, count: int | None = None
 ) -> Describe:
     """Answers 200 with this document, or 204 with none. `count`: takes one, with this default."""
+    answers = {"204": {"description": "It is done."}}
+    if document is not None:
+        answers = {"200": _answer(document.__name__, "application/json", ref(document))}
     digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(count)}
     counted = _parameter("query", "count", digits, "How many to give; 0 means all.")
-
-    def made(settings: Settings) -> Operation:
-        answers = {"204": {"description": "It is done."}}
-        if document is not None:
-            answers = {"200": _answer(document.__name__, "application/json", ref(document))}
-        return _operation(summary, answers, [] if count is None else [counted], *causes)
-
-    return made
+    parameters = [] if count is None else [counted]
+    return lambda _: _operation(summary, answers, parameters, *causes)
 
 
 def page(summary: str, media_type: str) -> Describe:
     return lambda _: _operation(summary, {"200": _answer("The text.", media_type, {})}, [])
-
-
-def history(settings: Settings) -> Operation:
-    """`GET /history`."""
-    described = plain("What was said", documents.Messages, p.WRONG_FIELD, p.STORE, count=1)
-    operation = described(settings)
-    own = conversation_id(settings.server)
-    operation["parameters"].append(_parameter("query", "conversation_id", own, "The conversation."))
-    return operation
 
 
 def chat(settings: Settings) -> Operation:

@@ -11,7 +11,7 @@ from typing import cast, get_args
 from runner.api.body import check_media_type, parse_object
 from runner.api.exchange import Request
 from runner.api.problems import MALFORMED_REQUEST, TOO_LARGE, RequestError, wrong_field
-from runner.settings import OnDisconnect, ServerSettings, Settings
+from runner.settings import OnDisconnect, ServerSettings
 from runner.turns.callers import scoped
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -30,12 +30,14 @@ DEFAULT_URGENCY = 3
 MOST_WAIT_S = 86_400
 
 
-def parse_submission(request: Request, settings: Settings) -> Submission:
+def parse_submission(service: Service, request: Request) -> Submission:
     """What `POST /chat` asks for; its turn has a new id. Raises RequestError."""
-    headers, limits = request.headers, settings.server
+    headers, settings = request.headers, service.settings
+    limits = settings.server
     check_media_type(headers.get(b"content-type", b""))
     fields = parse_object(request.body, limits.max_json_depth)
     own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
+    check_conversation(service, own)
     key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
     deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
     turn = Turn(

@@ -20,16 +20,14 @@ def ref(document: type) -> Schema:
 
 
 def all_schemas(limits: ServerSettings) -> dict[str, Schema]:
-    """Each document's schema by its name, and that of the body of `POST /chat`."""
+    """Each document's schema by its name, and that of the body of `POST /chat`.
+
+    The latter's bounds are the settings', so no type can say them.
+    """
     adapters = [(shape.__name__, "serialization", TypeAdapter(shape)) for shape in SHAPES]
     _, made = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     shapes: dict[str, Schema] = made["$defs"]
     shapes["Problem"]["properties"]["type"]["enum"] = [cause.type for cause in ALL_CAUSES]
-    return {"ChatBody": chat_body(limits), **shapes}
-
-
-def chat_body(limits: ServerSettings) -> Schema:
-    """Its bounds are the settings', so no type can say them."""
     message = {
         "type": "string",
         "minLength": 1,
@@ -37,11 +35,12 @@ def chat_body(limits: ServerSettings) -> Schema:
         "description": "what the agent is asked; the bound is in bytes of UTF-8",
     }
     own = {"anyOf": [conversation_id(limits), {"type": "null"}]}
-    return {
+    shapes["ChatBody"] = {
         "type": "object",
         "required": ["message"],
         "properties": {"message": message, "conversation_id": own},
     }
+    return shapes
 
 
 def conversation_id(limits: ServerSettings) -> Schema:

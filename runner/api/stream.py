@@ -123,7 +123,7 @@ class _Timer:
         self._at = inf
         self._due: Callable[[], None] = self.stop
         self._loop = asyncio.get_running_loop()
-        self._tick_in(period_s)
+        self._tick()
 
     def move(self, delay_s: float, due: Callable[[], None]) -> None:
         self._at, self._due = self._loop.time() + delay_s, due
@@ -136,9 +136,6 @@ class _Timer:
         if left_s <= 0:
             self._at = left_s = inf
             self._due()
-        self._tick_in(left_s)
-
-    def _tick_in(self, delay_s: float) -> None:
         # At least a moment, or rounding could have it tick for ever in one instant.
-        delay_s = max(0.001, min(delay_s, self._period_s))
+        delay_s = max(0.001, min(left_s, self._period_s))
         self._handle = self._loop.call_later(delay_s, self._tick)
