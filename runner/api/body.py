@@ -80,16 +80,17 @@ def check_media_type(value: bytes) -> None:
 def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
     try:
         content: object = _DECODER.decode(body.decode("utf-8"))
+        if not isinstance(content, dict):
+            raise wrong_field("", 'Send a JSON object: {"message": "..."}.')
+        fields = cast("dict[str, Any]", content)
         # Counting the brackets is enough for all but the oddest bodies, and costs nothing.
-        if body.count(b"{") + body.count(b"[") > max_depth and _is_deeper(content, max_depth):
+        if body.count(b"{") + body.count(b"[") > max_depth and _is_deeper(fields, max_depth):
             raise RecursionError
     except RecursionError as error:
         raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own two.
         raise RequestError(MALFORMED_JSON, f"Send one JSON object in UTF-8: {error}.") from error
-    if not isinstance(content, dict):
-        raise wrong_field("", 'Send a JSON object: {"message": "..."}.')
-    return cast("dict[str, Any]", content)
+    return fields
 
 
 def _no_constant(name: str) -> object:
