@@ -11,8 +11,8 @@ from typing import cast
 
 from quart import Quart, Response, request
 
-from runner.api.asgi import App
 from runner.api.edge import Edge
+from runner.api.exchange import App
 from runner.api.problems import answer_to
 from runner.turns.service import Service
 

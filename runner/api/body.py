@@ -1,11 +1,20 @@
-"""Reading a request's body: bounded in size, in time and in memory."""
+"""Reading a request's body: bounded in size, in time, in memory, and its JSON in depth."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any, cast
 
-from runner.api.asgi import Receive
-from runner.api.problems import BODY_TIMEOUT, TOO_LARGE, RequestError
+from runner.api.exchange import Receive
+from runner.api.problems import (
+    BODY_TIMEOUT,
+    MALFORMED_JSON,
+    NOT_JSON,
+    TOO_LARGE,
+    RequestError,
+    wrong_field,
+)
 
 LATE = "the body is late"
 
@@ -48,7 +57,7 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
         if error.args != (LATE,) or task.uncancel():
             raise  # Somebody else ends the request.
         detail = f"Send the whole body within {timeout_s:g} s."
-        raise RequestError(BODY_TIMEOUT, detail, headers=(("connection", "close"),)) from error
+        raise RequestError(BODY_TIMEOUT, detail, (("connection", "close"),)) from error
     finally:
         timer.cancel()
     if size > max_bytes:
@@ -56,21 +65,57 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
     return bytes(body)
 
 
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """`receive` for an app behind: it is given the body that was read here."""
-    is_given = False
-
-    async def receive_again() -> object:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again
-
-
 async def until_left(receive: Receive) -> None:
     """Wait until the client has closed the connection; the body was read before."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def check_media_type(value: bytes) -> None:
+    media_type = value.partition(b";")[0].strip().lower()
+    if media_type != b"application/json" and not media_type.endswith(b"+json"):
+        raise RequestError(NOT_JSON, "Send JSON, with Content-Type: application/json.")
+
+
+def parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
+    try:
+        content: object = _DECODER.decode(body.decode("utf-8"))
+        if not isinstance(content, dict):
+            raise wrong_field("", 'Send a JSON object: {"message": "..."}.')
+        fields = cast("dict[str, Any]", content)
+        # Counting the brackets is enough for all but the oddest bodies, and costs nothing.
+        if body.count(b"{") + body.count(b"[") > max_depth and _is_deeper(fields, max_depth):
+            raise RecursionError
+    except RecursionError as error:
+        raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own two.
+        raise RequestError(MALFORMED_JSON, f"Send one JSON object in UTF-8: {error}.") from error
+    return fields
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return fields
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+
+
+def _is_deeper(content: object, levels: int) -> bool:
+    """Walked level by level: recursion is what is to be avoided."""
+    level = [content]
+    for _ in range(levels):
+        level = [part for value in level for part in _parts(value)]
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _parts(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [*cast("dict[str, object]", value).values()]
+    return cast("list[object]", value) if isinstance(value, list) else []

@@ -6,14 +6,12 @@ import asyncio
 from functools import partial
 
 from runner.api import documents
-from runner.api.asgi import Headers
 from runner.api.body import ClientLeft, until_left
-from runner.api.exchange import Answer, Request, Response
+from runner.api.exchange import Answer, Headers, Request, Response
 from runner.api.handlers import find_turn
-from runner.api.parsing import check_conversation, parse_submission
+from runner.api.parsing import parse_submission
 from runner.api.problems import KEY_REUSED, RequestError
 from runner.api.stream import EventStream
-from runner.turns.callers import split
 from runner.turns.events import Cursor
 from runner.turns.journal import KeyReused
 from runner.turns.live_turn import LiveTurn, wake
@@ -24,47 +22,38 @@ from strategies import TurnError
 
 async def chat(service: Service, request: Request) -> Response:
     """Submit the turn, and answer as was asked for."""
-    submission = parse_submission(request, service.settings)
-    check_conversation(service, split(submission.turn.conversation)[1])
+    submission = parse_submission(service, request)
     try:
         live, again = await service.submit(submission)
     except TurnError as error:
         return documents.refused(service, submission.turn, error)
     except KeyReused as error:
         raise RequestError(KEY_REUSED, str(error)) from error
-    headers = _applied(submission, again)
+    headers = (("preference-applied", submission.applied),) if submission.applied else ()
+    if again:
+        headers = (*headers, ("idempotent-replayed", "true"))
     # From this moment on, so that it is not deserted when another client of it leaves.
     service.waits(live)
-    is_streamed = False
+    response: Response | None = None
     try:
-        if submission.stream and await _may_be_streamed(service, submission, live):
-            is_streamed = True  # The stream waits on, and says when its client leaves.
-            return EventStream(service, live, Cursor(), headers, is_waiting=True)
-        return await _answer(service, submission, live, request, headers)
+        response = await _respond(service, submission, live, request, headers)
+        return response
     finally:
-        if not is_streamed:
+        if not isinstance(response, EventStream):  # That waits on, and says when it leaves.
             service.leaves(live)
 
 
-async def _may_be_streamed(service: Service, submission: Submission, live: LiveTurn) -> bool:
-    """Not where the turn was to be written down and could not be: that is a plain refusal."""
-    if submission.respond_async:
-        return await service.promise(live)
-    return live.row is None or await asyncio.shield(live.row)
-
-
-async def events(service: Service, request: Request) -> Response:
-    """`GET /turns/{id}/events`. A client that has seen the end is told not to come again."""
-    live = await find_turn(service, request)
-    cursor = Cursor(request.headers.get(b"last-event-id", b"").decode("latin1"))
-    if cursor.at_end and live.ending is not None:
-        return Answer(204, (), b"")
-    return EventStream(service, live, cursor)
-
-
-async def _answer(
+async def _respond(
     service: Service, submission: Submission, live: LiveTurn, request: Request, headers: Headers
-) -> Answer:
+) -> Response:
+    if submission.stream:
+        # Not where the turn was to be written down and could not be: that is a plain refusal.
+        if submission.respond_async:
+            is_kept = await service.promise(live)
+        else:
+            is_kept = live.row is None or await asyncio.shield(live.row)
+        if is_kept:
+            return EventStream(service, live, Cursor(), headers, is_waiting=True)
     if submission.respond_async or submission.wait_s is not None:
         await _until_ended(service, live, request, submission.wait_s or 0.0)
         if live.ending is None and await service.promise(live):
@@ -92,14 +81,15 @@ async def _until_ended(
             departure.result()  # Raises what `receive` raised, if it did.
             raise ClientLeft
     finally:
-        ended.cancel()
-        if timer is not None:
-            timer.cancel()
-        if departure is not None:
-            departure.cancel()
+        for one in (ended, timer, departure):
+            if one is not None:
+                one.cancel()
 
 
-def _applied(submission: Submission, again: bool) -> Headers:
-    """What of the client's wishes was heeded."""
-    applied = (("preference-applied", submission.applied),) if submission.applied else ()
-    return (*applied, ("idempotent-replayed", "true")) if again else applied
+async def events(service: Service, request: Request) -> Response:
+    """`GET /turns/{id}/events`. A client that has seen the end is told not to come again."""
+    live = await find_turn(service, request)
+    cursor = Cursor(request.headers.get(b"last-event-id", b"").decode("latin1"))
+    if cursor.at_end and live.ending is not None:
+        return Answer(204)
+    return EventStream(service, live, cursor)

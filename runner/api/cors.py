@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from runner.api.asgi import Scope, Send
+from runner.api.exchange import Scope, Send
 
 ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE",

@@ -13,8 +13,7 @@ from typing_extensions import TypedDict
 
 import strategies
 from runner.agents.base import Message
-from runner.api.asgi import Headers
-from runner.api.exchange import Answer, json_answer
+from runner.api.exchange import Answer, Headers, json_answer
 from runner.api.problems import as_answer, turn_document
 from runner.store.base import Ending
 from runner.telemetry import in_a_line
@@ -22,7 +21,7 @@ from runner.turns.callers import split
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
-from strategies import AgentFailed, Outcome, Place, State, TurnError
+from strategies import AgentFailed, Outcome, State, TurnError
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -31,6 +30,7 @@ ConversationId = Annotated[str, Field(description="the conversation's id")]
 Attempt = Annotated[int, Field(ge=0, description="calls of the agent for it; 2 after a restart")]
 Position = Annotated[Count | None, Field(description="1 is next, 0 is not waiting, null not known")]
 Range = Annotated[tuple[Seconds, Seconds] | None, Field(description="between these for 80 %")]
+Fenced = Annotated[bool, Field(description="its agent was told to stop and has not")]
 Number = Annotated[int, Field(ge=1, description="its place in the history")]
 
 
@@ -83,28 +83,23 @@ class Accepted(Standing):
     state: State
 
 
-class CameTo(TypedDict, total=False):
-    """What a turn came to: the members of its reply, or its problem."""
-
-    waited_ms: Count
-    ran_ms: Count
-    status: Literal["success"]
-    response: str
-    agent_id: str
-    turn: Number
-    interrupted: Literal[True]
-    outcome: Outcome
-    problem: Problem
-    fenced: Annotated[bool, Field(description="its agent was told to stop and has not")]
-
-
-class Turn(Standing, CameTo):
+class Turn(Standing):
     """A turn as it stands now."""
 
     conversation_id: ConversationId
     state: State
     attempt: Attempt
     priority: Annotated[int, Field(ge=0, le=7)]
+    waited_ms: NotRequired[Count]
+    ran_ms: NotRequired[Count]
+    status: NotRequired[Literal["success"]]
+    response: NotRequired[str]
+    agent_id: NotRequired[str]
+    turn: NotRequired[Number]
+    interrupted: NotRequired[Literal[True]]
+    outcome: NotRequired[Outcome]
+    problem: NotRequired[Problem]
+    fenced: NotRequired[Fenced]
 
 
 class TurnInLine(TypedDict):
@@ -165,84 +160,45 @@ SHAPES = (
 """What `schemas` describes; the others stand inside of these."""
 
 
-# Of one turn.
-
-
 def ended(service: Service, live: LiveTurn) -> Reply | Problem:
     """What whoever waited for the turn is told, once it has ended."""
-    ending = live.ending
-    assert ending is not None
-    error = error_of(ending)
-    return _reply(service, live, ending) if error is None else _problem(service, live, error)
+    assert live.ending is not None
+    error = error_of(live.ending)
+    if error is None:
+        return _reply(service, live, live.ending)
+    return _problem(service, live, error)
 
 
-def ended_answer(service: Service, live: LiveTurn, headers: Headers = ()) -> Answer:
+def ended_answer(service: Service, live: LiveTurn, headers: Headers) -> Answer:
     document = ended(service, live)
     if "title" in document:
         return as_answer(document, headers)
-    return json_answer(200, document, headers)
+    return json_answer(document, 200, headers)
 
 
 def refused(service: Service, asked: strategies.Turn, error: TurnError) -> Answer:
     """The answer to a message that became no turn."""
-    return as_answer(turn_document(error, _members(service, asked)))
-
-
-def _members(service: Service, asked: strategies.Turn) -> dict[str, object]:
-    return {
-        "turn_id": asked.id,
-        "conversation_id": split(asked.conversation)[1],
-        "queue_depth": service.load().waiting,
-    }
+    return as_answer(_problem(service, LiveTurn(asked), error))
 
 
 def _problem(service: Service, live: LiveTurn, error: TurnError) -> Problem:
-    members = _members(service, live.turn)
-    if live.attempts > 1:
-        members["attempt"] = live.attempts
+    shown = None
     exposed = service.settings.agent.expose_agent_errors
     # The agent's own words are for the log.
     if exposed and isinstance(error, AgentFailed) and live.fault is not None:
-        members["agent_error"] = in_a_line(live.fault).encode(errors="backslashreplace").decode()
-    return cast(Problem, turn_document(error, members))
-
-
-def accepted(live: LiveTurn, headers: Headers = ()) -> Answer:
-    """The 202: the turn goes on, and here is how it may be asked for."""
-    document: Accepted = {
-        "status": "accepted",
-        "conversation_id": split(live.turn.conversation)[1],
-        "state": live.state,
-        **standing(live),
-    }
-    location = ("location", f"/turns/{live.turn.id}")
-    return json_answer(202, document, (location, *headers))
-
-
-def turn(service: Service, live: LiveTurn) -> Turn:
-    """The turn as it stands now."""
-    document = cast(Turn, standing(live))
-    document["conversation_id"] = split(live.turn.conversation)[1]
-    document["state"], document["attempt"] = live.state, live.attempts
-    document["priority"] = live.turn.priority
-    ending, ticket = live.ending, live.ticket
-    if ticket is not None:
-        document["waited_ms"], document["ran_ms"] = _ms(ticket.waited_s), _ms(ticket.ran_s)
-    if ending is not None:
-        document["waited_ms"], document["ran_ms"] = _ms(ending.waited_s), _ms(ending.ran_s)
-        document["fenced"] = live.is_at_work
-        error = error_of(ending)
-        if error is None:
-            told = cast(Turn, _reply(service, live, ending))
-            document.update({**told, "attempt": live.attempts})
-        else:
-            document["outcome"] = ending.outcome
-            document["problem"] = _problem(service, live, error)
-    return document
+        shown = in_a_line(live.fault).encode(errors="backslashreplace").decode()
+    members = turn_document(
+        error,
+        turn_id=live.turn.id,
+        conversation_id=split(live.turn.conversation)[1],
+        queue_depth=service.load().waiting,
+        attempt=live.attempts if live.attempts > 1 else None,
+        agent_error=shown,
+    )
+    return cast(Problem, members)
 
 
 def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
-    """The body of the 200."""
     document: Reply = {
         "status": "success",
         "response": ending.reply or "",
@@ -260,7 +216,36 @@ def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
     return document
 
 
-NOT_WAITING = Place(position=0, eta_s=0.0)
+def accepted(live: LiveTurn, headers: Headers) -> Answer:
+    """The 202: the turn goes on, and here is how it may be asked for."""
+    document: Accepted = {
+        "status": "accepted",
+        "conversation_id": split(live.turn.conversation)[1],
+        "state": live.state,
+        **standing(live),
+    }
+    location = ("location", f"/turns/{live.turn.id}")
+    return json_answer(document, 202, (location, *headers))
+
+
+def turn(service: Service, live: LiveTurn) -> Turn:
+    document = cast(Turn, standing(live))
+    ending = live.ending
+    if ending is not None:
+        error = error_of(ending)
+        if error is None:
+            document.update(cast(Turn, _reply(service, live, ending)))
+        else:
+            document["outcome"] = ending.outcome
+            document["problem"] = _problem(service, live, error)
+        document["fenced"] = live.is_at_work
+    times = ending or live.ticket
+    if times is not None:
+        document["waited_ms"], document["ran_ms"] = _ms(times.waited_s), _ms(times.ran_s)
+    document["conversation_id"] = split(live.turn.conversation)[1]
+    document["state"], document["attempt"] = live.state, live.attempts
+    document["priority"] = live.turn.priority
+    return document
 
 
 def standing(live: LiveTurn) -> Standing:
@@ -275,9 +260,6 @@ def standing(live: LiveTurn) -> Standing:
         "eta_s": None if place.eta_s is None else round(place.eta_s, 3),
         "eta_range_s": None if between is None else (round(between[0], 3), round(between[1], 3)),
     }
-
-
-# Of conversations.
 
 
 def conversation_detail(one: Conversation) -> ConversationDetail:
@@ -306,14 +288,11 @@ def _in_line(live: LiveTurn) -> TurnInLine:
     assert ticket is not None
     return {
         "turn_id": live.turn.id,
-        "position": (ticket.place() or NOT_WAITING).position,
+        "position": standing(live)["position"],
         "age_s": round(ticket.waited_s + ticket.ran_s, 3),
         "attempt": live.attempts,
         "priority": live.turn.priority,
     }
-
-
-# Of the server.
 
 
 def health(service: Service) -> Health:

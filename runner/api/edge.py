@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from runner.api.asgi import App, Receive, Scope, Send
-from runner.api.body import ClientLeft, read_body, replayed
+from runner.api.body import ClientLeft, read_body
 from runner.api.cors import with_cors
-from runner.api.exchange import Answer, Request, Response
+from runner.api.exchange import Answer, App, Receive, Request, Response, Scope, Send
 from runner.api.problems import (
     MALFORMED_REQUEST,
+    METHOD_NOT_ALLOWED,
+    SEE_ALLOW,
     UNAUTHORIZED,
     RequestError,
     answer_to,
-    method_not_allowed,
 )
 from runner.api.routes import match
 from runner.turns.service import Service
@@ -59,7 +58,7 @@ class Edge:
                 return
             except Exception as error:
                 response = answer_to(error, scope["path"])
-            await response.send(send, receive)
+            await response(send, receive)
         except ClientLeft:
             pass
         except Exception as error:  # In the middle of an answer: nothing can be said any more.
@@ -69,33 +68,29 @@ class Edge:
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await self._read(headers, receive)
-        method = scope["method"]
-        methods, params = match(scope["path"])
-        if method == "OPTIONS" and (methods or self._settings.cors_origins):
-            return Answer(204, (("allow", ", ".join(sorted(methods))),), b"")
-        route = methods.get("GET" if method == "HEAD" else method)
-        caller = "" if route is not None and route.is_open else self._caller(headers)
-        if route is not None:
-            request = Request(scope, headers, body, caller, receive, params)
-            answer = await route.handler(self._service, request)
-            return _WithoutBody(answer) if method == "HEAD" else answer
-        if methods:
-            raise method_not_allowed(methods)
-        scope[CALLER] = caller
-        return _Inner(self._inner, scope, body)
-
-    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The body, whatever it is for; RFC 9112 6.1 calls one with both lengths an attack."""
         body = await read_body(
             receive,
             max_bytes=self._settings.max_body_bytes,
             timeout_s=self._settings.body_timeout_s,
         )
         if b"content-length" in headers and b"transfer-encoding" in headers:
-            detail = "Send Content-Length or Transfer-Encoding, not both."
-            raise RequestError(MALFORMED_REQUEST, detail, headers=(("connection", "close"),))
-        return body
+            detail = "Send Content-Length or Transfer-Encoding, not both."  # RFC 9112 6.1: attack.
+            raise RequestError(MALFORMED_REQUEST, detail, (("connection", "close"),))
+        method = scope["method"]
+        methods, params = match(scope["path"])
+        allow = (("allow", ", ".join(sorted(methods))),)
+        if method == "OPTIONS" and (methods or self._settings.cors_origins):
+            return Answer(204, allow)
+        route = methods.get("GET" if method == "HEAD" else method)
+        caller = "" if route is not None and route.is_open else self._caller(headers)
+        if route is not None:
+            request = Request(scope, headers, body, caller, receive, params)
+            answer = await route.handler(self._service, request)
+            return _without_body(answer) if method == "HEAD" else answer
+        if methods:
+            raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, allow)
+        scope[CALLER] = caller
+        return _forwarded(self._inner, scope, body)
 
     def _caller(self, headers: Mapping[bytes, bytes]) -> str:
         """The caller's name, "" for one without. Raises RequestError for a stranger."""
@@ -108,31 +103,32 @@ class Edge:
         ]
         if scheme.lower() != b"bearer" or not matches:
             detail = "Send the header Authorization: Bearer TOKEN with one of the server's tokens."
-            raise RequestError(UNAUTHORIZED, detail, headers=(("www-authenticate", "Bearer"),))
+            raise RequestError(UNAUTHORIZED, detail, (("www-authenticate", "Bearer"),))
         return matches[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Inner:
+def _forwarded(app: App, scope: Scope, body: bytes) -> Response:
     """What another app answers, given the body that was read here."""
 
-    app: App
-    scope: Scope
-    body: bytes
+    async def respond(send: Send, receive: Receive) -> None:
+        events = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-    async def send(self, send: Send, receive: Receive) -> None:
-        await self.app(self.scope, replayed(self.body, receive), send)
+        async def receive_again() -> object:
+            return next(events, None) or await receive()
+
+        await app(scope, receive_again, send)
+
+    return respond
 
 
-@dataclass(frozen=True, slots=True)
-class _WithoutBody:
+def _without_body(response: Response) -> Response:
     """The answer to HEAD."""
 
-    response: Response
-
-    async def send(self, send: Send, receive: Receive) -> None:
+    async def respond(send: Send, receive: Receive) -> None:
         async def send_head(message: Any) -> None:
             is_body = message["type"] == "http.response.body"
             await send({**message, "body": b""} if is_body else message)
 
-        await self.response.send(send_head, receive)
+        await response(send_head, receive)
+
+    return respond

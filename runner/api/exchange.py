@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 from urllib.parse import parse_qsl
 
-from runner.api.asgi import Headers, Receive, Scope, Send, send_whole
+# ASGI.
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Headers = tuple[tuple[str, str], ...]
+"""Response headers: names in lower case, and values."""
+
+Response = Callable[[Send, Receive], Awaitable[None]]
+"""Sends itself. Raises ClientLeft where its client takes nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +44,19 @@ class Request:
         return next((value for known, value in pairs if known == name), None)
 
 
-class Response(Protocol):
-    """Sends itself. Raises ClientLeft where its client takes nothing any more."""
-
-    async def send(self, send: Send, receive: Receive) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A whole response."""
 
     status: int
-    headers: Headers
-    body: bytes
+    headers: Headers = ()
+    body: bytes = b""
 
-    async def send(self, send: Send, receive: Receive) -> None:
-        await send_whole(send, self.status, self.headers, self.body)
+    async def __call__(self, send: Send, receive: Receive) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in self.headers]
+        headers.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -60,5 +67,5 @@ def to_json(content: object) -> bytes:
     return _ENCODER.encode(content).encode()
 
 
-def json_answer(status: int, content: Mapping[str, object], headers: Headers = ()) -> Answer:
+def json_answer(content: Mapping[str, object], status: int = 200, headers: Headers = ()) -> Answer:
     return Answer(status, (("content-type", "application/json"), *headers), to_json(content))

@@ -5,44 +5,20 @@ from __future__ import annotations
 from runner.api import documents
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.parsing import check_conversation, parse_conversation, parse_count
-from runner.api.problems import NO_CONVERSATION, NO_TURN, TURN_CAUSES, RequestError, problem
+from runner.api.problems import DRAINING, NO_CONVERSATION, NO_TURN, RequestError, problem
 from runner.turns.callers import owns, scoped
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
-from strategies import Draining
-
-# Turns and conversations: come back to a turn, cancel it, see who stands where.
 
 
 async def turn(service: Service, request: Request) -> Answer:
-    live = await find_turn(service, request)
-    return json_answer(200, documents.turn(service, live))
+    return json_answer(documents.turn(service, await find_turn(service, request)))
 
 
 async def cancel(service: Service, request: Request) -> Answer:
     live = await find_turn(service, request)
     await service.cancel(live)
-    return json_answer(200, documents.turn(service, live))
-
-
-async def conversations(service: Service, request: Request) -> Answer:
-    count = parse_count(request.query("count"), 100)
-    shown, total = await service.conversations(request.caller, count)
-    document: documents.ConversationList = {
-        "status": "success",
-        "conversations": [documents.conversation_summary(one) for one in shown],
-        "total": total,
-    }
-    return json_answer(200, document)
-
-
-async def conversation(service: Service, request: Request) -> Answer:
-    return json_answer(200, documents.conversation_detail(await _known(service, request)))
-
-
-async def forget(service: Service, request: Request) -> Answer:
-    await service.forget((await _known(service, request)).id)
-    return Answer(204, (), b"")
+    return json_answer(documents.turn(service, live))
 
 
 async def find_turn(service: Service, request: Request) -> LiveTurn:
@@ -52,6 +28,24 @@ async def find_turn(service: Service, request: Request) -> LiveTurn:
         detail = "It was never accepted, ended too long ago, or is not yours."
         raise RequestError(NO_TURN, detail)
     return live
+
+
+async def conversations(service: Service, request: Request) -> Answer:
+    count = parse_count(request.query("count"), 100)
+    shown, total = await service.conversations(request.caller, count)
+    summaries = [documents.conversation_summary(one) for one in shown]
+    return json_answer(
+        documents.ConversationList(status="success", conversations=summaries, total=total)
+    )
+
+
+async def conversation(service: Service, request: Request) -> Answer:
+    return json_answer(documents.conversation_detail(await _known(service, request)))
+
+
+async def forget(service: Service, request: Request) -> Answer:
+    await service.forget((await _known(service, request)).id)
+    return Answer(204)
 
 
 async def _known(service: Service, request: Request) -> Conversation:
@@ -64,31 +58,24 @@ async def _known(service: Service, request: Request) -> Conversation:
     return known
 
 
-# What was said, and how the server is.
-
-
 async def history(service: Service, request: Request) -> Answer:
     asked = request.query("conversation_id")
     conversation = parse_conversation(asked, service.settings.server, "?conversation_id")
     check_conversation(service, conversation)
     count = parse_count(request.query("count"), 1)
     messages = await service.messages(scoped(request.caller, conversation), count)
-    document: documents.Messages = {"status": "success", "messages": messages}
-    return json_answer(200, document)
+    return json_answer(documents.Messages(status="success", messages=messages))
 
 
 async def health(service: Service, request: Request) -> Answer:
-    return json_answer(200, documents.health(service))
+    return json_answer(documents.health(service))
 
 
 async def live(service: Service, request: Request) -> Answer:
-    document: documents.Probe = {"status": "alive"}
-    return json_answer(200, document)
+    return json_answer(documents.Probe(status="alive"))
 
 
 async def ready(service: Service, request: Request) -> Answer:
     if not service.ready:
-        detail = "Draining." if service.draining else "Starting."
-        return problem(TURN_CAUSES[Draining], detail)
-    document: documents.Probe = {"status": "ready"}
-    return json_answer(200, document)
+        return problem(DRAINING, "Draining." if service.draining else "Starting.")
+    return json_answer(documents.Probe(status="ready"))

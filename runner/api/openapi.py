@@ -1,6 +1,6 @@
 """The description of the HTTP interface: OpenAPI 3.1, made from the table of routes.
 
-A route names the function that describes it: from the bounds to an OpenAPI operation.
+A route names the function that describes it: from the settings to an OpenAPI operation.
 """
 
 from __future__ import annotations
@@ -14,15 +14,10 @@ from runner import __version__
 from runner.api import documents
 from runner.api import problems as p
 from runner.api.exchange import Request, Response
-from runner.api.problems import Cause, type_of
-from runner.api.schemas import TEXT, Bounds, Schema, all_schemas, conversation_id, ref
-from runner.store.base import StoreUnavailable
+from runner.api.problems import Cause
+from runner.api.schemas import TEXT, Schema, all_schemas, conversation_id, ref
+from runner.settings import Settings
 from runner.turns.service import Service
-from strategies import Draining
-
-DRAINING = p.TURN_CAUSES[Draining]
-STORE = p.TURN_CAUSES[StoreUnavailable]
-REFUSED_OR_FAILED = (*p.TURN_CAUSES.values(), p.KEY_REUSED)
 
 ANYWHERE = (
     p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.BODY_TIMEOUT, p.TOO_LARGE,
@@ -41,25 +36,30 @@ Handler = Callable[[Service, Request], Awaitable[Response]]
 """Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
 
 Operation = dict[str, Any]
-Describe = Callable[[Bounds], Operation]
+Describe = Callable[[Settings], Operation]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`is_open`: it is answered without a token, as probes and readers of the docs have none."""
+    """One operation.
+
+    is_open  it is answered without a token, as probes and readers of the docs have none.
+    query    the names of its parameters beside `count`.
+    """
 
     method: str
     path: str
     handler: Handler
     describe: Describe
     is_open: bool = False
+    query: tuple[str, ...] = ()
 
 
-def describe(routes: Iterable[Route], bounds: Bounds) -> dict[str, Any]:
+def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
     """The document."""
     paths: dict[str, dict[str, Operation]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation_of(route, bounds)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation_of(route, settings)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -69,23 +69,24 @@ def describe(routes: Iterable[Route], bounds: Bounds) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"token": []}] if bounds.with_tokens else [],
+        "security": [{"token": []}] if settings.server.tokens else [],
         "paths": paths,
         "components": {
-            "schemas": all_schemas(bounds),
+            "schemas": all_schemas(settings.server),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-def _operation_of(route: Route, bounds: Bounds) -> Operation:
-    operation = route.describe(bounds)
-    in_path = {
-        "turn_id": (TEXT, "The id that the turn was given."),
-        "conversation_id": (conversation_id(bounds), "The conversation."),
-    }
-    names = re.findall(r"{(\w+)}", route.path)
-    operation["parameters"][:0] = [_parameter("path", name, *in_path[name]) for name in names]
+def _operation_of(route: Route, settings: Settings) -> Operation:
+    operation = route.describe(settings)
+    own = conversation_id(settings.server), "The conversation."
+    known = {"turn_id": (TEXT, "The id that the turn was given."), "conversation_id": own}
+    parameters = [
+        *(_parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
+        *(_parameter("query", name, *known[name]) for name in route.query),
+    ]
+    operation["parameters"] = [*parameters, *operation["parameters"]]
     if route.is_open:
         operation["security"] = []
         del operation["responses"]["401"]
@@ -99,57 +100,45 @@ def plain(
     summary: str, document: type | None, *causes: Cause, count: int | None = None
 ) -> Describe:
     """Answers 200 with this document, or 204 with none. `count`: takes one, with this default."""
+    answers = {"204": {"description": "It is done."}}
+    if document is not None:
+        answers = {"200": _answer(document.__name__, "application/json", ref(document))}
     digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(count)}
     counted = _parameter("query", "count", digits, "How many to give; 0 means all.")
-
-    def made(bounds: Bounds) -> Operation:
-        answers = {"204": {"description": "It is done."}}
-        if document is not None:
-            answers = {"200": _answer(document.__name__, "application/json", ref(document))}
-        return _operation(summary, answers, [] if count is None else [counted], *causes)
-
-    return made
+    parameters = [] if count is None else [counted]
+    return lambda _: _operation(summary, answers, parameters, *causes)
 
 
 def page(summary: str, media_type: str) -> Describe:
-    return lambda bounds: _operation(summary, {"200": _answer("The text.", media_type, {})}, [])
+    return lambda _: _operation(summary, {"200": _answer("The text.", media_type, {})}, [])
 
 
-def history(bounds: Bounds) -> Operation:
-    """`GET /history`."""
-    operation = plain("What was said", documents.Messages, p.WRONG_FIELD, STORE, count=1)(bounds)
-    own = conversation_id(bounds)
-    operation["parameters"].append(_parameter("query", "conversation_id", own, "The conversation."))
-    return operation
-
-
-def chat(bounds: Bounds) -> Operation:
+def chat(settings: Settings) -> Operation:
     """`POST /chat`."""
     told = {
         "Preference-Applied": _header("what of Prefer is heeded"),
         "Idempotent-Replayed": _header("true: asked before, under the same key"),
     }
     whole = _answer("The reply.", "application/json", ref(documents.Reply), told)
-    whole["content"]["text/event-stream"] = _STREAM
+    whole["content"] |= _STREAM
     found = told | {"Location": _header("/turns/{turn_id}")}
-    later = _answer(
-        "The turn was accepted and goes on.", "application/json", ref(documents.Accepted), found
-    )
+    goes_on = "The turn was accepted and goes on."
+    later = _answer(goes_on, "application/json", ref(documents.Accepted), found)
     operation = _operation(
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
-        _chat_headers(bounds),
-        p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, *REFUSED_OR_FAILED,
+        _chat_headers(settings),
+        p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED, *p.TURN_CAUSES.values(),
     )  # fmt: skip
-    body = {"$ref": "#/components/schemas/ChatBody"}
-    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    body = {"schema": {"$ref": "#/components/schemas/ChatBody"}}
+    operation["requestBody"] = {"required": True, "content": {"application/json": body}}
     return operation
 
 
-_STREAM = {"schema": {"type": "string", "description": EVENTS}}
+_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": EVENTS}}}
 
 
-def _chat_headers(bounds: Bounds) -> list[Schema]:
+def _chat_headers(settings: Settings) -> list[Schema]:
     key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
     milliseconds = {"type": "string", "pattern": "^[0-9]{1,12}$"}
     headers: dict[str, tuple[Schema, str]] = {
@@ -161,23 +150,22 @@ def _chat_headers(bounds: Bounds) -> list[Schema]:
         "Priority": (TEXT, "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes it more urgent."),
         "Turn-Deadline-Ms": (milliseconds, "Refuse or stop the turn after so many milliseconds."),
     }  # fmt: skip
-    if bounds.per_turn:
-        names = {"type": "string", "enum": [*bounds.per_turn]}
+    if settings.strategy.per_turn:
+        names = {"type": "string", "enum": [*settings.strategy.per_turn]}
         text = "What to do where the conversation is busy, in place of the server's strategy."
         headers["Turn-Strategy"] = names, text
     return [_parameter("header", name, *said) for name, said in headers.items()]
 
 
-def events(bounds: Bounds) -> Operation:
+def events(settings: Settings) -> Operation:
     """`GET /turns/{turn_id}/events`."""
-    stream = _answer(
-        "The events.", "text/event-stream", {}, {"Location": _header("/turns/{turn_id}")}
-    )
-    stream["content"]["text/event-stream"] = _STREAM
-    seen = {"description": "You have seen the end; do not come again."}
+    location = {"Location": _header("/turns/{turn_id}")}
+    answers = {
+        "200": {"description": "The events.", "headers": location, "content": _STREAM},
+        "204": {"description": "You have seen the end; do not come again."},
+    }
     last = _parameter("header", "Last-Event-ID", TEXT, "Go on after this event.")
-    answers = {"200": stream, "204": seen}
-    return _operation("Read a turn's events", answers, [last], p.NO_TURN, STORE)
+    return _operation("Read a turn's events", answers, [last], p.NO_TURN, p.STORE)
 
 
 # The parts of an operation.
@@ -195,7 +183,7 @@ def _operation(
 
 
 def _problem(status: int, causes: list[Cause]) -> dict[str, Any]:
-    types = {"properties": {"type": {"enum": [type_of(cause) for cause in causes]}}}
+    types = {"properties": {"type": {"enum": [cause.type for cause in causes]}}}
     headers = {"Turn-Outcome": _header("not_started, rolled_back or unknown", required=True)}
     if status in p.RETRY_STATUSES:
         headers["Retry-After"] = _header("seconds, by depth and measured service time")

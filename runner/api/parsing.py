@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from secrets import token_hex
-from typing import Any, cast
+from typing import cast, get_args
 
+from runner.api.body import check_media_type, parse_object
 from runner.api.exchange import Request
-from runner.api.headers import (
-    NO_WISHES,
-    parse_deadline,
-    parse_key,
-    parse_prefer,
-    parse_priority,
-    parse_strategy,
-    wants_events,
-)
-from runner.api.problems import (
-    MALFORMED_JSON,
-    NOT_JSON,
-    TOO_LARGE,
-    WRONG_FIELD,
-    RequestError,
-)
-from runner.settings import ServerSettings, Settings
+from runner.api.problems import MALFORMED_REQUEST, TOO_LARGE, RequestError, wrong_field
+from runner.settings import OnDisconnect, ServerSettings
 from runner.turns.callers import scoped
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -34,32 +20,41 @@ from strategies import Turn
 DEFAULT_CONVERSATION = "default"
 
 CONVERSATION_ID = re.compile(r"[A-Za-z0-9._:-]+")
+COUNT = re.compile(r"[0-9]{1,9}")
+KEY = re.compile(rb"[\x20-\x7e]{1,255}")
+KEY_IS = "An Idempotency-Key is 1 to 255 characters of printable ASCII."
+MILLISECONDS = re.compile(rb"[0-9]{1,12}")
+DEADLINE_IS = "Turn-Deadline-Ms is a whole number of milliseconds, such as 30000."
+URGENCY = re.compile(rb"(?:^|[,\s])u=([0-7])(?=$|[,;\s])")
+DEFAULT_URGENCY = 3
+MOST_WAIT_S = 86_400
 
 
-def parse_submission(request: Request, settings: Settings) -> Submission:
+def parse_submission(service: Service, request: Request) -> Submission:
     """What `POST /chat` asks for; its turn has a new id. Raises RequestError."""
-    headers, limits = request.headers, settings.server
-    _check_media_type(headers.get(b"content-type", b""))
-    fields = _parse_object(request.body, limits.max_json_depth)
+    headers, settings = request.headers, service.settings
+    limits = settings.server
+    check_media_type(headers.get(b"content-type", b""))
+    fields = parse_object(request.body, limits.max_json_depth)
     own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
+    check_conversation(service, own)
+    key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
+    deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
     turn = Turn(
         id=token_hex(16),
         conversation=scoped(request.caller, own),
-        message=_parse_message(fields, limits.max_message_bytes),
-        deadline_s=parse_deadline(headers.get(b"turn-deadline-ms")),
-        priority=parse_priority(headers.get(b"priority")),
-        strategy=parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
+        message=_parse_message(fields.get("message"), limits.max_message_bytes),
+        deadline_s=None if deadline_ms is None else int(deadline_ms) / 1000,
+        priority=_parse_priority(headers.get(b"priority", b"")),
+        strategy=_parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
     )
-    wishes = parse_prefer(request.scope["headers"]) if b"prefer" in headers else NO_WISHES
-    return Submission(
+    submission = Submission(
         turn,
-        on_disconnect=wishes.on_disconnect or settings.strategy.on_disconnect,
-        key=parse_key(headers.get(b"idempotency-key")),
-        respond_async=wishes.respond_async,
-        wait_s=wishes.wait_s,
-        stream=wants_events(headers.get(b"accept", b"")),
-        applied=wishes.applied,
+        on_disconnect=settings.strategy.on_disconnect,
+        key=key,
+        stream=b"text/event-stream" in headers.get(b"accept", b"").lower(),
     )
+    return _prefer(submission, request.scope["headers"]) if b"prefer" in headers else submission
 
 
 def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> str:
@@ -67,100 +62,81 @@ def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> s
     if value is None:
         return DEFAULT_CONVERSATION
     longest = limits.max_conversation_id_length
-    if (
-        not isinstance(value, str)
-        or len(value) > longest
-        or CONVERSATION_ID.fullmatch(value) is None
-    ):
-        detail = f"A conversation id is 1 to {longest} characters of A-Z a-z 0-9 . _ : -"
-        raise RequestError(WRONG_FIELD, detail, pointer=pointer)
-    return value
+    if isinstance(value, str) and len(value) <= longest and CONVERSATION_ID.fullmatch(value):
+        return value
+    detail = f"A conversation id is 1 to {longest} characters of A-Z a-z 0-9 . _ : -"
+    raise wrong_field(pointer, detail)
 
 
 def check_conversation(service: Service, conversation: str) -> None:
     """Raise RequestError for a conversation that this agent cannot have."""
-    if service.about.single_conversation and conversation != "default":
+    if service.about.single_conversation and conversation != DEFAULT_CONVERSATION:
         detail = (
             "This agent is one object with one history, so there is one conversation, `default`. "
             "Serve its class or a factory to have one for each."
         )
-        raise RequestError(WRONG_FIELD, detail, pointer="/conversation_id")
+        raise wrong_field("/conversation_id", detail)
 
 
 def parse_count(text: str | None, default: int) -> int:
     """How many of something to give; 0 means all. Raises RequestError."""
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        detail = "count is how many to give; 0 means all."
-        raise RequestError(WRONG_FIELD, detail, pointer="?count")
+    if COUNT.fullmatch(text) is None:
+        raise wrong_field("?count", "count is how many to give; 0 means all.")
     return int(text)
 
 
-def _check_media_type(value: bytes) -> None:
-    media_type = value.partition(b";")[0].strip().lower()
-    if media_type != b"application/json" and not media_type.endswith(b"+json"):
-        raise RequestError(NOT_JSON, "Send JSON, with Content-Type: application/json.")
-
-
-def _parse_object(body: bytes, max_depth: int) -> dict[str, Any]:
-    try:
-        content: object = _DECODER.decode(body.decode("utf-8"))
-    except RecursionError as error:
-        raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.") from error
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and our own two.
-        raise RequestError(MALFORMED_JSON, f"Send one JSON object in UTF-8: {error}.") from error
-    if not isinstance(content, dict):
-        raise RequestError(WRONG_FIELD, 'Send a JSON object: {"message": "..."}.', pointer="")
-    # Counting the brackets is enough for all but the oddest bodies, and costs nothing.
-    if (
-        body.count(b"{") + body.count(b"[") > max_depth
-        and _depth(cast(object, content)) > max_depth
-    ):
-        raise RequestError(MALFORMED_JSON, f"JSON may be {max_depth} levels deep.")
-    return cast("dict[str, Any]", content)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return fields
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
-
-
-def _depth(content: object) -> int:
-    """The levels of a parsed value, walked level by level: recursion is what is to be avoided."""
-    depth, level = 0, [content]
-    while level:
-        below: list[object] = []
-        for value in level:
-            if isinstance(value, dict):
-                below.extend(cast("dict[str, object]", value).values())
-            elif isinstance(value, list):
-                below.extend(cast("list[object]", value))
-        nested = any(isinstance(value, dict | list) for value in level)
-        depth, level = depth + nested, below
-    return depth
-
-
-def _parse_message(fields: Mapping[str, object], max_bytes: int) -> str:
-    message = fields.get("message")
+def _parse_message(message: object, max_bytes: int) -> str:
     if not isinstance(message, str) or not message:
-        detail = 'The body needs "message", a text that is not empty.'
-        raise RequestError(WRONG_FIELD, detail, pointer="/message")
+        raise wrong_field("/message", 'The body needs "message", a text that is not empty.')
     try:
         size = len(message.encode("utf-8"))
     except UnicodeEncodeError as error:
         detail = "The message holds half a surrogate pair, which is no character."
-        raise RequestError(WRONG_FIELD, detail, pointer="/message") from error
+        raise wrong_field("/message", detail) from error
     if size > max_bytes:
         detail = f"The message has {size} bytes; {max_bytes} are allowed."
         raise RequestError(TOO_LARGE, detail, pointer="/message")
     return message
+
+
+def _parse_header(value: bytes | None, valid: re.Pattern[bytes], detail: str) -> str | None:
+    if value is not None and valid.fullmatch(value) is None:
+        raise RequestError(MALFORMED_REQUEST, detail)
+    return None if value is None else value.decode()
+
+
+def _prefer(submission: Submission, headers: Iterable[tuple[bytes, bytes]]) -> Submission:
+    """As `Prefer` (RFC 7240) wants it; what is not honoured here is ignored, as it says."""
+    found: dict[str, str] = {}
+    values = [value.decode("latin1") for name, value in headers if name == b"prefer"]
+    for part in ",".join(values).split(","):
+        token, _, said = part.partition(";")[0].partition("=")
+        found.setdefault(token.strip().lower(), said.strip().strip('"').lower())
+    applied = ["respond-async"] if "respond-async" in found else []
+    submission = replace(submission, respond_async=bool(applied))
+    if re.fullmatch(r"\d{1,9}", wait := found.get("wait", "")):
+        submission = replace(submission, wait_s=min(int(wait), MOST_WAIT_S))
+        applied = [f"wait={submission.wait_s}"]
+    if (policy := found.get("on-disconnect")) in get_args(OnDisconnect):
+        submission = replace(submission, on_disconnect=cast(OnDisconnect, policy))
+        applied.append(f"on-disconnect={policy}")
+    return replace(submission, applied=", ".join(applied))
+
+
+def _parse_priority(value: bytes) -> int:
+    """The urgency of RFC 9218, 0 to 7; one that cannot be read counts as none, as it wants."""
+    match = URGENCY.search(value)
+    return int(match[1]) if match else DEFAULT_URGENCY
+
+
+def _parse_strategy(value: bytes | None, allowed: Iterable[str]) -> str | None:
+    if value is None:
+        return None
+    name = value.decode("latin1").strip().lower()
+    if name not in allowed:
+        known = ", ".join(allowed) or "none; see [strategy] per_turn in the settings"
+        detail = f"Turn-Strategy: {name!r} is not allowed here; allowed: {known}."
+        raise RequestError(MALFORMED_REQUEST, detail)
+    return name

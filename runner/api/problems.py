@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from types import MappingProxyType
 from typing import Any
 
 import structlog
 from werkzeug.exceptions import HTTPException
 
-from runner.api.asgi import Headers
-from runner.api.exchange import Answer, to_json
+import strategies
+from runner.api.exchange import Answer, Headers, to_json
 from runner.store.base import StoreUnavailable
-from strategies import (
-    AgentFailed,
-    ConversationBusy,
-    ConversationQueueFull,
-    Draining,
-    Outcome,
-    ServerFull,
-    TurnCancelled,
-    TurnError,
-    TurnInterrupted,
-    TurnTimeout,
-    WaitExpired,
-)
+from strategies import Outcome, TurnError
 
 MEDIA_TYPE = "application/problem+json"
-
-ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see GET /docs."
 
 log = structlog.get_logger(__name__)
 
@@ -43,77 +28,74 @@ class Cause:
     name: str
     title: str
 
+    @property
+    def type(self) -> str:
+        """The `type` member of a problem document."""
+        return f"urn:turnline:problem:{self.name}"
 
-MALFORMED_JSON = Cause(400, "malformed-json", "The body is not valid JSON in UTF-8")
-MALFORMED_REQUEST = Cause(400, "malformed-request", "The request is not valid HTTP for this server")
-KEY_REUSED = Cause(422, "idempotency-key-reused", "The key was used for another message")
-UNAUTHORIZED = Cause(401, "unauthorized", "A valid token is needed")
-NOT_FOUND = Cause(404, "not-found", "There is nothing here")
-NO_TURN = Cause(404, "no-such-turn", "There is no such turn")
-NO_CONVERSATION = Cause(404, "no-such-conversation", "There is no such conversation")
-METHOD_NOT_ALLOWED = Cause(405, "method-not-allowed", "This method is not for this path")
-BODY_TIMEOUT = Cause(408, "body-timeout", "The body did not arrive in time")
-TOO_LARGE = Cause(413, "too-large", "The body or the message is too large")
-NOT_JSON = Cause(415, "not-json", "The body must be JSON")
-WRONG_FIELD = Cause(422, "wrong-field", "A field is missing or wrong")
-INTERNAL = Cause(500, "internal", "The server failed")
+
+REQUEST_CAUSES = (
+    MALFORMED_JSON := Cause(400, "malformed-json", "The body is not valid JSON in UTF-8"),
+    MALFORMED_REQUEST := Cause(
+        400, "malformed-request", "The request is not valid HTTP for this server"
+    ),
+    UNAUTHORIZED := Cause(401, "unauthorized", "A valid token is needed"),
+    NOT_FOUND := Cause(404, "not-found", "There is nothing here"),
+    NO_TURN := Cause(404, "no-such-turn", "There is no such turn"),
+    NO_CONVERSATION := Cause(404, "no-such-conversation", "There is no such conversation"),
+    METHOD_NOT_ALLOWED := Cause(405, "method-not-allowed", "This method is not for this path"),
+    BODY_TIMEOUT := Cause(408, "body-timeout", "The body did not arrive in time"),
+    TOO_LARGE := Cause(413, "too-large", "The body or the message is too large"),
+    NOT_JSON := Cause(415, "not-json", "The body must be JSON"),
+    WRONG_FIELD := Cause(422, "wrong-field", "A field is missing or wrong"),
+    KEY_REUSED := Cause(422, "idempotency-key-reused", "The key was used for another message"),
+    INTERNAL := Cause(500, "internal", "The server failed"),
+)
+
+BUSY = Cause(409, "conversation-busy", "A turn of this conversation is running")
+QUEUE_FULL = Cause(429, "conversation-queue-full", "Too many turns of this conversation wait")
 SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
+DRAINING = Cause(503, "draining", "The server is shutting down")
+STORE = Cause(503, "store-unavailable", "The history cannot be kept")
 
 TURN_CAUSES: dict[type[TurnError], Cause] = {
-    ConversationBusy: Cause(409, "conversation-busy", "A turn of this conversation is running"),
-    TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
-    TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
-    ConversationQueueFull: Cause(
-        429, "conversation-queue-full", "Too many turns of this conversation wait"
-    ),
-    AgentFailed: Cause(502, "agent-failed", "The agent failed"),
-    ServerFull: SERVER_FULL,
-    WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),
-    Draining: Cause(503, "draining", "The server is shutting down"),
-    StoreUnavailable: Cause(503, "store-unavailable", "The history cannot be kept"),
-    TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
+    strategies.ConversationBusy: BUSY,
+    strategies.TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
+    strategies.TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
+    strategies.ConversationQueueFull: QUEUE_FULL,
+    strategies.AgentFailed: Cause(502, "agent-failed", "The agent failed"),
+    strategies.ServerFull: SERVER_FULL,
+    strategies.WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),
+    strategies.Draining: DRAINING,
+    StoreUnavailable: STORE,
+    strategies.TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
 }
 
-BUSY = TURN_CAUSES[ConversationBusy]
-
-ALL_CAUSES = tuple(
-    dict.fromkeys((
-        MALFORMED_JSON, MALFORMED_REQUEST, KEY_REUSED, UNAUTHORIZED, NOT_FOUND, NO_TURN,
-        NO_CONVERSATION, METHOD_NOT_ALLOWED, BODY_TIMEOUT, TOO_LARGE, NOT_JSON, WRONG_FIELD,
-        INTERNAL, *TURN_CAUSES.values(),
-    ))
-)  # fmt: skip
+ALL_CAUSES = (*REQUEST_CAUSES, *TURN_CAUSES.values())
 
 RETRY_STATUSES = frozenset({409, 429, 503})
 NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})
 """Somebody wanted these to end as they did."""
 
-
-def type_of(cause: Cause) -> str:
-    """The `type` member of a problem document."""
-    return f"urn:turnline:problem:{cause.name}"
+ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see GET /docs."
+SEE_ALLOW = "See the Allow header for the methods of this path."
 
 
 class RequestError(Exception):
     """The request was not understood, so no turn came of it.
 
-    headers  more response headers.
     pointer  the JSON pointer of the field that is wrong, or `?name` for a query parameter.
     """
 
     def __init__(
-        self,
-        cause: Cause,
-        detail: str,
-        *,
-        headers: Headers = (),
-        pointer: str | None = None,
+        self, cause: Cause, detail: str, headers: Headers = (), *, pointer: str | None = None
     ) -> None:
         super().__init__(detail)
-        self.cause = cause
-        self.detail = detail
-        self.headers = headers
-        self.pointer = pointer
+        self.answer = problem(cause, detail, headers, pointer=pointer)
+
+
+def wrong_field(pointer: str, detail: str) -> RequestError:
+    return RequestError(WRONG_FIELD, detail, pointer=pointer)
 
 
 def problem_document(
@@ -122,11 +104,11 @@ def problem_document(
     *,
     outcome: Outcome = "not_started",
     retry_after_s: float | None = None,
-    members: Mapping[str, object] = MappingProxyType({}),
+    **members: object,
 ) -> dict[str, Any]:
     """The problem document for a cause; members that are None are left out."""
     content: dict[str, Any] = {
-        "type": type_of(cause),
+        "type": cause.type,
         "title": cause.title,
         "status": cause.status,
         "detail": detail,
@@ -140,9 +122,7 @@ def problem_document(
     return content
 
 
-def turn_document(
-    error: TurnError, members: Mapping[str, object] = MappingProxyType({})
-) -> dict[str, Any]:
+def turn_document(error: TurnError, **members: object) -> dict[str, Any]:
     """The problem document for a turn that ended without a reply."""
     causes = (TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
     return problem_document(
@@ -150,7 +130,7 @@ def turn_document(
         str(error),
         outcome=error.outcome,
         retry_after_s=error.retry_after_s,
-        members=members,
+        **members,
     )
 
 
@@ -162,37 +142,34 @@ def as_answer(document: Mapping[str, Any], headers: Headers = ()) -> Answer:
     return Answer(document["status"], tuple(head), to_json(document))
 
 
-def problem(cause: Cause, detail: str, *, headers: Headers = (), **more: Any) -> Answer:
+def problem(cause: Cause, detail: str, headers: Headers = (), **more: Any) -> Answer:
     """As `problem_document`, whole."""
     return as_answer(problem_document(cause, detail, **more), headers)
 
 
 def answer_to(error: Exception, path: str) -> Answer:
     """What a client is told when its request ended with this error: the one ladder."""
-    if isinstance(error, RequestError):
-        members = {"pointer": error.pointer}
-        return problem(error.cause, error.detail, headers=error.headers, members=members)
-    if isinstance(error, TurnError):
-        return as_answer(turn_document(error))
-    if isinstance(error, HTTPException):
-        return _http_problem(error)
-    log.error("request failed", path=path, exc_info=error)
-    return problem(INTERNAL, "The log has the reason.", outcome="unknown")
+    match error:
+        case RequestError():
+            return error.answer
+        case TurnError():
+            return as_answer(turn_document(error))
+        case HTTPException():
+            return _http_problem(error)
+        case _:
+            log.error("request failed", path=path, exc_info=error)
+            return problem(INTERNAL, "The log has the reason.", outcome="unknown")
 
 
 def _http_problem(error: HTTPException) -> Answer:
     """Of routes that are not ours: those of blueprints, and those that are not there."""
-    status = error.code or 500
-    detail = {404: ELSEWHERE, 405: "See the Allow header for the methods of this path."}
-    name = error.name.lower().replace(" ", "-")
-    known = {cause.status: cause for cause in (NOT_FOUND, METHOD_NOT_ALLOWED)}
-    cause = known.get(status) or Cause(status, name, error.name)
     allow = dict(error.get_headers()).get("Allow")
     headers = () if allow is None else (("allow", allow),)
-    return problem(cause, detail.get(status, "See the title."), headers=headers)
-
-
-def method_not_allowed(methods: Iterable[str]) -> RequestError:
-    allow = (("allow", ", ".join(sorted(methods))),)
-    detail = "See the Allow header for the methods of this path."
-    return RequestError(METHOD_NOT_ALLOWED, detail, headers=allow)
+    match error.code:
+        case 404:
+            return problem(NOT_FOUND, ELSEWHERE, headers)
+        case 405:
+            return problem(METHOD_NOT_ALLOWED, SEE_ALLOW, headers)
+        case code:
+            cause = Cause(code or 500, error.name.lower().replace(" ", "-"), error.name)
+            return problem(cause, "See the title.", headers)

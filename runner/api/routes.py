@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from runner.api import chat, docs_page, documents, handlers, openapi
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
-from runner.api.openapi import STORE, Route, plain
-from runner.api.schemas import Bounds
+from runner.api.openapi import Route, plain
 from runner.turns.service import Service
 
 PAGE_HEADERS = (
@@ -20,51 +18,44 @@ PAGE_HEADERS = (
 
 
 async def description(service: Service, request: Request) -> Answer:
-    return _description(Bounds.of(service.settings))
+    return _texts(service)[0]
 
 
 async def docs(service: Service, request: Request) -> Answer:
-    return _page(Bounds.of(service.settings))
+    return _texts(service)[1]
 
 
-@lru_cache
-def _description(bounds: Bounds) -> Answer:
-    return json_answer(200, describe(bounds))
-
-
-@lru_cache
-def _page(bounds: Bounds) -> Answer:
-    return Answer(200, PAGE_HEADERS, docs_page.render(describe(bounds)))
-
-
-def describe(bounds: Bounds) -> dict[str, Any]:
-    """The OpenAPI document."""
-    return openapi.describe(ROUTES, bounds)
+@lru_cache(maxsize=1)
+def _texts(service: Service) -> tuple[Answer, Answer]:
+    document = openapi.describe(ROUTES, service.settings)
+    return json_answer(document), Answer(200, PAGE_HEADERS, docs_page.render(document))
 
 
 ROUTES = (
     Route("POST", "/chat", chat.chat, openapi.chat),
     Route("GET", "/turns/{turn_id}", handlers.turn,
-          plain("Ask for a turn", documents.Turn, p.NO_TURN, STORE)),
+          plain("Ask for a turn", documents.Turn, p.NO_TURN, p.STORE)),
     Route("DELETE", "/turns/{turn_id}", handlers.cancel,
           plain("Cancel a turn, waiting or running; one that has ended stays as it is",
-                documents.Turn, p.NO_TURN, STORE)),
+                documents.Turn, p.NO_TURN, p.STORE)),
     Route("GET", "/turns/{turn_id}/events", chat.events, openapi.events),
     Route("GET", "/conversations", handlers.conversations,
           plain("List your conversations, those with a turn that lives first",
-                documents.ConversationList, p.WRONG_FIELD, STORE, count=100)),
+                documents.ConversationList, p.WRONG_FIELD, p.STORE, count=100)),
     Route("GET", "/conversations/{conversation_id}", handlers.conversation,
           plain("Who runs and who waits", documents.ConversationDetail,
-                p.NO_CONVERSATION, p.WRONG_FIELD, STORE)),
+                p.NO_CONVERSATION, p.WRONG_FIELD, p.STORE)),
     Route("DELETE", "/conversations/{conversation_id}", handlers.forget,
           plain("Forget a conversation that is idle", None,
-                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, STORE)),
-    Route("GET", "/history", handlers.history, openapi.history),
+                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, p.STORE)),
+    Route("GET", "/history", handlers.history,
+          plain("What was said", documents.Messages, p.WRONG_FIELD, p.STORE, count=1),
+          query=("conversation_id",)),
     Route("GET", "/health", handlers.health, plain("How the server is", documents.Health)),
     Route("GET", "/health/live", handlers.live,
           plain("Whether the process lives", documents.Probe), is_open=True),
     Route("GET", "/health/ready", handlers.ready,
-          plain("Whether turns are taken", documents.Probe, openapi.DRAINING), is_open=True),
+          plain("Whether turns are taken", documents.Probe, p.DRAINING), is_open=True),
     Route("GET", "/openapi.json", description,
           openapi.page("This document", "application/json"), is_open=True),
     Route("GET", "/docs", docs,
@@ -73,22 +64,19 @@ ROUTES = (
 
 Methods = dict[str, Route]
 
-_FIXED: dict[str, Methods] = {}
-_PATTERNS: dict[re.Pattern[str], Methods] = {}
-
+_BY_PATH: dict[str, Methods] = {}
 for _route in ROUTES:
-    if "{" in _route.path:
-        _pattern = re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", _route.path))
-        _PATTERNS.setdefault(_pattern, {})[_route.method] = _route
-    else:
-        _FIXED.setdefault(_route.path, {})[_route.method] = _route
+    _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
+
+_PATTERNS = [
+    (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path.replace(".", r"\."))), methods)
+    for path, methods in _BY_PATH.items()
+]
 
 
 def match(path: str) -> tuple[Methods, dict[str, str]]:
     """The routes at this path, by their methods, and what the path names; none for a stranger's."""
-    if path in _FIXED:
-        return _FIXED[path], {}
-    for pattern, methods in _PATTERNS.items():
+    for pattern, methods in _PATTERNS:
         if found := pattern.fullmatch(path):
             return methods, found.groupdict()
     return {}, {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
 
 from runner.api import documents
-from runner.api.asgi import Headers, Receive, Send
 from runner.api.body import ClientLeft, until_left
-from runner.api.exchange import to_json
+from runner.api.exchange import Headers, Receive, Send, to_json
 from runner.turns.events import Cursor, Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -24,130 +25,117 @@ HEADERS = (
 )
 
 
+@dataclass(slots=True, eq=False)
 class EventStream:
     """A response: the turn's events after those that the cursor has seen, until its end.
 
     is_waiting  its client waits for the turn, and `leaves` it when the stream ends.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        live: LiveTurn,
-        cursor: Cursor,
-        headers: Headers = (),
-        *,
-        is_waiting: bool = False,
-    ) -> None:
-        self._is_waiting = is_waiting
-        self._service = service
-        self._live = live
-        self._cursor = cursor
-        self._headers = (*HEADERS, ("location", f"/turns/{live.turn.id}"), *headers)
-        self._wakeup = Wakeup()
+    service: Service
+    live: LiveTurn
+    cursor: Cursor
+    headers: Headers = ()
+    is_waiting: bool = False
+    _wakeup: Wakeup = field(default_factory=Wakeup, init=False)
+    _is_silent: bool = field(default=False, init=False)
 
-    async def send(self, send: Send, receive: Receive) -> None:
-        try:
-            await self._send(send, receive)
-        finally:
-            if self._is_waiting:
-                self._service.leaves(self._live)
-
-    async def _send(self, send: Send, receive: Receive) -> None:
+    async def __call__(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))
         departure.add_done_callback(self._wakeup.wake)
-        self._service.watch(self._live, self._wakeup.wake)
+        self.service.watch(self.live, self._wakeup.wake)
+        timer = _Timer(min(self.service.settings.server.stream_comment_s, PATIENCE_S))
         try:
-            # One time limit for the whole stream, moved by the clock: two timers for each
-            # piece, as a limit of its own would make, cost more than the piece.
             async with asyncio.timeout(None) as limit:
-                clock = _Clock(self._service.settings.server.stream_comment_s, limit, self._wakeup)
-                try:
-                    await self._send_events(send, clock, departure)
-                finally:
-                    clock.stop()
+                await self._send_all(send, timer, limit, departure)
         except TimeoutError as error:
             raise ClientLeft from error
         finally:
-            self._service.unwatch(self._live, self._wakeup.wake)
+            timer.stop()
+            self.service.unwatch(self.live, self._wakeup.wake)
             departure.cancel()
+            if self.is_waiting:
+                self.service.leaves(self.live)
 
-    async def _send_events(
-        self, send: Send, clock: _Clock, departure: asyncio.Future[None]
+    async def _send_all(
+        self, send: Send, timer: _Timer, limit: asyncio.Timeout, departure: asyncio.Future[None]
     ) -> None:
-        head = [(name.encode(), value.encode()) for name, value in self._headers]
-        clock.sending()
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        while not self._cursor.at_end:
-            news = b"".join(map(self._encode, self._cursor.all_new(self._live)))
-            if not news and clock.comment_is_due:
-                news = b":\n\n"
-            if news:
-                clock.sending()
-                await send({"type": "http.response.body", "body": news, "more_body": True})
-                clock.sent()
+        comment_s = self.service.settings.server.stream_comment_s
+
+        async def deliver(kind: str, **more: object) -> None:
+            timer.move(PATIENCE_S, lambda: limit.reschedule(0))
+            await send({"type": f"http.response.{kind}", **more})
+            timer.move(comment_s, self._fall_silent)
+
+        location = ("location", f"/turns/{self.live.turn.id}")
+        headers = (*HEADERS, location, *self.headers)
+        head = [(name.encode(), value.encode()) for name, value in headers]
+        await deliver("start", status=200, headers=head)
+        while not self.cursor.at_end:
+            if news := self._news():
+                await deliver("body", body=news, more_body=True)
             else:
                 await self._wakeup.wait()
             if departure.done():
                 raise ClientLeft
-        await send({"type": "http.response.body", "body": b""})
+        await deliver("body", body=b"")
+
+    def _fall_silent(self) -> None:
+        self._is_silent = True
+        self._wakeup.wake()
+
+    def _news(self) -> bytes:
+        """The events that are new, or a comment after a long silence, or nothing."""
+        news = b"".join(map(self._encode, self.cursor.all_new(self.live)))
+        is_silent, self._is_silent = self._is_silent, False
+        return b":\n\n" if is_silent and not news else news
 
     def _encode(self, event: Event) -> bytes:
-        kind, data = self._describe(event)
+        live = self.live
+        kind: str = event.kind
+        data: Mapping[str, object]
+        match event.kind:
+            case "queued" | "position":
+                data = documents.standing(live)
+            case "started":
+                data = {"turn_id": live.turn.id, "attempt": live.attempts}
+            case "delta":
+                joined = {"pieces": event.pieces} if event.pieces > 1 else {}
+                data = {"text": event.text, **joined}
+            case "end":
+                data = documents.ended(self.service, live)
+                kind = "done" if "response" in data else "error"
         # JSON has no line break of its own, so one data line is enough.
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (
             event.id.encode(), kind.encode(), to_json(data)
         )  # fmt: skip
 
-    def _describe(self, event: Event) -> tuple[str, Mapping[str, object]]:
-        live = self._live
-        match event.kind:
-            case "delta":
-                joined = {"pieces": event.pieces} if event.pieces > 1 else {}
-                return event.kind, {"text": event.text, **joined}
-            case "started":
-                return event.kind, {"turn_id": live.turn.id, "attempt": live.attempts}
-            case "end":
-                document = documents.ended(self._service, live)
-                return ("done" if "response" in document else "error"), document
-            case _:
-                return event.kind, documents.standing(live)
 
+class _Timer:
+    """Calls what it was last given, once, when its time has come.
 
-class _Clock:
-    """One timer for a stream: says when a comment is due, and ends a send that takes too long."""
+    One timer for a stream: two for each piece, as a limit of its own would make, cost more
+    than the piece. So the next tick is never moved; it finds out what is due.
+    """
 
-    def __init__(self, comment_s: float, limit: asyncio.Timeout, wakeup: Wakeup) -> None:
-        self._comment_s = comment_s
-        self._limit = limit
-        self._wakeup = wakeup
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._at = inf
+        self._due: Callable[[], None] = self.stop
         self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
-        self._is_sending = False
-        self._timer = self._loop.call_later(self._next_s(), self._tick)
+        self._tick()
 
-    @property
-    def comment_is_due(self) -> bool:
-        return self._loop.time() - self._since >= self._comment_s
-
-    def sending(self) -> None:
-        self._since, self._is_sending = self._loop.time(), True
-
-    def sent(self) -> None:
-        self._since, self._is_sending = self._loop.time(), False
+    def move(self, delay_s: float, due: Callable[[], None]) -> None:
+        self._at, self._due = self._loop.time() + delay_s, due
 
     def stop(self) -> None:
-        self._timer.cancel()
-
-    def _next_s(self) -> float:
-        due_s = PATIENCE_S if self._is_sending else self._comment_s
-        # At least a moment, or rounding could have it tick for ever in one instant.
-        return max(self._since + due_s - self._loop.time(), 0.001)
+        self._handle.cancel()
 
     def _tick(self) -> None:
-        if self._is_sending and self._loop.time() - self._since >= PATIENCE_S:
-            self._limit.reschedule(self._loop.time())
-            return
-        if not self._is_sending and self.comment_is_due:
-            self._wakeup.wake()
-        self._timer = self._loop.call_later(min(self._next_s(), self._comment_s), self._tick)
+        left_s = self._at - self._loop.time()
+        if left_s <= 0:
+            self._at = left_s = inf
+            self._due()
+        # At least a moment, or rounding could have it tick for ever in one instant.
+        delay_s = max(0.001, min(left_s, self._period_s))
+        self._handle = self._loop.call_later(delay_s, self._tick)

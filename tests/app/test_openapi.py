@@ -11,15 +11,15 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from runner.api.problems import ALL_CAUSES, type_of
-from runner.api.routes import ROUTES, describe
-from runner.api.schemas import Bounds
+from runner.api.openapi import describe
+from runner.api.problems import ALL_CAUSES
+from runner.api.routes import ROUTES
 from runner.settings import Settings
 from tests.support import client
 from tests.support.server import Knobs, Server
 
-BOUNDS = Bounds.of(Settings())
-schema = schemathesis.openapi.from_dict(describe(BOUNDS))
+DOCUMENT = describe(ROUTES, Settings())
+schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 HELD_TO = [
     openapi_checks.status_code_conformance,
@@ -54,19 +54,19 @@ def test_the_server_does_what_its_description_says(case: Any, server: Server) ->
 def test_the_document_is_served_as_it_is_made(server: Server) -> None:
     document = server.request("GET", "/openapi.json").json
     assert document["openapi"].startswith("3.1")
-    assert document["paths"] == describe(BOUNDS)["paths"]
+    assert document["paths"] == DOCUMENT["paths"]
 
 
 def test_every_cause_of_a_problem_is_described() -> None:
-    described = str(describe(BOUNDS)["paths"])
-    missing = {type_of(cause) for cause in ALL_CAUSES if type_of(cause) not in described}
+    described = str(DOCUMENT["paths"])
+    missing = {cause.type for cause in ALL_CAUSES if cause.type not in described}
     assert missing == {"urn:turnline:problem:not-found"}  # Of paths that are not there.
 
 
 def test_every_route_is_described() -> None:
     described = {
         (method.upper(), path)
-        for path, operations in describe(BOUNDS)["paths"].items()
+        for path, operations in DOCUMENT["paths"].items()
         for method in operations
     }
     assert described == {(route.method, route.path) for route in ROUTES}
@@ -90,7 +90,7 @@ def test_the_page_loads_nothing_from_anywhere(server: Server) -> None:
     text = page.body.decode()
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert not re.search(r"(src|href)=[\"'](https?:)?//|@import|url\(|<script", text)
-    for path in describe(BOUNDS)["paths"]:
+    for path in DOCUMENT["paths"]:
         assert path in text
 
 

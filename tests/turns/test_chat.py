@@ -7,8 +7,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from runner.api.asgi import Receive, Scope, Send
 from runner.api.edge import Edge
+from runner.api.exchange import Receive, Scope, Send
 from runner.store.base import AcceptedTurn
 from tests.turns.test_service import SlowStore, World, play
 
