@@ -59,6 +59,8 @@ class Cursor:
         """The next event, or None where there is nothing new."""
         if self.at_end:
             return None
+        if self._place is not None and self._attempt == live.attempts and live.is_called:
+            return self._said(live) or self._ended(live)
         if self._position is None and self._place is None:
             return self._queued(live, "queued")
         if live.state is State.WAITING:
