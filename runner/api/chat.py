@@ -15,7 +15,7 @@ from runner.api.problems import KEY_REUSED, RequestError
 from runner.api.stream import EventStream
 from runner.turns.callers import split
 from runner.turns.events import Cursor
-from runner.turns.journal import KeyReused
+from runner.turns.keys import KeyReused
 from runner.turns.live_turn import LiveTurn, wake
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -34,7 +34,7 @@ async def chat(service: Service, request: Request) -> Response:
         raise RequestError(KEY_REUSED, str(error)) from error
     headers = _applied(submission, again)
     # From this moment on, so that it is not deserted when another client of it leaves.
-    service.waits(live)
+    live.waiters += 1
     is_streamed = False
     try:
         if submission.stream and await _may_be_streamed(service, submission, live):
@@ -43,14 +43,14 @@ async def chat(service: Service, request: Request) -> Response:
         return await _answer(service, submission, live, request, headers)
     finally:
         if not is_streamed:
-            service.leaves(live)
+            live.leave()
 
 
 async def _may_be_streamed(service: Service, submission: Submission, live: LiveTurn) -> bool:
     """Not where the turn was to be written down and could not be: that is a plain refusal."""
     if submission.respond_async:
-        return await service.promise(live)
-    return live.row is None or await asyncio.shield(live.row)
+        return await live.promise()
+    return live.row is None or await live.is_written()
 
 
 async def events(service: Service, request: Request) -> Response:
@@ -67,7 +67,7 @@ async def _answer(
 ) -> Answer:
     if submission.respond_async or submission.wait_s is not None:
         await _until_ended(service, live, request, submission.wait_s or 0.0)
-        if live.ending is None and await service.promise(live):
+        if live.ending is None and await live.promise():
             return documents.accepted(live, headers)
     await _until_ended(service, live, request, None)
     return documents.ended_answer(service, live, headers)
@@ -83,7 +83,7 @@ async def _until_ended(
     loop = asyncio.get_running_loop()
     timer = None if limit_s is None else loop.call_later(limit_s, wake, ended)
     departure = None
-    if not service.ends_alike(live):
+    if not live.ends_alike:
         departure = loop.create_task(until_left(request.receive))
         departure.add_done_callback(partial(wake, ended))
     try:

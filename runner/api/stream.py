@@ -12,7 +12,6 @@ from runner.api.exchange import to_json
 from runner.turns.events import Cursor, Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.turns.wakeup import Wakeup
 
 PATIENCE_S = 30.0
 """A reader that takes nothing for so long is let go; it may resume."""
@@ -44,32 +43,31 @@ class EventStream:
         self._live = live
         self._cursor = cursor
         self._headers = (*HEADERS, ("location", f"/turns/{live.turn.id}"), *headers)
-        self._wakeup = Wakeup()
+        self._news = asyncio.Event()
 
     async def send(self, send: Send, receive: Receive) -> None:
         try:
             await self._send(send, receive)
         finally:
             if self._is_waiting:
-                self._service.leaves(self._live)
+                self._live.leave()
 
     async def _send(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))
-        departure.add_done_callback(self._wakeup.wake)
-        self._service.watch(self._live, self._wakeup.wake)
+        departure.add_done_callback(lambda _: self._news.set())
         try:
             # One time limit for the whole stream, moved by the clock: two timers for each
             # piece, as a limit of its own would make, cost more than the piece.
             async with asyncio.timeout(None) as limit:
-                clock = _Clock(self._service.settings.server.stream_comment_s, limit, self._wakeup)
+                clock = _Clock(self._service.settings.server.stream_comment_s, limit, self._news)
                 try:
-                    await self._send_events(send, clock, departure)
+                    with self._service.watching(self._live, self._news.set):
+                        await self._send_events(send, clock, departure)
                 finally:
                     clock.stop()
         except TimeoutError as error:
             raise ClientLeft from error
         finally:
-            self._service.unwatch(self._live, self._wakeup.wake)
             departure.cancel()
 
     async def _send_events(
@@ -87,7 +85,8 @@ class EventStream:
                 await send({"type": "http.response.body", "body": news, "more_body": True})
                 clock.sent()
             else:
-                await self._wakeup.wait()
+                await self._news.wait()
+                self._news.clear()
             if departure.done():
                 raise ClientLeft
         await send({"type": "http.response.body", "body": b""})
@@ -117,10 +116,10 @@ class EventStream:
 class _Clock:
     """One timer for a stream: says when a comment is due, and ends a send that takes too long."""
 
-    def __init__(self, comment_s: float, limit: asyncio.Timeout, wakeup: Wakeup) -> None:
+    def __init__(self, comment_s: float, limit: asyncio.Timeout, news: asyncio.Event) -> None:
         self._comment_s = comment_s
         self._limit = limit
-        self._wakeup = wakeup
+        self._news = news
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._is_sending = False
@@ -149,5 +148,5 @@ class _Clock:
             self._limit.reschedule(self._loop.time())
             return
         if not self._is_sending and self.comment_is_due:
-            self._wakeup.wake()
+            self._news.set()
         self._timer = self._loop.call_later(min(self._next_s(), self._comment_s), self._tick)

@@ -6,6 +6,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 
+from strategies import Turn
+
+
+class KeyReused(Exception):
+    """The key was used for another message. Use a new one for each message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -20,16 +26,17 @@ class Keys:
     """A key counts within one conversation of one caller."""
 
     def __init__(self, age_s: float, most: int) -> None:
-        self.age_s = age_s
-        self.most = most
+        self._age_s = age_s
+        self._most = most
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def find(self, conversation: str, key: str, now: float) -> Entry | None:
+    def find(self, turn: Turn, key: str, now: float) -> str | None:
+        """The id of the turn that was asked under this key, if any. Raises KeyReused."""
         self._drop_old(now)
-        return self._entries.get((conversation, key))
+        entry = self._entries.get((turn.conversation, key))
+        if entry is not None and entry.digest != digest(turn.message):
+            raise KeyReused(KeyReused.__doc__)
+        return None if entry is None else entry.turn_id
 
     def add(self, conversation: str, key: str, entry: Entry) -> None:
         self._entries[conversation, key] = entry
@@ -48,7 +55,7 @@ class Keys:
     def _drop_old(self, now: float) -> None:
         while self._entries:
             first = next(iter(self._entries.values()))
-            if len(self._entries) <= self.most and first.at >= now - self.age_s:
+            if len(self._entries) <= self._most and first.at >= now - self._age_s:
                 return
             self._entries.popitem(last=False)
 

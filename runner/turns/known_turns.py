@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from sys import getsizeof
 
 from runner.turns.live_turn import LiveTurn
@@ -88,17 +89,20 @@ class KnownTurns:
         del self._ended[live.turn.id]
         self._bytes -= _weight(live)
 
-    # Only those who watch are told that a line has moved.
-
-    def watch(self, conversation: str, watcher: Callable[[], object]) -> None:
-        """Call it whenever a place in this conversation's line may have changed."""
-        self._watchers.setdefault(conversation, []).append(watcher)
-
-    def unwatch(self, conversation: str, watcher: Callable[[], object]) -> None:
-        watchers = self._watchers[conversation]
-        watchers.remove(watcher)
-        if not watchers:
-            del self._watchers[conversation]
+    @contextmanager
+    def watching(self, live: LiveTurn, watcher: Callable[[], object]) -> Generator[None]:
+        """Call it whenever something about the turn has changed, its place in the line too."""
+        conversation = live.turn.conversation
+        watchers = self._watchers.setdefault(conversation, [])
+        watchers.append(watcher)
+        live.listeners.append(watcher)
+        try:
+            yield
+        finally:
+            live.listeners.remove(watcher)
+            watchers.remove(watcher)
+            if not watchers:
+                del self._watchers[conversation]
 
     def _line_moved(self, conversation: str) -> None:
         for watcher in self._watchers.get(conversation, ()):
