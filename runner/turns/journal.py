@@ -11,7 +11,7 @@ import structlog
 from runner.settings import StoreSettings
 from runner.store.base import AcceptedTurn, Ending, Store, StoreUnavailable
 from runner.turns import ending as endings
-from runner.turns.keys import Entry, Keys, digest
+from runner.turns.keys import Keys, digest
 from runner.turns.live_turn import LiveTurn
 from strategies import TurnInterrupted
 
@@ -43,10 +43,8 @@ class Journal:
         """
         await self._prune()
         for kept in await self._store.keyed():
-            is_free = kept.ending is not None and endings.frees_key(kept.ending)
-            if kept.key is not None and not is_free:
-                entry = Entry(kept.id, kept.digest or "", kept.accepted_at)
-                self.keys.add(kept.conversation, kept.key, entry)
+            if kept.ending is None or not endings.frees_key(kept.ending):
+                self.keys.add(kept)
         to_run = [kept for kept in await self._store.unfinished() if await self._may_run(kept)]
         self._pruning = asyncio.get_running_loop().create_task(self._prune_for_ever())
         # Those that ran had a slot each, and are not to stand in a line that may be full now.
@@ -89,9 +87,6 @@ class Journal:
     def write(self, live: LiveTurn) -> None:
         """Begin to write the turn down; `live.row` tells when and whether that is done."""
         turn, now = live.turn, self.now()
-        hashed = None if live.key is None else digest(turn.message)
-        if live.key is not None and hashed is not None:
-            self.keys.add(turn.conversation, live.key, Entry(turn.id, hashed, now))
         row = AcceptedTurn(
             id=turn.id,
             conversation=turn.conversation,
@@ -101,8 +96,9 @@ class Journal:
             priority=turn.priority,
             strategy=turn.strategy,
             key=live.key,
-            digest=hashed,
+            digest=live.key and digest(turn.message),
         )
+        self.keys.add(row)
         live.row = self.spawn(self._accept(live, row))
 
     async def begin(self, lives: list[LiveTurn]) -> None:

@@ -170,7 +170,7 @@ class Service:
         while (turn_id := self._keys.find(turn, key, self._journal.now())) is not None:
             known = await self.find(turn_id)
             if known is None:
-                self._keys.release(turn.conversation, key, turn_id)
+                self._keys.release(turn_id, turn.conversation, key)
             elif known.abandoned and known.ending is None:
                 # It was withdrawn since nobody waited for it. Its end tells if the key is free.
                 await known.until_ended()
@@ -286,7 +286,7 @@ class Service:
     def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
         ending = endings.of(came_to, live.attempts, ticket)
         if live.key is not None and endings.frees_key(ending):
-            self._keys.release(live.turn.conversation, live.key, live.turn.id)
+            self._keys.release(live.turn.id, live.turn.conversation, live.key)
         self._last_turn_at = monotonic()
         error = came_to if isinstance(came_to, TurnError) else None
         if ending.detail == endings.KEPT_FOR_LATER:
