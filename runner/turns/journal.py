@@ -47,8 +47,11 @@ class Journal:
                 self.keys.add(kept)
         to_run = [kept for kept in await self._store.unfinished() if await self._may_run(kept)]
         self._pruning = asyncio.get_running_loop().create_task(self._prune_for_ever())
+        if to_run:
+            log.info("turns taken up again", turns=len(to_run))
         # Those that ran had a slot each, and are not to stand in a line that may be full now.
-        return [self._live(kept) for kept in sorted(to_run, key=lambda kept: kept.attempts == 0)]
+        to_run.sort(key=lambda kept: kept.attempts == 0)
+        return [LiveTurn.from_kept(kept, self.now()) for kept in to_run]
 
     def close(self) -> None:
         for task in filter(None, (self._pruning, *self._tasks)):
@@ -65,11 +68,6 @@ class Journal:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    def _live(self, kept: AcceptedTurn) -> LiveTurn:
-        """The turn that was written down, with the time that remains to it."""
-        deadline_at = kept.deadline_at
-        return LiveTurn.from_kept(kept, deadline_at and deadline_at - self.now())
 
     async def _may_run(self, kept: AcceptedTurn) -> bool:
         """Whether to run it; one that was running and may not run again ends as interrupted."""

@@ -36,7 +36,7 @@ class KnownTurns:
         """The turn was accepted."""
         self._living[live.turn.id] = live
         self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
-        self._line_moved(live.turn.conversation)
+        self.line_moved(live.turn.conversation)
 
     def living(self, turn_id: str) -> LiveTurn | None:
         return self._living.get(turn_id)
@@ -53,10 +53,6 @@ class KnownTurns:
         """Those with a turn that has not ended."""
         return iter(self._lines)
 
-    def called(self, live: LiveTurn) -> None:
-        """Its agent is called, so those behind it have moved up."""
-        self._line_moved(live.turn.conversation)
-
     def ended(self, live: LiveTurn) -> None:
         """The turn has ended, and is kept for those who ask again."""
         conversation = live.turn.conversation
@@ -68,7 +64,7 @@ class KnownTurns:
         self._ended[live.turn.id] = live
         self._bytes += _weight(live)
         self._drop_old()
-        self._line_moved(conversation)
+        self.line_moved(conversation)
 
     def forget(self, conversation: str) -> None:
         """Drop the ended turns of a conversation."""
@@ -104,7 +100,8 @@ class KnownTurns:
             if not watchers:
                 del self._watchers[conversation]
 
-    def _line_moved(self, conversation: str) -> None:
+    def line_moved(self, conversation: str) -> None:
+        """Tell those who watch that the turns of this conversation may have other places."""
         for watcher in self._watchers.get(conversation, ()):
             watcher()
 

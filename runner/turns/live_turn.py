@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import Enum
 from typing import Literal
 
 from runner.settings import OnDisconnect
@@ -27,17 +27,7 @@ from runner.store.base import AcceptedTurn, Ending
 from runner.turns.text import GrowingText
 from strategies import State, Ticket, Turn
 
-
-class Phase(Enum):
-    """See the table above."""
-
-    WAITING = auto()
-    RUNNING = auto()
-    STOPPED = auto()
-    FENCED = auto()
-    ENDED = auto()
-
-
+Phase = Enum("Phase", "WAITING RUNNING STOPPED FENCED ENDED")
 Event = Literal["call", "stop", "end"]
 
 NEXT: dict[tuple[Phase, Event], Phase] = {
@@ -95,8 +85,9 @@ class LiveTurn:
         self._waiters: list[asyncio.Future[None]] = []
 
     @classmethod
-    def from_kept(cls, kept: AcceptedTurn, deadline_s: float | None = None) -> LiveTurn:
+    def from_kept(cls, kept: AcceptedTurn, now: float) -> LiveTurn:
         """A turn that the store remembers: promised, or with its ending."""
+        deadline_s = None if kept.deadline_at is None else kept.deadline_at - now
         turn = Turn(
             kept.id, kept.conversation, kept.message, deadline_s, kept.priority, kept.strategy
         )
@@ -203,9 +194,7 @@ class LiveTurn:
             self.tell()
 
     def until_ended(self) -> asyncio.Future[None]:
-        """Done when the turn has ended, or when somebody calls `wake`. Each caller has its own,
-        and cancels it when it waits no longer.
-        """
+        """Done when the turn has ended, or its one waiter is woken; cancelled if it leaves."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.ending is None:
             self._waiters = [one for one in self._waiters if not one.done()]

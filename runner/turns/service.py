@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -87,6 +88,11 @@ class Service:
         self._strategy = make_strategy(answering.answer)
         self._last_turn_at = monotonic()
         self._forgetting: dict[str, asyncio.Future[None]] = {}
+        self._log = partial(
+            telemetry.log_turn,
+            strategy=settings.strategy.name,
+            log_messages=settings.observability.log_messages,
+        )
         self.load = self._strategy.load
         self.messages = store.messages
         self.watching = self._known.watching
@@ -100,19 +106,13 @@ class Service:
         """
         if not self.opened:
             await self._store.open()
-            await self._resume()
+            for live in await self._journal.open():
+                try:
+                    self._start(live)
+                except TurnError as error:
+                    await self._journal.end(live, endings.of(error, live.attempts))
             self.lag.start()
             self.opened = True
-
-    async def _resume(self) -> None:
-        left_behind = await self._journal.open()
-        for live in left_behind:
-            try:
-                self._start(live)
-            except TurnError as error:
-                await self._journal.end(live, endings.of(error, live.attempts))
-        if left_behind:
-            log.info("turns taken up again", turns=len(left_behind))
 
     async def close(self) -> None:
         """Let go of the store; twice does no harm."""
@@ -159,7 +159,7 @@ class Service:
         try:
             self._start(live)
         except TurnError as error:
-            self._log(live, None, error)
+            self._log(turn, ticket=None, error=error, attempts=0)
             raise
         if submission.needs_row:
             self._journal.write(live)
@@ -184,15 +184,11 @@ class Service:
         if live is None:
             kept = await self._store.find(turn_id)
             if kept is not None and kept.ending is not None:
-                live = LiveTurn.from_kept(kept)
+                live = LiveTurn.from_kept(kept, self._journal.now())
         return live
 
     async def cancel(self, live: LiveTurn) -> None:
-        """Cancel the turn, if it has not ended; returns when it has and its agent has stopped.
-
-        An agent that does not stop, and a reply that is being kept, are waited for no
-        longer than a second.
-        """
+        """Cancel the turn, and wait for its end and its agent's, but no longer than a second."""
         if live.ticket is not None:
             live.ticket.cancel()
         news = asyncio.Event()
@@ -249,12 +245,10 @@ class Service:
     def _start(self, live: LiveTurn) -> None:
         live.ticket = self._strategy.submit(live.turn)
         self._known.add(live)
-        live.ticket.add_done_callback(self._settled)
+        live.ticket.add_done_callback(partial(self._settled, live))
 
-    def _settled(self, ticket: Ticket) -> None:
+    def _settled(self, live: LiveTurn, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
-        live = self._known.living(ticket.turn.id)
-        assert live is not None
         try:
             came_to: Reply | TurnError = ticket.result()
         except TurnError as error:
@@ -292,16 +286,6 @@ class Service:
         if ending.detail == endings.KEPT_FOR_LATER:
             log.info("turn left for the next process", turn_id=live.turn.id)
         else:
-            self._log(live, ticket, error)
+            self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts)
         live.end(ending, None if error is None else error.__cause__)
         self._known.ended(live)
-
-    def _log(self, live: LiveTurn, ticket: Ticket | None, error: TurnError | None) -> None:
-        telemetry.log_turn(
-            live.turn,
-            strategy=self.settings.strategy.name,
-            ticket=ticket,
-            error=error,
-            attempts=live.attempts,
-            log_messages=self.settings.observability.log_messages,
-        )
