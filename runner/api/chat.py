@@ -13,7 +13,7 @@ from runner.api.parsing import parse_submission
 from runner.api.problems import KEY_REUSED, RequestError
 from runner.api.stream import EventStream
 from runner.turns.events import Cursor
-from runner.turns.journal import KeyReused
+from runner.turns.keys import KeyReused
 from runner.turns.live_turn import LiveTurn, wake
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -33,14 +33,14 @@ async def chat(service: Service, request: Request) -> Response:
     if again:
         headers = (*headers, ("idempotent-replayed", "true"))
     # From this moment on, so that it is not deserted when another client of it leaves.
-    service.waits(live)
+    live.waiters += 1
     response: Response | None = None
     try:
         response = await _respond(service, submission, live, request, headers)
         return response
     finally:
         if not isinstance(response, EventStream):  # That waits on, and says when it leaves.
-            service.leaves(live)
+            live.leave()
 
 
 async def _respond(
@@ -49,22 +49,20 @@ async def _respond(
     if submission.stream:
         # Not where the turn was to be written down and could not be: that is a plain refusal.
         if submission.respond_async:
-            is_kept = await service.promise(live)
+            is_kept = await live.promise()
         else:
-            is_kept = live.row is None or await asyncio.shield(live.row)
+            is_kept = live.row is None or await live.is_written()
         if is_kept:
             return EventStream(service, live, Cursor(), headers, is_waiting=True)
     if submission.respond_async or submission.wait_s is not None:
-        await _until_ended(service, live, request, submission.wait_s or 0.0)
-        if live.ending is None and await service.promise(live):
+        await _until_ended(live, request, submission.wait_s or 0.0)
+        if live.ending is None and await live.promise():
             return documents.accepted(live, headers)
-    await _until_ended(service, live, request, None)
+    await _until_ended(live, request, None)
     return documents.ended_answer(service, live, headers)
 
 
-async def _until_ended(
-    service: Service, live: LiveTurn, request: Request, limit_s: float | None
-) -> None:
+async def _until_ended(live: LiveTurn, request: Request, limit_s: float | None) -> None:
     """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
     if live.ending is not None or limit_s == 0:
         return
@@ -72,7 +70,7 @@ async def _until_ended(
     loop = asyncio.get_running_loop()
     timer = None if limit_s is None else loop.call_later(limit_s, wake, ended)
     departure = None
-    if not service.ends_alike(live):
+    if not live.ends_alike:
         departure = loop.create_task(until_left(request.receive))
         departure.add_done_callback(partial(wake, ended))
     try:

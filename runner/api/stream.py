@@ -13,7 +13,6 @@ from runner.api.exchange import Headers, Receive, Send, to_json
 from runner.turns.events import Cursor, Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.turns.wakeup import Wakeup
 
 PATIENCE_S = 30.0
 """A reader that takes nothing for so long is let go; it may resume."""
@@ -37,25 +36,24 @@ class EventStream:
     cursor: Cursor
     headers: Headers = ()
     is_waiting: bool = False
-    _wakeup: Wakeup = field(default_factory=Wakeup, init=False)
+    _wakeup: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _is_silent: bool = field(default=False, init=False)
 
     async def __call__(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))
-        departure.add_done_callback(self._wakeup.wake)
-        self.service.watch(self.live, self._wakeup.wake)
+        departure.add_done_callback(lambda _: self._wakeup.set())
         timer = _Timer(min(self.service.settings.server.stream_comment_s, PATIENCE_S))
         try:
             async with asyncio.timeout(None) as limit:
-                await self._send_all(send, timer, limit, departure)
+                with self.service.watching(self.live, self._wakeup.set):
+                    await self._send_all(send, timer, limit, departure)
         except TimeoutError as error:
             raise ClientLeft from error
         finally:
             timer.stop()
-            self.service.unwatch(self.live, self._wakeup.wake)
             departure.cancel()
             if self.is_waiting:
-                self.service.leaves(self.live)
+                self.live.leave()
 
     async def _send_all(
         self, send: Send, timer: _Timer, limit: asyncio.Timeout, departure: asyncio.Future[None]
@@ -76,13 +74,14 @@ class EventStream:
                 await deliver("body", body=news, more_body=True)
             else:
                 await self._wakeup.wait()
+                self._wakeup.clear()
             if departure.done():
                 raise ClientLeft
         await deliver("body", body=b"")
 
     def _fall_silent(self) -> None:
         self._is_silent = True
-        self._wakeup.wake()
+        self._wakeup.set()
 
     def _news(self) -> bytes:
         """The events that are new, or a comment after a long silence, or nothing."""

@@ -33,9 +33,8 @@ class StoreInUse(Exception):
 class Record:
     """An answered turn, as it is kept in the history.
 
-    answers  the ids of the accepted turns that it answers, where these are not just
-             `turn_id`: several, if they were merged.
-    state    what they have come to: ANSWERED, or INTERRUPTED with the words until then.
+    answers  the ids of the accepted turns that it answers; () for `turn_id` alone.
+    state    ANSWERED, or INTERRUPTED with the words until then.
     """
 
     turn_id: str
@@ -70,8 +69,7 @@ class AcceptedTurn:
     """A turn as it is written down when it is accepted. Instants are seconds since 1970.
 
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
-    attempts     how often the agent was called for it, each time but the last in a process
-                 that did not live to see its end.
+    attempts     how often the agent was called for it, in all processes.
     ending       what became of it, or None.
     """
 
@@ -94,13 +92,11 @@ class Store(Protocol):
     Every call may raise `StoreUnavailable`; then nothing was changed, unless its outcome
     is `unknown`: the disk failed so that nobody can tell. Writes take effect in the order
     in which they began, and cancelling the caller stops none of them. When one returns,
-    what it wrote survives the process (if the store is durable), and later reads see it.
+    what it wrote survives the process (if the store is `durable`), and later reads see it.
     """
 
     @property
-    def durable(self) -> bool:
-        """Whether what it keeps survives the process."""
-        ...
+    def durable(self) -> bool: ...
 
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
@@ -115,15 +111,14 @@ class Store(Protocol):
         ...
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
-        """The last `count` messages, oldest first; 0 means all. Empty where nothing is known."""
+        """The last `count` messages, oldest first; 0 means all."""
         ...
 
     async def commit(self, record: Record) -> int:
-        """Keep message and reply in one step, both or neither; give the turn's number, from 1.
+        """Keep message and reply, both or neither; give the turn's number, from 1.
 
         The accepted turns that it answers get their ending in the same step. A second commit
-        of a turn id is refused. A commit that has begun cannot be cancelled: it returns or
-        raises as if nothing had been, and the task's next `await` is cancelled instead.
+        of a turn id is refused. Who is cancelled meanwhile learns of it at the next `await`.
         """
         ...
 
@@ -141,38 +136,30 @@ class Store(Protocol):
     async def forget(self, conversation: str) -> None:
         """Remove the conversation's history, and its accepted turns that have ended."""
 
-    # Accepted turns.
+    # Accepted turns, listed in the order of `accept`.
 
-    async def accept(self, turn: AcceptedTurn) -> None:
-        """Write the turn down."""
+    async def accept(self, turn: AcceptedTurn) -> None: ...
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
-        """One attempt more for each of these accepted turns: the agent is about to be called.
-
-        Raises StoreUnavailable where one of them is not written down, too.
-        """
+        """One attempt more for each of these, or for none where one is not written down."""
 
     async def end(self, turn_id: str, ending: Ending) -> None:
         """What became of an accepted turn that was not committed. Its first ending stays."""
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
-        """The turn with its ending, if it has one: an accepted one, or any in the history.
+        """An accepted turn, or any in the history: then `accepted_at` is when it was committed.
 
-        For one that is only in the history, `accepted_at` is when it was committed. The
-        message of one that has ended may be left out.
+        The message of one that has ended may be left out.
         """
         ...
 
     async def unfinished(self) -> list[AcceptedTurn]:
-        """The accepted turns without an ending, in the order of `accept`."""
+        """Those without an ending."""
         ...
 
     async def keyed(self) -> list[AcceptedTurn]:
-        """The accepted turns with a key, in the order of `accept`. Messages may be left out."""
+        """Those with a key. Messages may be left out."""
         ...
 
     async def prune(self, before: float, most: int) -> None:
-        """Remove accepted turns that have ended: those accepted `before`, and all but `most`.
-
-        Of those, the ones accepted last stay. The history stays.
-        """
+        """Remove those that have ended and were accepted `before`, and all but the last `most`."""

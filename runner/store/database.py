@@ -80,11 +80,11 @@ class Database:
         await self._writer.run(self._close)
 
     async def read(self, step: Step[T]) -> T:
-        """What the step gives, done in a thread. Raises StoreUnavailable."""
+        """What the step gives, done in a thread."""
         return cast("T", given(await self._readers.start(lambda: self.read_here(step))))
 
     def read_here(self, step: Step[T]) -> T:
-        """What the step gives, done in the thread that asks. Raises StoreUnavailable."""
+        """What the step gives, done in the thread that asks."""
         # A child that was forked neither uses the connections of its parent nor closes them.
         idle = self._idle.setdefault(os.getpid(), [])
         with store_errors():
@@ -105,10 +105,7 @@ class Database:
         return value
 
     async def write(self, step: Step[T], *, though_cancelled: bool = False) -> T:
-        """What the step gives; it is done even if the caller is cancelled. Raises StoreUnavailable.
-
-        though_cancelled  the caller waits for it then, too; its next `await` is cancelled instead.
-        """
+        """What the step gives; it is done even if the caller is cancelled, who may wait on."""
         written = self._put(step)
         if though_cancelled:
             await until_done(written)

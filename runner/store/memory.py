@@ -39,7 +39,7 @@ class _Past:
 class MemoryStore:
     """Keeps everything in dictionaries; for tests, and for agents whose past does not matter.
 
-    No method awaits anything: each is one step, and nobody sees half of one. Over
+    No method waits for anything: each is one step, and nobody sees half of one. Over
     `most_turns` or `most_bytes`, the oldest turns go, first those of the conversation
     that was used longest ago. The turn that was committed last stays.
     """
@@ -97,7 +97,7 @@ class MemoryStore:
         self._pasts.move_to_end(conversation)
         for turn_id in record.answers or (record.turn_id,):
             if turn_id in self._accepted:
-                self._end(turn_id, Ending(record.state, number=past.last))
+                await MemoryStore.end(self, turn_id, Ending(record.state, number=past.last))
         while self._is_full() and len(self._committed) > 1:
             self._drop_oldest()
         return past.last
@@ -132,9 +132,9 @@ class MemoryStore:
 
     async def forget(self, conversation: str) -> None:
         self._numbers.pop(conversation, None)
-        past = self._pasts.pop(conversation, None)
-        for turn in past.turns.values() if past else ():
-            self._drop(turn)
+        if past := self._pasts.pop(conversation, None):
+            for turn in past.turns.values():
+                self._drop(turn)
         for accepted in self._ended():
             if accepted.conversation == conversation:
                 del self._accepted[accepted.id]
@@ -152,9 +152,6 @@ class MemoryStore:
             self._accepted[turn_id] = replace(turn, attempts=turn.attempts + 1)
 
     async def end(self, turn_id: str, ending: Ending) -> None:
-        self._end(turn_id, ending)
-
-    def _end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
         if turn is not None and turn.ending is None:
             # Without its texts: the history has them, and is what the bounds are for.

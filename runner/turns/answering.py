@@ -41,7 +41,9 @@ class Answering:
                 lives = self._lives(turn)  # Some of them may have ended meanwhile.
             text, is_interrupted = await self._ask(turn, attempt, lives)
             attempt.seal()
-            number = await self.store.commit(_record(turn, text, is_interrupted, lives))
+            state = State.INTERRUPTED if is_interrupted else State.ANSWERED
+            said = (turn.id, turn.conversation, turn.message, text)
+            number = await self.store.commit(Record(*said, _answered(lives), state))
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             self.agent.forget(turn.conversation)
@@ -61,7 +63,7 @@ class Answering:
         """The agent's reply, or what it had said when a newer turn took its place, and True."""
         for live in lives:
             live.call()
-            self._known.called(live)
+        self._known.line_moved(turn.conversation)
         attempts = max((live.attempts for live in lives), default=1)
         current = CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
         pieces: list[str] = []
@@ -85,13 +87,8 @@ class Answering:
         return text, False
 
 
-def _record(turn: Turn, text: str, is_interrupted: bool, lives: list[LiveTurn]) -> Record:
-    state = State.INTERRUPTED if is_interrupted else State.ANSWERED
+def _answered(lives: list[LiveTurn]) -> tuple[str, ...]:
     # By the tickets: one that has just been withdrawn from a merged turn may be the last to
     # know of it, as its ending is being kept, and this is not to come before that.
-    answers = tuple(
-        live.turn.id
-        for live in lives
-        if live.ticket is not None and live.ticket.state is State.RUNNING
-    )
-    return Record(turn.id, turn.conversation, turn.message, text, answers, state)
+    running = (live for live in lives if live.ticket and live.ticket.state is State.RUNNING)
+    return tuple(live.turn.id for live in running)

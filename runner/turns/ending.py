@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import strategies
 from runner.store.base import Ending, StoreUnavailable
-from runner.turns.live_turn import LiveTurn
-from strategies import Draining, Outcome, Reply, State, Ticket, TurnCancelled, TurnError
+from strategies import Outcome, Reply, State, Ticket, TurnError
 
 KINDS: dict[str, type[TurnError]] = {
     kind.__name__: kind
@@ -24,43 +23,23 @@ KEPT_FOR_LATER = "The server is shutting down. The turn is kept, and runs when i
 
 def of(came_to: Reply | TurnError, attempts: int, ticket: Ticket | None = None) -> Ending:
     """The ending of a turn with this reply, or with this error after so many calls of its agent."""
-    waited_s, ran_s = (ticket.waited_s, ticket.ran_s) if ticket is not None else (0.0, 0.0)
+    waited_s, ran_s = (ticket.waited_s, ticket.ran_s) if ticket else (0.0, 0.0)
     if isinstance(came_to, Reply):
         state = State.INTERRUPTED if came_to.interrupted else State.ANSWERED
         return Ending(state, came_to.text, came_to.number, waited_s=waited_s, ran_s=ran_s)
+    outcome: Outcome = "rolled_back" if attempts else "not_started"
+    if came_to.outcome == "unknown":
+        outcome = "unknown"
     return Ending(
         came_to.state,
         # The nearest kind that is known everywhere: a strategy may have errors of its own.
         cause=next(kind.__name__ for kind in type(came_to).__mro__ if kind.__name__ in KINDS),
         detail=str(came_to),
-        outcome=outcome_of(came_to, attempts),
+        outcome=outcome,
         retry_after_s=came_to.retry_after_s,
         waited_s=waited_s,
         ran_s=ran_s,
     )
-
-
-def outcome_of(error: TurnError, attempts: int) -> Outcome:
-    if error.outcome == "unknown":
-        return "unknown"
-    return "rolled_back" if attempts else "not_started"
-
-
-def told_instead(
-    live: LiveTurn, error: TurnError, *, is_written: bool = True, runs_later: bool = False
-) -> TurnError:
-    """What clients are told where the strategy's error is only half of the truth.
-
-    is_written  False where the turn was to have a row and could not be written down.
-    runs_later  whether the next process will run it.
-    """
-    if not is_written:
-        return StoreUnavailable()
-    if live.abandoned:
-        return TurnCancelled("The client left.", outcome=error.outcome)
-    if runs_later:
-        return Draining(KEPT_FOR_LATER, outcome="unknown")
-    return error
 
 
 def error_of(ending: Ending) -> TurnError | None:

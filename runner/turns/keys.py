@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from hashlib import sha256
 
+from runner.store.base import AcceptedTurn
+from strategies import Turn
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What was asked under a key, and when; seconds since 1970."""
 
-    turn_id: str
-    digest: str
-    at: float
+class KeyReused(Exception):
+    """The key was used for another message. Use a new one for each message."""
+
+
+Entry = tuple[str, str | None, float]
+"""Which turn was asked under a key, the digest of its message, and when."""
 
 
 class Keys:
     """A key counts within one conversation of one caller."""
 
     def __init__(self, age_s: float, most: int) -> None:
-        self.age_s = age_s
-        self.most = most
+        self._age_s = age_s
+        self._most = most
         self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def find(self, conversation: str, key: str, now: float) -> Entry | None:
+    def find(self, turn: Turn, key: str, now: float) -> str | None:
+        """The id of the turn that was asked under this key, if any. Raises KeyReused."""
         self._drop_old(now)
-        return self._entries.get((conversation, key))
+        entry = self._entries.get((turn.conversation, key))
+        if entry is None:
+            return None
+        turn_id, asked, _ = entry
+        if asked != digest(turn.message):
+            raise KeyReused(KeyReused.__doc__)
+        return turn_id
 
-    def add(self, conversation: str, key: str, entry: Entry) -> None:
-        self._entries[conversation, key] = entry
-        self._drop_old(entry.at)
+    def add(self, row: AcceptedTurn) -> None:
+        """The turn was asked under a key, if it has one."""
+        if row.key is not None:
+            self._entries[row.conversation, row.key] = row.id, row.digest, row.accepted_at
+            self._drop_old(row.accepted_at)
 
-    def release(self, conversation: str, key: str, turn_id: str) -> None:
+    def release(self, turn_id: str, conversation: str, key: str) -> None:
         """The turn never started, so the key may be used as if for the first time."""
-        entry = self._entries.get((conversation, key))
-        if entry is not None and entry.turn_id == turn_id:
+        if self._entries.get((conversation, key), ("",))[0] == turn_id:
             del self._entries[conversation, key]
 
     def forget(self, conversation: str) -> None:
@@ -47,8 +53,8 @@ class Keys:
 
     def _drop_old(self, now: float) -> None:
         while self._entries:
-            first = next(iter(self._entries.values()))
-            if len(self._entries) <= self.most and first.at >= now - self.age_s:
+            _, _, at = next(iter(self._entries.values()))
+            if len(self._entries) <= self._most and at >= now - self._age_s:
                 return
             self._entries.popitem(last=False)
 

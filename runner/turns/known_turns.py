@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from sys import getsizeof
 
 from runner.turns.live_turn import LiveTurn
@@ -35,7 +36,7 @@ class KnownTurns:
         """The turn was accepted."""
         self._living[live.turn.id] = live
         self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
-        self._line_moved(live.turn.conversation)
+        self.line_moved(live.turn.conversation)
 
     def living(self, turn_id: str) -> LiveTurn | None:
         return self._living.get(turn_id)
@@ -52,10 +53,6 @@ class KnownTurns:
         """Those with a turn that has not ended."""
         return iter(self._lines)
 
-    def called(self, live: LiveTurn) -> None:
-        """Its agent is called, so those behind it have moved up."""
-        self._line_moved(live.turn.conversation)
-
     def ended(self, live: LiveTurn) -> None:
         """The turn has ended, and is kept for those who ask again."""
         conversation = live.turn.conversation
@@ -67,7 +64,7 @@ class KnownTurns:
         self._ended[live.turn.id] = live
         self._bytes += _weight(live)
         self._drop_old()
-        self._line_moved(conversation)
+        self.line_moved(conversation)
 
     def forget(self, conversation: str) -> None:
         """Drop the ended turns of a conversation."""
@@ -88,19 +85,23 @@ class KnownTurns:
         del self._ended[live.turn.id]
         self._bytes -= _weight(live)
 
-    # Only those who watch are told that a line has moved.
+    @contextmanager
+    def watching(self, live: LiveTurn, watcher: Callable[[], object]) -> Generator[None]:
+        """Call it whenever something about the turn has changed, its place in the line too."""
+        conversation = live.turn.conversation
+        watchers = self._watchers.setdefault(conversation, [])
+        watchers.append(watcher)
+        live.listeners.append(watcher)
+        try:
+            yield
+        finally:
+            live.listeners.remove(watcher)
+            watchers.remove(watcher)
+            if not watchers:
+                del self._watchers[conversation]
 
-    def watch(self, conversation: str, watcher: Callable[[], object]) -> None:
-        """Call it whenever a place in this conversation's line may have changed."""
-        self._watchers.setdefault(conversation, []).append(watcher)
-
-    def unwatch(self, conversation: str, watcher: Callable[[], object]) -> None:
-        watchers = self._watchers[conversation]
-        watchers.remove(watcher)
-        if not watchers:
-            del self._watchers[conversation]
-
-    def _line_moved(self, conversation: str) -> None:
+    def line_moved(self, conversation: str) -> None:
+        """Tell those who watch that the turns of this conversation may have other places."""
         for watcher in self._watchers.get(conversation, ()):
             watcher()
 

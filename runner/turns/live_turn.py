@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import Enum
 from typing import Literal
 
 from runner.settings import OnDisconnect
@@ -27,17 +27,7 @@ from runner.store.base import AcceptedTurn, Ending
 from runner.turns.text import GrowingText
 from strategies import State, Ticket, Turn
 
-
-class Phase(Enum):
-    """See the table above."""
-
-    WAITING = auto()
-    RUNNING = auto()
-    STOPPED = auto()
-    FENCED = auto()
-    ENDED = auto()
-
-
+Phase = Enum("Phase", "WAITING RUNNING STOPPED FENCED ENDED")
 Event = Literal["call", "stop", "end"]
 
 NEXT: dict[tuple[Phase, Event], Phase] = {
@@ -48,8 +38,6 @@ NEXT: dict[tuple[Phase, Event], Phase] = {
     (Phase.STOPPED, "end"): Phase.ENDED,
     (Phase.FENCED, "stop"): Phase.ENDED,
 }
-
-AT_WORK = frozenset({Phase.RUNNING, Phase.FENCED})
 
 LASTING: dict[OnDisconnect, int] = {"cancel": 0, "drop-waiting": 1, "continue": 2}
 """Of several clients' wishes for one turn the most lasting one counts."""
@@ -70,10 +58,11 @@ class LiveTurn:
     text           the reply so far, of the current attempt.
     ending         what became of it, once that is kept and may be seen.
     fault          the exception behind `ending`, for the log; lost with the process.
+    listeners      are called whenever something has changed; what, they see for themselves.
     """
 
     __slots__ = (
-        "_listeners", "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key",
+        "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key", "listeners",
         "on_disconnect", "phase", "promised", "row", "text", "ticket", "turn", "waiters",
     )  # fmt: skip
 
@@ -92,17 +81,23 @@ class LiveTurn:
         self.ending: Ending | None = None
         self.ended_at = 0.0
         self.fault: BaseException | None = None
-        self._listeners: list[Callable[[], object]] = []
+        self.listeners: list[Callable[[], object]] = []
         self._waiters: list[asyncio.Future[None]] = []
 
     @classmethod
-    def from_kept(cls, kept: AcceptedTurn) -> LiveTurn:
-        """A turn that the store remembers, with its ending."""
-        turn = Turn(kept.id, kept.conversation, kept.message, priority=kept.priority)
-        # One that only the history remembers has a reply, and so was asked once at least.
-        replied = kept.ending is not None and kept.ending.reply is not None
-        live = cls(turn, key=kept.key, attempts=kept.attempts or int(replied))
+    def from_kept(cls, kept: AcceptedTurn, now: float) -> LiveTurn:
+        """A turn that the store remembers: promised, or with its ending."""
+        deadline_s = None if kept.deadline_at is None else kept.deadline_at - now
+        turn = Turn(
+            kept.id, kept.conversation, kept.message, deadline_s, kept.priority, kept.strategy
+        )
+        live = cls(turn, key=kept.key, attempts=kept.attempts)
+        live.row = asyncio.get_running_loop().create_future()
+        live.row.set_result(True)
+        live.promised = True
         if kept.ending is not None:
+            # One that only the history remembers has a reply, and so was asked once at least.
+            live.attempts = kept.attempts or int(kept.ending.reply is not None)
             live.end(kept.ending)
         return live
 
@@ -119,11 +114,6 @@ class LiveTurn:
         return State.RUNNING if has_slot or self.is_called else State.WAITING
 
     @property
-    def is_settled(self) -> bool:
-        """Whether it is decided what becomes of it, though that may not be kept yet."""
-        return self.ticket is None or self.ticket.state not in (State.WAITING, State.RUNNING)
-
-    @property
     def is_called(self) -> bool:
         """Whether the agent was called for it in this process."""
         return self.phase is not Phase.WAITING
@@ -131,7 +121,13 @@ class LiveTurn:
     @property
     def is_at_work(self) -> bool:
         """Whether its agent has not stopped yet."""
-        return self.phase in AT_WORK
+        return self.phase in (Phase.RUNNING, Phase.FENCED)
+
+    @property
+    def ends_alike(self) -> bool:
+        """Whether the turn ends the same if its client leaves: then nobody need look."""
+        is_free = self.row is None and self.on_disconnect != "cancel"
+        return is_free and self.state is not State.WAITING
 
     # The three events.
 
@@ -170,15 +166,35 @@ class LiveTurn:
         """A client says what is to become of the turn when it leaves."""
         self.on_disconnect = max(self.on_disconnect, on_disconnect, key=LASTING.__getitem__)
 
+    def leave(self) -> None:
+        """One of `waiters` is gone. The last takes its turn along, if all who asked wished so."""
+        self.waiters -= 1
+        if self.waiters or self.ticket is None or self.promised:
+            return
+        wish = self.on_disconnect
+        if wish == "cancel" or (wish == "drop-waiting" and self.state is State.WAITING):
+            self.abandoned = self.ticket.cancel()
+        self.promised = not self.abandoned
+
+    async def is_written(self) -> bool:
+        """Whether the turn has a row; waits until it has."""
+        return self.row is not None and await asyncio.shield(self.row)
+
+    async def promise(self) -> bool:
+        """Let the turn go on without a client. False where it has ended, or has no row."""
+        if not await self.is_written() or self.ticket is None:
+            return False
+        goes_on = self.ticket.state in (State.WAITING, State.RUNNING)
+        self.promised |= goes_on
+        return goes_on
+
     def say(self, piece: str) -> None:
         if self.phase is Phase.RUNNING:  # A thread that cannot be stopped goes on speaking.
             self.text.add(piece)
             self.tell()
 
     def until_ended(self) -> asyncio.Future[None]:
-        """Done when the turn has ended, or when somebody calls `wake`. Each caller has its own,
-        and cancels it when it waits no longer.
-        """
+        """Done when the turn has ended, or its one waiter is woken; cancelled if it leaves."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.ending is None:
             self._waiters = [one for one in self._waiters if not one.done()]
@@ -187,16 +203,9 @@ class LiveTurn:
             wake(waiter)
         return waiter
 
-    def listen(self, listener: Callable[[], object]) -> None:
-        """Call it whenever something has changed; what, it sees for itself."""
-        self._listeners.append(listener)
-
-    def unlisten(self, listener: Callable[[], object]) -> None:
-        self._listeners.remove(listener)
-
     def tell(self) -> None:
-        """Something has changed, its place in the line perhaps."""
-        for listener in self._listeners:
+        """Something has changed."""
+        for listener in self.listeners:
             listener()
 
 

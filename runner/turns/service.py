@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import structlog
 
 from runner import telemetry
-from runner.agents.base import About, Agent, Message
+from runner.agents.base import Agent
 from runner.lag import LoopLag
-from runner.settings import OnDisconnect, Settings
-from runner.store.base import Store
+from runner.settings import Settings
+from runner.store.base import Store, StoreUnavailable
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.callers import owns, scoped
@@ -26,17 +28,15 @@ from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
 from runner.turns.submission import Submission
-from runner.turns.wakeup import Wakeup
 from strategies import (
     Answer,
     ConversationBusy,
     Draining,
-    Load,
     Reply,
-    State,
     Strategy,
     Ticket,
     Turn,
+    TurnCancelled,
     TurnError,
 )
 
@@ -71,6 +71,7 @@ class Service:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
+        self.about = agent.about
         self.opened = False
         self.draining = False
         self.lag = LoopLag()
@@ -80,17 +81,21 @@ class Service:
         kept = settings.server
         self._known = KnownTurns(kept.resume_s, kept.resume_turns, kept.resume_bytes)
         self._journal = Journal(store, settings.store, now)
+        self._keys = self._journal.keys
         answering = Answering(
             agent, store, self._known, self._journal, settings.agent.history_turns
         )
         self._strategy = make_strategy(answering.answer)
         self._last_turn_at = monotonic()
-        self._keeping: set[asyncio.Task[None]] = set()
         self._forgetting: dict[str, asyncio.Future[None]] = {}
-
-    @property
-    def about(self) -> About:
-        return self._agent.about
+        self._log = partial(
+            telemetry.log_turn,
+            strategy=settings.strategy.name,
+            log_messages=settings.observability.log_messages,
+        )
+        self.load = self._strategy.load
+        self.messages = store.messages
+        self.watching = self._known.watching
 
     # Life.
 
@@ -101,23 +106,13 @@ class Service:
         """
         if not self.opened:
             await self._store.open()
-            await self._resume()
+            for live in await self._journal.open():
+                try:
+                    self._start(live)
+                except TurnError as error:
+                    await self._journal.end(live, endings.of(error, live.attempts))
             self.lag.start()
             self.opened = True
-
-    async def _resume(self) -> None:
-        left_behind = await self._journal.open()
-        for kept in left_behind:
-            live = LiveTurn(self._journal.to_turn(kept), key=kept.key, attempts=kept.attempts)
-            live.promised = True
-            live.row = asyncio.get_running_loop().create_future()
-            live.row.set_result(True)
-            try:
-                self._start(live)
-            except TurnError as error:
-                await self._journal.end(live, endings.of(error, live.attempts))
-        if left_behind:
-            log.info("turns taken up again", turns=len(left_behind))
 
     async def close(self) -> None:
         """Let go of the store; twice does no harm."""
@@ -131,8 +126,7 @@ class Service:
         self.draining = True
         await self._strategy.drain(timeout_s)
         await asyncio.sleep(0)  # Let the last tickets say that they have ended.
-        if self._keeping:
-            await asyncio.wait([*self._keeping], timeout=STOP_S)
+        await self._journal.settle(STOP_S)
 
     @property
     def ready(self) -> bool:
@@ -141,11 +135,8 @@ class Service:
     @property
     def idle_s(self) -> float:
         """Seconds since a turn was last submitted or ended; 0.0 while one waits or runs."""
-        load = self._strategy.load()
+        load = self.load()
         return 0.0 if load.waiting or load.running else monotonic() - self._last_turn_at
-
-    def load(self) -> Load:
-        return self._strategy.load()
 
     # Turns.
 
@@ -168,7 +159,7 @@ class Service:
         try:
             self._start(live)
         except TurnError as error:
-            self._log(live, None, error)
+            self._log(turn, ticket=None, error=error, attempts=0)
             raise
         if submission.needs_row:
             self._journal.write(live)
@@ -176,10 +167,10 @@ class Service:
 
     async def _asked_before(self, turn: Turn, key: str) -> LiveTurn | None:
         # Again after each wait: another client may have used the key meanwhile.
-        while (turn_id := self._journal.asked_before(turn, key)) is not None:
+        while (turn_id := self._keys.find(turn, key, self._journal.now())) is not None:
             known = await self.find(turn_id)
             if known is None:
-                self._journal.release(turn.conversation, key, turn_id)
+                self._keys.release(turn_id, turn.conversation, key)
             elif known.abandoned and known.ending is None:
                 # It was withdrawn since nobody waited for it. Its end tells if the key is free.
                 await known.until_ended()
@@ -193,75 +184,21 @@ class Service:
         if live is None:
             kept = await self._store.find(turn_id)
             if kept is not None and kept.ending is not None:
-                live = LiveTurn.from_kept(kept)
+                live = LiveTurn.from_kept(kept, self._journal.now())
         return live
 
     async def cancel(self, live: LiveTurn) -> None:
-        """Cancel the turn, if it has not ended; returns when it has and its agent has stopped.
-
-        An agent that does not stop, and a reply that is being kept, are waited for no
-        longer than a second.
-        """
+        """Cancel the turn, and wait for its end and its agent's, but no longer than a second."""
         if live.ticket is not None:
             live.ticket.cancel()
-        wakeup = Wakeup()
-        live.listen(wakeup.wake)
-        try:
+        news = asyncio.Event()
+        with suppress(TimeoutError), self.watching(live, news.set):
             async with asyncio.timeout(STOP_S):
                 while live.phase is not Phase.ENDED:
-                    await wakeup.wait()
-        except TimeoutError:
-            pass
-        finally:
-            live.unlisten(wakeup.wake)
-
-    def waits(self, live: LiveTurn) -> None:
-        """A client waits for the turn from now on, until it says that it `leaves`."""
-        live.waiters += 1
-
-    def leaves(self, live: LiveTurn) -> None:
-        """The last one that leaves takes its turn along, if all who asked for it wished so."""
-        live.waiters -= 1
-        if not live.waiters and live.ticket is not None and not live.promised:
-            self._deserted(live, live.ticket, live.on_disconnect)
-
-    def _deserted(self, live: LiveTurn, ticket: Ticket, policy: OnDisconnect) -> None:
-        if policy == "cancel" or (policy == "drop-waiting" and live.state is State.WAITING):
-            live.abandoned = ticket.cancel()
-        live.promised = not live.abandoned
-
-    def ends_alike(self, live: LiveTurn) -> bool:
-        """Whether the turn ends the same if its client leaves: then nobody need look."""
-        return (
-            live.row is None and live.on_disconnect != "cancel" and live.state is not State.WAITING
-        )
-
-    async def promise(self, live: LiveTurn) -> bool:
-        """Let the turn go on without a client. False where it has ended, or has no row."""
-        if not await self._is_written(live) or live.is_settled:
-            return False
-        live.promised = True
-        return True
-
-    async def _is_written(self, live: LiveTurn) -> bool:
-        return live.row is not None and await asyncio.shield(live.row)
-
-    # The line of a conversation, for those who watch a turn of it.
-
-    def watch(self, live: LiveTurn, watcher: Callable[[], object]) -> None:
-        """Call it whenever something about the turn has changed, its place in the line too."""
-        live.listen(watcher)
-        self._known.watch(live.turn.conversation, watcher)
-
-    def unwatch(self, live: LiveTurn, watcher: Callable[[], object]) -> None:
-        live.unlisten(watcher)
-        self._known.unwatch(live.turn.conversation, watcher)
+                    await news.wait()
+                    news.clear()
 
     # Conversations. Of all it holds that another caller's is as if it were not there.
-
-    async def messages(self, conversation: str, count: int) -> list[Message]:
-        """The last `count` messages; 0 means all. Raises StoreUnavailable."""
-        return await self._store.messages(conversation, count)
 
     async def conversation(self, conversation: str) -> Conversation | None:
         """Raises StoreUnavailable."""
@@ -298,7 +235,7 @@ class Service:
             await self._store.forget(conversation)
             self._agent.forget(conversation)
             self._known.forget(conversation)
-            self._journal.forget(conversation)
+            self._keys.forget(conversation)
         finally:
             del self._forgetting[conversation]
             done.set_result(None)
@@ -308,28 +245,27 @@ class Service:
     def _start(self, live: LiveTurn) -> None:
         live.ticket = self._strategy.submit(live.turn)
         self._known.add(live)
-        live.ticket.add_done_callback(self._settled)
+        live.ticket.add_done_callback(partial(self._settled, live))
 
-    def _settled(self, ticket: Ticket) -> None:
+    def _settled(self, live: LiveTurn, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
-        live = self._known.living(ticket.turn.id)
-        assert live is not None
         try:
             came_to: Reply | TurnError = ticket.result()
         except TurnError as error:
-            came_to = endings.told_instead(live, error)
+            came_to = error
+            if live.abandoned:
+                came_to = TurnCancelled("The client left.", outcome=error.outcome)
             if live.row is not None:
-                task = asyncio.get_running_loop().create_task(self._keep(live, ticket, error))
-                self._keeping.add(task)
-                task.add_done_callback(self._keeping.discard)
+                self._journal.spawn(self._keep(live, ticket, came_to))
                 return
         self._finish(live, ticket, came_to)
 
     async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        is_written = await self._is_written(live)
-        runs_later = is_written and self._runs_later(live, error)
-        error = endings.told_instead(live, error, is_written=is_written, runs_later=runs_later)
-        if is_written and not runs_later:
+        if not await live.is_written():
+            error = StoreUnavailable()
+        elif self._runs_later(live, error):
+            error = Draining(endings.KEPT_FOR_LATER, outcome="unknown")
+        else:
             await self._journal.end(live, endings.of(error, live.attempts, ticket))
         self._finish(live, ticket, error)
 
@@ -344,22 +280,12 @@ class Service:
     def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
         ending = endings.of(came_to, live.attempts, ticket)
         if live.key is not None and endings.frees_key(ending):
-            self._journal.release(live.turn.conversation, live.key, live.turn.id)
+            self._keys.release(live.turn.id, live.turn.conversation, live.key)
         self._last_turn_at = monotonic()
         error = came_to if isinstance(came_to, TurnError) else None
         if ending.detail == endings.KEPT_FOR_LATER:
             log.info("turn left for the next process", turn_id=live.turn.id)
         else:
-            self._log(live, ticket, error)
+            self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts)
         live.end(ending, None if error is None else error.__cause__)
         self._known.ended(live)
-
-    def _log(self, live: LiveTurn, ticket: Ticket | None, error: TurnError | None) -> None:
-        telemetry.log_turn(
-            live.turn,
-            strategy=self.settings.strategy.name,
-            ticket=ticket,
-            error=error,
-            attempts=live.attempts,
-            log_messages=self.settings.observability.log_messages,
-        )

@@ -14,6 +14,7 @@ from runner.turns import ending as endings
 from runner.turns.journal import Journal
 from runner.turns.keys import Keys
 from runner.turns.live_turn import LiveTurn
+from strategies import Turn
 from strategies.registry import BUILT_IN, Factory
 from tests.turns.world import World
 
@@ -64,7 +65,7 @@ async def takes_no_turn_up(self: Journal) -> list[Any]:
     return []
 
 
-def forgets_keys(self: Keys, conversation: str, key: str, now: float) -> None:
+def forgets_keys(self: Keys, turn: Turn, key: str, now: float) -> None:
     return None
 
 

@@ -85,10 +85,10 @@ def play(
     run(live())
 
 
-def leave(world: World, live: LiveTurn) -> None:
+def leave(live: LiveTurn) -> None:
     """A client that waited is gone."""
-    world.service.waits(live)
-    world.service.leaves(live)
+    live.waiters += 1
+    live.leave()
 
 
 def test_a_key_whose_turn_was_abandoned_a_moment_ago_runs_again() -> None:
@@ -97,7 +97,7 @@ def test_a_key_whose_turn_was_abandoned_a_moment_ago_runs_again() -> None:
     async def scene(world: World) -> None:
         await world.ask("5 blocks")
         first = await world.ask("1 keyed", key="k")
-        leave(world, first)
+        leave(first)
         again = await world.ask("1 keyed", key="k")
         assert again is not first
         await again.until_ended()
@@ -124,9 +124,9 @@ def test_of_all_who_asked_for_a_turn_the_most_lasting_wish_counts(
         lives = [await world.ask("1 keyed", key="k", wish=wish) for wish in wishes]
         assert lives[0] is lives[1]
         for live in lives:
-            world.service.waits(live)
+            live.waiters += 1
         for live in lives:
-            world.service.leaves(live)
+            live.leave()
         await asyncio.sleep(5)
         assert ("1 keyed" in world.agent.calls) == is_called
 

@@ -227,7 +227,7 @@ class World:
         if wish.cancels:
             await asyncio.sleep(self.rng.choice((0.0, 0.5, 2.0)))
             await service.cancel(live)
-        if wish.background and await service.promise(live):
+        if wish.background and await live.promise():
             wish.promised.add(live.turn.id)
         await live.until_ended()
         ending = live.ending
