@@ -17,7 +17,8 @@ from loadtests.bench.client import drive, request
 from loadtests.bench.cost import CONNECTIONS
 from loadtests.bench.figures import show, title
 from loadtests.servers import Served
-from runner.store import Record, make_store
+from runner.store import make_store
+from runner.store.base import Record
 
 SHORT = 10
 """Turns, which is 20 messages."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 
-from runner.api import chat, docs_page, documents, handlers, openapi
+from jinja2 import Environment, FileSystemLoader
+
+from runner.api import chat, documents, handlers, openapi
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.openapi import Route, plain
@@ -28,7 +32,10 @@ async def docs(service: Service, request: Request) -> Answer:
 @lru_cache(maxsize=1)
 def _texts(service: Service) -> tuple[Answer, Answer]:
     document = openapi.describe(ROUTES, service.settings)
-    return json_answer(document), Answer(200, PAGE_HEADERS, docs_page.render(document))
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    templates.filters["pretty"] = partial(json.dumps, indent=2)
+    page = templates.get_template("docs.html").render(document)
+    return json_answer(document), Answer(200, PAGE_HEADERS, page.encode())
 
 
 ROUTES = (

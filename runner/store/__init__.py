@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.store.base import AcceptedTurn, Ending, Record, Store, StoreInUse, StoreUnavailable
+from runner.store.base import Store
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
-
-__all__ = [
-    "AcceptedTurn",
-    "Ending",
-    "Record",
-    "Store",
-    "StoreInUse",
-    "StoreUnavailable",
-    "UnknownStore",
-    "make_store",
-]
 
 
 class UnknownStore(ValueError):

@@ -20,10 +20,13 @@ from typing import Any, TypeVar, cast
 
 from runner.agents.threads import Outcome, Threads, given, until_done
 from runner.store.base import StoreInUse, StoreUnavailable
-from runner.store.migrations import MIGRATIONS
 
 T = TypeVar("T")
 Step = Callable[[Connection], T]
+
+_FILES = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
+MIGRATIONS = tuple(file.read_text() for file in _FILES)
+"""What leads from each version of the tables to the next; an empty file has version 0."""
 
 BUSY_S = 0.5
 """How long a write waits for another program that holds the file, such as a backup."""

@@ -17,7 +17,8 @@ from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent
 from runner.agents.threads import Threads
 from runner.settings import StoreSettings
-from runner.store import Record, Store, StoreUnavailable, make_store
+from runner.store import make_store
+from runner.store.base import Record, Store, StoreUnavailable
 from runner.store.history import History
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal

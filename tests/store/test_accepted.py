@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.store import AcceptedTurn, Ending, Record, Store, StoreUnavailable, make_store
-from runner.store.migrations import MIGRATIONS
+from runner.store import make_store
+from runner.store.base import AcceptedTurn, Ending, Record, Store, StoreUnavailable
+from runner.store.database import MIGRATIONS
 from strategies import State
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from runner.agents.base import Message
-from runner.store import Record, Store, StoreUnavailable, make_store
+from runner.store import make_store
+from runner.store.base import Record, Store, StoreUnavailable
 from runner.store.history import History
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.store import AcceptedTurn, Record, StoreUnavailable
+from runner.store.base import AcceptedTurn, Record, StoreUnavailable
 from runner.store.memory import MemoryStore
 
 

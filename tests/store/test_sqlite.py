@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from runner.store import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
+from runner.store.base import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
 from runner.store.sqlite import SqliteStore
 from strategies import State
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.store import Record, Store, UnknownStore, make_store
+from runner.store import UnknownStore, make_store
+from runner.store.base import Record, Store
 
 KINDS = ("memory:", "sqlite:///{folder}/kept.db")
 

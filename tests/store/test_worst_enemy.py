@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.store import Record, StoreUnavailable, UnknownStore, make_store
+from runner.store import UnknownStore, make_store
+from runner.store.base import Record, StoreUnavailable
 
 COMMITS = """
 import asyncio, sys
-from runner.store import Record, make_store
+from runner.store import make_store
+from runner.store.base import Record
 async def main():
     store = make_store(sys.argv[1])
     await store.open()
