@@ -272,7 +272,7 @@ class Engine:
         return True
 
     def _lose(self, ticket: LocalTicket, kind: type[TurnError] = TurnTimeout) -> None:
-        """The store has not said whether it kept the reply, and the caller has waited enough."""
+        """The store has not said in time whether it kept the reply."""
         self._abandon(ticket.run, phases.LOSE, kind, ticket)
 
     def _fence(self, run: Run, event: Event) -> None:

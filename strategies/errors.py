@@ -71,15 +71,15 @@ class ConversationBusy(TurnError, state=State.REFUSED, outcome="not_started"):
 
 
 class ConversationQueueFull(TurnError, state=State.REFUSED, outcome="not_started"):
-    """As many turns of this conversation wait as may. Let some of them end, then send it again."""
+    """The line of this conversation is full. Send the message again when some turns have ended."""
 
 
 class ServerFull(TurnError, state=State.REFUSED, outcome="not_started"):
-    """As many turns wait here as may. Send the message again later, or to another instance."""
+    """Too many turns are waiting. Send the message again later, or to another instance."""
 
 
 class WaitExpired(TurnError, state=State.EXPIRED, outcome="not_started"):
-    """The turn could not start in time, so it never did. Send it again, or allow it more time."""
+    """The turn could not start in time and was dropped. Send it again, or allow it more time."""
 
 
 class Draining(TurnError, state=State.REFUSED, outcome="not_started"):
@@ -91,7 +91,7 @@ class TurnCancelled(TurnError, state=State.CANCELLED, outcome="not_started"):
 
 
 class TurnInterrupted(TurnError, state=State.INTERRUPTED, outcome="rolled_back"):
-    """Something took the turn's place or stopped it before its end. Nothing of it was kept."""
+    """A newer turn or the end of the server stopped this turn. Nothing of it was kept."""
 
 
 class TurnTimeout(TurnError, state=State.EXPIRED, outcome="rolled_back"):
@@ -99,4 +99,4 @@ class TurnTimeout(TurnError, state=State.EXPIRED, outcome="rolled_back"):
 
 
 class AgentFailed(TurnError, state=State.FAILED, outcome="rolled_back"):
-    """The agent failed instead of replying. Nothing was kept; the log has its own words."""
+    """The agent failed. Nothing was kept; its error is in the server's log."""

@@ -30,7 +30,7 @@ def interrupt(
     waiting: Waiting = "drop",
     ageing_s: float = AGEING_S,
 ) -> Queue:
-    """The newest message stops the running turn; with what it said kept, or rolled back."""
+    """The newest message stops the running turn; its words so far are kept or rolled back."""
     policies: dict[str, Policy] = {"keep": "interrupt", "rollback": "rollback"}
     one_of("said", said, policies)
     return Queue(answer, limits, on_busy=policies[said], waiting=waiting, ageing_s=ageing_s)

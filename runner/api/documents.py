@@ -161,7 +161,7 @@ SHAPES = (
 
 
 def ended(service: Service, live: LiveTurn) -> Reply | Problem:
-    """What whoever waited for the turn is told, once it has ended."""
+    """The answer to a client that waited for the turn, once it has ended."""
     assert live.ending is not None
     error = error_of(live.ending)
     if error is None:
@@ -217,7 +217,7 @@ def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
 
 
 def accepted(live: LiveTurn, headers: Headers) -> Answer:
-    """The 202: the turn goes on, and here is how it may be asked for."""
+    """The 202: the turn runs in the background; `Location` says where to find it."""
     document: Accepted = {
         "status": "accepted",
         "conversation_id": split(live.turn.conversation)[1],

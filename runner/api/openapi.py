@@ -29,8 +29,8 @@ EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
 `delta` {text, and pieces where several were joined for a slow reader}, and at the end `done`
 (the body of the 200) or `error` (the problem document). After a restart of the server `started`
-comes again with the next attempt, and the text begins anew. A comment now and then keeps
-proxies awake."""
+comes again with the next attempt, and the text starts from the beginning. Comments keep
+proxies from closing a silent stream."""
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
 """Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
@@ -116,13 +116,13 @@ def page(summary: str, media_type: str) -> Describe:
 def chat(settings: Settings) -> Operation:
     """`POST /chat`."""
     told = {
-        "Preference-Applied": _header("what of Prefer is heeded"),
+        "Preference-Applied": _header("the preferences that were applied"),
         "Idempotent-Replayed": _header("true: asked before, under the same key"),
     }
     whole = _answer("The reply.", "application/json", ref(documents.Reply), told)
     whole["content"] |= _STREAM
     found = told | {"Location": _header("/turns/{turn_id}")}
-    goes_on = "The turn was accepted and goes on."
+    goes_on = "The turn was accepted and runs in the background."
     later = _answer(goes_on, "application/json", ref(documents.Accepted), found)
     operation = _operation(
         "Send a message and get the agent's reply",
@@ -148,7 +148,7 @@ def _chat_headers(settings: Settings) -> list[Schema]:
         "Idempotency-Key": (key, "The same key and message are one turn: attached to while it "
             "waits or runs, replayed when it is done. Counts within its conversation."),
         "Priority": (TEXT, "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes it more urgent."),
-        "Turn-Deadline-Ms": (milliseconds, "Refuse or stop the turn after so many milliseconds."),
+        "Turn-Deadline-Ms": (milliseconds, "Refuse or stop a turn that takes more milliseconds."),
     }  # fmt: skip
     if settings.strategy.per_turn:
         names = {"type": "string", "enum": [*settings.strategy.per_turn]}
@@ -162,9 +162,9 @@ def events(settings: Settings) -> Operation:
     location = {"Location": _header("/turns/{turn_id}")}
     answers = {
         "200": {"description": "The events.", "headers": location, "content": _STREAM},
-        "204": {"description": "You have seen the end; do not come again."},
+        "204": {"description": "You have received the last event; do not reconnect."},
     }
-    last = _parameter("header", "Last-Event-ID", TEXT, "Go on after this event.")
+    last = _parameter("header", "Last-Event-ID", TEXT, "Continue after this event.")
     return _operation("Read a turn's events", answers, [last], p.NO_TURN, p.STORE)
 
 

@@ -53,10 +53,10 @@ REQUEST_CAUSES = (
 )
 
 BUSY = Cause(409, "conversation-busy", "A turn of this conversation is running")
-QUEUE_FULL = Cause(429, "conversation-queue-full", "Too many turns of this conversation wait")
+QUEUE_FULL = Cause(429, "conversation-queue-full", "The line of this conversation is full")
 SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
 DRAINING = Cause(503, "draining", "The server is shutting down")
-STORE = Cause(503, "store-unavailable", "The history cannot be kept")
+STORE = Cause(503, "store-unavailable", "The store is unavailable")
 
 TURN_CAUSES: dict[type[TurnError], Cause] = {
     strategies.ConversationBusy: BUSY,
@@ -75,7 +75,7 @@ ALL_CAUSES = (*REQUEST_CAUSES, *TURN_CAUSES.values())
 
 RETRY_STATUSES = frozenset({409, 429, 503})
 NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})
-"""Somebody wanted these to end as they did."""
+"""These ended on purpose, so no retry is suggested."""
 
 ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see GET /docs."
 SEE_ALLOW = "See the Allow header for the methods of this path."

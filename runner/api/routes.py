@@ -56,7 +56,7 @@ ROUTES = (
           plain("Forget a conversation that is idle", None,
                 p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, p.STORE)),
     Route("GET", "/history", handlers.history,
-          plain("What was said", documents.Messages, p.WRONG_FIELD, p.STORE, count=1),
+          plain("Read a conversation", documents.Messages, p.WRONG_FIELD, p.STORE, count=1),
           query=("conversation_id",)),
     Route("GET", "/health", handlers.health, plain("How the server is", documents.Health)),
     Route("GET", "/health/live", handlers.live,

@@ -15,7 +15,7 @@ from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 
 PATIENCE_S = 30.0
-"""A reader that takes nothing for so long is let go; it may resume."""
+"""A reader that takes nothing for this many seconds is disconnected; it may resume."""
 
 HEADERS = (
     ("content-type", "text/event-stream"),

@@ -55,7 +55,7 @@ class LiveTurn:
     row            whether it could be written down; None for a turn nobody can ask for again.
     on_disconnect  what becomes of it when the last client that waits for it has left.
     waiters        clients that wait for its end over a connection of theirs.
-    promised       a client was told, or left believing, that it goes on without a client.
+    promised       a client was told, or may assume, that it runs to its end without a client.
     abandoned      it was cancelled because its clients had left.
     text           the reply so far, of the current attempt.
     ending         what became of it, once that is kept and may be seen.

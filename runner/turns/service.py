@@ -1,4 +1,4 @@
-"""The one object that the HTTP side sees: turns from submission to end, and what was said.
+"""The one object that the HTTP side sees: turns from submission to end, and their history.
 
 A turn's way: `submit` hands it to the strategy; the strategy calls `Answering.answer` when
 it may run; `_settled` decides what became of it, has that kept, and lets it be seen.
@@ -224,7 +224,7 @@ class Service:
         return shown, total
 
     async def forget(self, conversation: str) -> None:
-        """Forget all that was said in it. Raises ConversationBusy, StoreUnavailable.
+        """Delete its history and its ended turns. Raises ConversationBusy, StoreUnavailable.
 
         Nothing in memory changes before the store has; turns that come meanwhile wait.
         """

@@ -1,4 +1,4 @@
-"""What a client asks for with one message: the turn, and how it wants to hear of it."""
+"""What a client asks for with one message: the turn, and how it wants the answer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Submission:
 
     key            the idempotency key, or None.
     respond_async  answer at once that the turn was accepted.
-    wait_s         answer so after as many seconds, where the turn has not ended by then.
+    wait_s         the same, after this many seconds, if the turn has not ended by then.
     on_disconnect  what becomes of the turn when this client leaves.
     stream         answer with the events of the turn as they happen.
-    applied        which of its preferences are heeded, for `Preference-Applied`.
+    applied        the preferences that were applied, for `Preference-Applied`.
     """
 
     turn: Turn
@@ -30,6 +30,6 @@ class Submission:
 
     @property
     def needs_row(self) -> bool:
-        """Whether somebody may ask for the turn again when this connection is no more."""
+        """Whether a client can ask for the turn again after this connection has ended."""
         promised = self.respond_async or self.wait_s is not None
         return promised or self.key is not None or self.on_disconnect == "continue"

@@ -1,8 +1,7 @@
 """An event loop whose time is virtual: waiting costs nothing, and nothing depends on the machine.
 
 When no callback is ready the clock jumps to the next timer. When there is no
-timer either, nothing can ever happen again, and that is reported as `Deadlock`
-instead of hanging.
+timer either, waiting for anything raises `Deadlock`.
 
 With a seed, timers that are due at the same instant run in random order. All
 else keeps the order that asyncio documents, so every schedule is one that
