@@ -147,13 +147,13 @@ class Service:
         """
         turn = submission.turn
         self._last_turn_at = monotonic()
-        while turn.conversation in self._forgetting:
-            await asyncio.shield(self._forgetting[turn.conversation])
         if submission.key is not None:
             known = await self._asked_before(turn, submission.key)
             if known is not None:
                 known.wish(submission.on_disconnect)
                 return known, True
+        while turn.conversation in self._forgetting:
+            await asyncio.shield(self._forgetting[turn.conversation])
         live = LiveTurn(turn, key=submission.key)
         live.wish(submission.on_disconnect)
         try:
