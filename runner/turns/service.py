@@ -147,13 +147,13 @@ class Service:
         """
         turn = submission.turn
         self._last_turn_at = monotonic()
-        if submission.key is not None:
-            known = await self._asked_before(turn, submission.key)
-            if known is not None:
-                known.wish(submission.on_disconnect)
-                return known, True
-        while turn.conversation in self._forgetting:
+        known = await self._asked_before(turn, submission.key)
+        while known is None and turn.conversation in self._forgetting:
             await asyncio.shield(self._forgetting[turn.conversation])
+            known = await self._asked_before(turn, submission.key)
+        if known is not None:
+            known.wish(submission.on_disconnect)
+            return known, True
         live = LiveTurn(turn, key=submission.key)
         live.wish(submission.on_disconnect)
         try:
@@ -165,9 +165,9 @@ class Service:
             self._journal.write(live)
         return live, False
 
-    async def _asked_before(self, turn: Turn, key: str) -> LiveTurn | None:
+    async def _asked_before(self, turn: Turn, key: str | None) -> LiveTurn | None:
         # Again after each wait: another client may have used the key meanwhile.
-        while (turn_id := self._keys.find(turn, key, self._journal.now())) is not None:
+        while key and (turn_id := self._keys.find(turn, key, self._journal.now())) is not None:
             known = await self.find(turn_id)
             if known is None:
                 self._keys.release(turn_id, turn.conversation, key)

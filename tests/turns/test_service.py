@@ -162,6 +162,20 @@ def test_a_turn_that_comes_while_its_conversation_is_forgotten_starts_a_new_one(
     play(scene)
 
 
+def test_duplicates_that_wait_for_a_forgetting_are_one_turn() -> None:
+    """I-19"""
+
+    async def scene(world: World) -> None:
+        await (await world.ask("1")).until_ended()
+        forgetting = asyncio.create_task(world.service.forget("c"))
+        await asyncio.sleep(0.5)
+        one, other = await asyncio.gather(world.ask("1 anew", "k"), world.ask("1 anew", "k"))
+        assert one is other
+        await forgetting
+
+    play(scene)
+
+
 def test_a_client_that_stops_waiting_stops_no_other() -> None:
     async def scene(world: World) -> None:
         live = await world.ask("1")
