@@ -36,6 +36,8 @@ class Terminal:
             stderr=slave,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
             start_new_session=True,
+            # A shell that starts the tests in the background has them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(slave)
         self.text = ""

@@ -182,7 +182,7 @@ def test_the_error_says_that_another_took_its_place() -> None:
         first = rig.submit("say 9 long")
         await asyncio.sleep(1)
         rig.submit("say 1 short")
-        with pytest.raises(TurnInterrupted, match="took the turn's place"):
+        with pytest.raises(TurnInterrupted, match="A newer turn"):
             await first.reply()
 
     virtually(scenario())
