@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.server import Server
 
-QUICK = ("disconnects", "held_connections", "shutdown", "slow_clients")
+QUICK = ("disconnects", "held_connections", "slow_clients")
 """What each library does by itself: these run over both in the fast tests too."""
 
-SOCKETS = (*QUICK, "ended_loop", "input", "kill", "unread_answers")
+SOCKETS = (*QUICK, "ended_loop", "input", "kill", "shutdown", "unread_answers")
 """Where it matters too with what uvicorn parses and which loop it has."""
 
 OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.")

@@ -37,7 +37,7 @@ def test_every_promised_turn_has_one_outcome_through_all_lives(
     strategy: Factory,
 ) -> None:
     """I-8, I-18, I-19, I-26"""
-    explore(range(300), strategy)
+    explore(range(150), strategy)
 
 
 @pytest.mark.slow
