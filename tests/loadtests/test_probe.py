@@ -24,7 +24,7 @@ FAULTS = {
 }
 
 
-FAST = ("Checkpoint", "Aborts")
+FAST = ("Checkpoint",)
 
 
 def probe(agent: str, *options: str) -> tuple[int, dict[str, dict[str, object]]]:

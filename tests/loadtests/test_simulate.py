@@ -43,6 +43,7 @@ def test_what_is_recommended_meets_the_target() -> None:
     assert found["recommended"]["setup"]["slots"] == 8
 
 
+@pytest.mark.slow  # The whole ladder of setups.
 def test_a_target_that_nothing_meets_is_said_to_be_out_of_reach() -> None:
     result = simulate(
         *("--duration", "20m", "--arrivals", "1/s", "--conversations", "1"),

@@ -174,6 +174,7 @@ def seconds_each(waiting: int, priority: int) -> float:
     return asyncio.run(measure())
 
 
+@pytest.mark.slow  # A measurement.
 @pytest.mark.parametrize("priority", [0, 3, 7])
 def test_coming_and_leaving_cost_the_same_however_many_wait(priority: int) -> None:
     assert seconds_each(20_000, priority) < 3 * seconds_each(1_000, priority)

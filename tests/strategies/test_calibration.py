@@ -85,6 +85,7 @@ def show(service: str, told: list[Told]) -> float:
     return inside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_turn_starts_in_the_range_that_it_was_told_with_a_chance_of_80_percent(
     service: str,

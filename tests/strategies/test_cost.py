@@ -6,6 +6,8 @@ import asyncio
 import gc
 import tracemalloc
 
+import pytest
+
 from strategies import Attempt, Limits, Reply, Turn
 from strategies.queue import Queue
 
@@ -33,6 +35,7 @@ def test_a_waiting_turn_costs_at_most_2_kb_inside_the_strategy() -> None:
     assert asyncio.run(weigh()) < 2_000
 
 
+@pytest.mark.slow
 def test_thousands_of_turns_over_as_many_conversations_leave_nothing_that_grows() -> None:
     async def grow() -> list[int]:
         async def answer(turn: Turn, attempt: Attempt) -> Reply:
