@@ -36,8 +36,7 @@ async def chat(service: Service, request: Request) -> Response:
     live.waiters += 1
     response: Response | None = None
     try:
-        response = await _respond(service, submission, live, request, headers)
-        return response
+        return (response := await _respond(service, submission, live, request, headers))
     finally:
         if not isinstance(response, EventStream):  # That waits on, and says when it leaves.
             live.leave()

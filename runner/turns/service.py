@@ -20,7 +20,7 @@ from runner import telemetry
 from runner.agents.base import Agent
 from runner.lag import LoopLag
 from runner.settings import Settings
-from runner.store.base import Store, StoreUnavailable
+from runner.store.base import Ending, Store, StoreUnavailable
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.callers import owns, scoped
@@ -264,10 +264,12 @@ class Service:
         if not await live.is_written():
             error = StoreUnavailable()
         elif self._runs_later(live, error):
+            log.info("turn left for the next process", turn_id=live.turn.id)
             error = Draining(endings.KEPT_FOR_LATER, outcome="unknown")
+            return self._show(live, error, endings.of(error, live.attempts, ticket))
         else:
             await self._journal.end(live, endings.of(error, live.attempts, ticket))
-        self._finish(live, ticket, error)
+        return self._finish(live, ticket, error)
 
     def _runs_later(self, live: LiveTurn, error: TurnError) -> bool:
         """Whether a turn that the shutdown ends is for the next process to run.
@@ -278,14 +280,13 @@ class Service:
         return live.promised and self._store.durable and may_run and isinstance(error, Draining)
 
     def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
-        ending = endings.of(came_to, live.attempts, ticket)
+        error = came_to if isinstance(came_to, TurnError) else None
+        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts)
+        self._show(live, error, endings.of(came_to, live.attempts, ticket))
+
+    def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
         if live.key is not None and endings.frees_key(ending):
             self._keys.release(live.turn.id, live.turn.conversation, live.key)
         self._last_turn_at = monotonic()
-        error = came_to if isinstance(came_to, TurnError) else None
-        if ending.detail == endings.KEPT_FOR_LATER:
-            log.info("turn left for the next process", turn_id=live.turn.id)
-        else:
-            self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts)
         live.end(ending, None if error is None else error.__cause__)
         self._known.ended(live)

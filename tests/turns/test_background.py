@@ -133,6 +133,8 @@ def test_a_shutdown_leaves_turns_in_the_background_to_the_next_process(folder: P
         running, waiting = server.ask("hang-at-first"), server.ask("hello")
         client.until(lambda: len(server.calls()) == 1, "the first one runs")
         assert server.stop() == 0
+        told = {line["turn_id"]: line["event"] for line in server.logged if "turn_id" in line}
+        assert told == dict.fromkeys((running, waiting), "turn left for the next process")
         server.start()
         assert server.until_ended(running)["attempt"] == 2
         assert server.until_ended(waiting)["attempt"] == 1
