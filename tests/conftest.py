@@ -9,20 +9,20 @@ import pytest
 
 from tests.support.server import Server
 
-QUICK = ("disconnects", "held_connections", "slow_clients")
+QUICK = ("disconnects", "held_connections", "outage_and_memory", "slow_clients")
 """What each library does by itself: these run over both in the fast tests too."""
 
 SOCKETS = (*QUICK, "ended_loop", "input", "kill", "shutdown", "unread_answers")
 """Where it matters too with what uvicorn parses and which loop it has."""
 
-OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.")
+OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the rooms in OVER_BOTH over Hypercorn and, mostly in the slow tests, over uvicorn."""
     module = metafunc.module.__name__
     if "http" in metafunc.fixturenames and module.startswith(OVER_BOTH):
-        name, slow = module.removeprefix("tests.process.test_"), pytest.mark.slow
+        name, slow = module.rpartition(".test_")[2], pytest.mark.slow
         libraries = [pytest.param("hypercorn")]
         libraries += [pytest.param("uvicorn", marks=() if name in QUICK else slow)]
         libraries += [pytest.param("pure-uvicorn", marks=slow)] if name in SOCKETS else []
