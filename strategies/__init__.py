@@ -19,6 +19,7 @@ from .errors import (
 
 __all__ = [
     "AgentFailed", "Answer", "Attempt", "CallerQueueFull", "ConversationBusy",
-    "ConversationQueueFull", "Draining", "Limits", "Load", "Outcome", "Place", "Reply", "ServerFull", "State", "Strategy", "Ticket",
-    "Turn", "TurnCancelled", "TurnError", "TurnInterrupted", "TurnTimeout", "WaitExpired",
+    "ConversationQueueFull", "Draining", "Limits", "Load", "Outcome", "Place", "Reply",
+    "ServerFull", "State", "Strategy", "Ticket", "Turn", "TurnCancelled", "TurnError",
+    "TurnInterrupted", "TurnTimeout", "WaitExpired",
 ]  # fmt: skip

@@ -26,7 +26,14 @@ from typing import Literal, get_args
 
 from .base import Answer, Limits, Load, Place, Ticket, Turn
 from .engine import Discipline, Engine
-from .errors import CallerQueueFull, ConversationQueueFull, ServerFull, State, TurnInterrupted, WaitExpired
+from .errors import (
+    CallerQueueFull,
+    ConversationQueueFull,
+    ServerFull,
+    State,
+    TurnInterrupted,
+    WaitExpired,
+)
 from .lines import Lines
 from .service_time import NONE, Span
 from .ticket import LocalTicket
