@@ -6,7 +6,7 @@ Commands import what they need when they run, so that `--help` comes at once.
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -206,6 +206,11 @@ def compose(settings: Settings) -> Service:
         )
     named = vars(answers) | vars(strategy)  # Each limit is a setting of the same name.
     limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
+    callers = len(set(settings.server.callers.values()))
+    if limits.max_waiting_per_caller is None and callers > 1:
+        # So one caller's flood never costs another its place in the line.
+        share = max(limits.max_waiting // callers, 1)
+        limits = replace(limits, max_waiting_per_caller=share)
     per_turn = bool(strategy.per_turn)
     make_strategy = partial(
         registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
