@@ -27,7 +27,11 @@ class Shares(Generic[K]):
 
     def keep(self, caller: str, thing: K) -> None:
         """It is the caller's newest from now on."""
-        line = self._lines.setdefault(caller, OrderedDict())
+        if caller not in self._lines:
+            self._lines[caller] = OrderedDict()
+            for tally in self._tallies:  # They may have passed it over.
+                tally.change(caller, 0)
+        line = self._lines[caller]
         line[thing] = None
         line.move_to_end(thing)
 
