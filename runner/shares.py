@@ -2,96 +2,76 @@
 
 So each of n callers is sure of an n-th of a bound, whatever the others do, and may have more
 while they use less. Callers without a name are one caller.
+
+What a turn costs here does not depend on how much is kept. Only where there is no room, all
+callers are looked at: they are those in the settings, and each request's token is compared
+with all of them too.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from heapq import heappop, heappush
+from math import inf
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 
+_BY_NUMBER, _BY_BYTES = attrgetter("number"), attrgetter("bytes")
+
+
+class _Share(Generic[K]):
+    """What one caller keeps: the things in their order, and what they count."""
+
+    __slots__ = ("bytes", "number", "things")
+
+    def __init__(self) -> None:
+        self.things: OrderedDict[K, None] = OrderedDict()
+        self.number = self.bytes = 0
+
 
 class Shares(Generic[K]):
-    """Tells which of the things that are kept goes next. The things are elsewhere.
+    """Tells which of the things that are kept goes next. The things themselves are elsewhere.
 
-    bounds  what all may count together; a thing counts in each, such as 1 and its bytes.
-
-    All costs O(log n) for n callers, however many things are kept.
+    most, most_bytes  what all of them may count together.
     """
 
-    def __init__(self, *bounds: int) -> None:
-        self._tallies = [Tally(bound) for bound in bounds]
-        self._lines: dict[str, OrderedDict[K, None]] = {}
+    def __init__(self, most: int, most_bytes: float = inf) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._number = self._bytes = 0
+        self._shares: dict[str, _Share[K]] = {}
+
+    def count(self, caller: str, number: int, size: int = 0) -> None:
+        """What the caller keeps counts so much more; or less, where below 0."""
+        share = self._shares.get(caller)
+        if share is None:
+            share = self._shares[caller] = _Share()
+        share.number += number
+        share.bytes += size
+        self._number += number
+        self._bytes += size
+        if not share.number:
+            del self._shares[caller]
 
     def keep(self, caller: str, thing: K) -> None:
-        """It is the caller's newest from now on."""
-        if caller not in self._lines:
-            self._lines[caller] = OrderedDict()
-            for tally in self._tallies:  # They may have passed it over.
-                tally.change(caller, 0)
-        line = self._lines[caller]
-        line[thing] = None
-        line.move_to_end(thing)
+        """It is the newest from now on of what the caller keeps, and was counted before."""
+        things = self._shares[caller].things
+        things[thing] = None
+        things.move_to_end(thing)
 
     def drop(self, caller: str, thing: K) -> None:
-        line = self._lines[caller]
-        del line[thing]
-        if not line:
-            del self._lines[caller]
-
-    def count(self, caller: str, *amounts: int) -> None:
-        """What the caller keeps counts so much more; or less, where below 0."""
-        for tally, amount in zip(self._tallies, amounts, strict=True):
-            tally.change(caller, amount)
+        """It is not kept any more, and is counted still."""
+        del self._shares[caller].things[thing]
 
     def surplus(self) -> K | None:
-        """The next one to go, or None: where all fit, or nothing is kept any more."""
-        for tally in self._tallies:
-            while tally.is_over and (caller := tally.heaviest()) is not None:
-                if caller in self._lines:
-                    return next(iter(self._lines[caller]))
-                tally.pass_over()  # All that it counts for is not kept yet.
-        return None
-
-
-class Tally:
-    """How much each caller keeps of one kind, and who keeps most."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._total = 0
-        self._amounts: dict[str, int] = {}
-        self._changed: set[str] = set()
-        self._ranking: list[tuple[int, str]] = []  # A heap; of a caller's entries one may be true.
-
-    @property
-    def is_over(self) -> bool:
-        return self._total > self._most
-
-    def change(self, caller: str, by: int) -> None:
-        self._total += by
-        self._amounts[caller] = self._amounts.get(caller, 0) + by
-        self._changed.add(caller)
-
-    def heaviest(self) -> str | None:
-        if len(self._ranking) > 2 * len(self._amounts) + 8:  # Mostly entries that are not true.
-            self._ranking = []
-            self._changed = set(self._amounts)
-        for caller in self._changed:
-            if not self._amounts[caller]:
-                del self._amounts[caller]
-            else:
-                heappush(self._ranking, (-self._amounts[caller], caller))
-        self._changed.clear()
-        while self._ranking:
-            amount, caller = self._ranking[0]
-            if self._amounts.get(caller) == -amount:
-                return caller
-            heappop(self._ranking)
-        return None
-
-    def pass_over(self) -> None:
-        """Leave out who is heaviest, until that has changed."""
-        heappop(self._ranking)
+        """The next one to go; None where all fit, or nothing is left of what counts."""
+        if self._number > self._most:
+            kind = _BY_NUMBER
+        elif self._bytes > self._most_bytes:
+            kind = _BY_BYTES
+        else:
+            return None
+        # What counts and is not kept yet is none of those that go.
+        owners = [share for share in self._shares.values() if share.things]
+        return next(iter(max(owners, key=kind).things)) if owners else None

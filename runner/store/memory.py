@@ -105,11 +105,12 @@ class MemoryStore:
         self._shares.count(caller_of(conversation), 1, _weight(turn))
         while (surplus := self._shares.surplus()) is not None:
             past = self._pasts[surplus]
-            self._drop(past.turns.pop(past.first))
+            oldest = past.turns.pop(past.first)
             past.first += 1
             if not past.turns:
                 self._leave(surplus)
                 self._keep_number(surplus, past.last)
+            self._drop(oldest)
 
     def _add(self, turn: Kept) -> None:
         conversation, number = turn[3:5]
@@ -136,8 +137,8 @@ class MemoryStore:
 
     def _keep_number(self, conversation: str, number: int) -> None:
         self._numbers[conversation] = number
-        self._number_shares.keep(caller_of(conversation), conversation)
         self._number_shares.count(caller_of(conversation), 1)
+        self._number_shares.keep(caller_of(conversation), conversation)
         while (surplus := self._number_shares.surplus()) is not None:
             self._drop_number(surplus)
 

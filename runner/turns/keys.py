@@ -60,8 +60,9 @@ class Keys:
         name = conversation, key
         if (entry := self._living.pop(name, None)) is not None:
             self._ended[name] = entry
-            self._shares.keep(caller_of(conversation), name)
-            self._shares.count(caller_of(conversation), 1)
+            caller = caller_of(conversation)
+            self._shares.count(caller, 1)
+            self._shares.keep(caller, name)
             while (surplus := self._shares.surplus()) is not None:
                 self._drop(surplus)
 
@@ -80,8 +81,9 @@ class Keys:
 
     def _drop(self, name: Name) -> None:
         del self._ended[name]
-        self._shares.drop(caller_of(name[0]), name)
-        self._shares.count(caller_of(name[0]), -1)
+        caller = caller_of(name[0])
+        self._shares.drop(caller, name)
+        self._shares.count(caller, -1)
 
     def _drop_old(self, now: float) -> None:
         while self._ended:

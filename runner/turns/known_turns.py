@@ -62,8 +62,9 @@ class KnownTurns:
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
-        self._shares.keep(caller_of(conversation), live.turn.id)
-        self._shares.count(caller_of(conversation), 1, _weight(live))
+        caller = caller_of(conversation)
+        self._shares.count(caller, 1, _weight(live))
+        self._shares.keep(caller, live.turn.id)
         self._drop_old()
         while (surplus := self._shares.surplus()) is not None:
             self._drop(self._ended[surplus])
