@@ -186,9 +186,7 @@ class StoreSettings(Table):
     )
     max_attempts: int = knob(3, "attempts at one turn, over restarts", ge=1, le=100)
     keep_turns_s: Seconds = knob(86_400.0, "seconds to keep background turns and keys")
-    keep_turns: Count = knob(
-        10_000, "background turns and keys to keep at most; who has most loses first"
-    )
+    keep_turns: Count = knob(10_000, "background turns and keys to keep at most")
     memory_turns: Count = knob(1_000_000, "turns that memory: keeps; then the oldest go")
     memory_bytes: int = knob(268_435_456, "bytes that memory: keeps", ge=1, le=2**40)
 
