@@ -213,7 +213,12 @@ def compose(settings: Settings) -> Service:
         limits = replace(limits, max_waiting_per_caller=share)
     per_turn = bool(strategy.per_turn)
     make_strategy = partial(
-        registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
+        registry.make,
+        strategy.name,
+        limits=limits,
+        options=strategy.options,
+        defaults={"max_merged_bytes": settings.server.max_message_bytes},
+        per_turn=per_turn,
     )
     with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
         return Service(settings, agent, store, make_strategy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,10 +9,15 @@ from typing import Any
 
 from runner.agents.base import About, Emit, Message, unheard
 from runner.agents.calling import Callee, Caller, as_callee
+from runner.callers import caller_of
+from runner.fair_bound import FairBound
 from strategies import AgentFailed
 
 MOST_KEPT = 1_000
-"""Conversations whose agents are kept; a factory of heavy ones says less: `most_kept`."""
+"""Conversations whose agents are kept; a factory of heavy ones says less: `most_kept`.
+
+Over it the caller with most of them loses the one used longest ago (see `fair_bound`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +46,33 @@ class AgentPerConversation:
     takes: frozenset[str]
     options: Mapping[str, object]
     caller: Caller
-    kept: OrderedDict[str, Callee] = field(default_factory=OrderedDict[str, Callee])
+    kept: dict[str, Callee] = field(default_factory=dict[str, Callee])
+    shares: FairBound[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        most = getattr(self.factory, "most_kept", MOST_KEPT)
+        object.__setattr__(self, "shares", FairBound[str](most))  # As a frozen one is made.
 
     async def answer(
         self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         callee = self.kept.get(conversation) or await self._make(conversation, history)
-        self.kept[conversation] = callee
-        self.kept.move_to_end(conversation)
-        while len(self.kept) > getattr(self.factory, "most_kept", MOST_KEPT):
-            self.kept.popitem(last=False)
+        self._keep(conversation, callee)
         return await self.caller.ask(callee, message, history, emit)
 
+    def _keep(self, conversation: str, callee: Callee) -> None:
+        caller = caller_of(conversation)
+        if conversation not in self.kept:
+            self.shares.count(caller, 1)
+        self.kept[conversation] = callee
+        self.shares.keep(caller, conversation)
+        while (surplus := self.shares.surplus()) is not None:
+            self.forget(surplus)
+
     def forget(self, conversation: str) -> None:
-        self.kept.pop(conversation, None)
+        if self.kept.pop(conversation, None) is not None:
+            self.shares.drop(caller_of(conversation), conversation)
+            self.shares.count(caller_of(conversation), -1)
 
     async def _make(self, conversation: str, history: Sequence[Message]) -> Callee:
         given: dict[str, object] = {"conversation_id": conversation, "history": history}

@@ -138,9 +138,13 @@ def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) ->
 @pytest.mark.parametrize(
     ("name", "option", "words"),
     [
-        ("queue", {"speed": 3}, "argument 'speed'; its options: ageing_s, joined_by, on_busy"),
+        (
+            "queue",
+            {"speed": 3},
+            "argument 'speed'; its options: ageing_s, joined_by, max_merged_bytes, on_busy",
+        ),
         ("merge", {"said": "keep"}, "argument 'said'; its options: ageing_s, joined_by"),
-        ("interrupt", {"joined_by": ""}, "its options: ageing_s, said, waiting"),
+        ("interrupt", {"joined_by": ""}, "its options: ageing_s, max_merged_bytes, said, waiting"),
         ("lock", {"ageing_s": 1.0}, "argument 'ageing_s'; its options: none"),
         ("loadtests.unprotected:Unprotected", {"x": 1}, "argument 'x'; its options: none"),
         ("queue", {"on_busy": "hurry"}, "on_busy must be one of wait, reject, interrupt,"),
