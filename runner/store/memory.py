@@ -9,18 +9,21 @@ from dataclasses import replace
 from sys import getsizeof
 
 from runner.agents.base import Message
-from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
+from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
 from runner.store.history import History
 from strategies import State
 
-Kept = tuple[str, str, str, str, int, float, str]
-"""A turn: message, reply, id, conversation, number, when it was committed, state.
+Kept = tuple[str, str, str, str, int, float, str, tuple[str, ...]]
+"""A turn: message, reply, id, conversation, number, when it was committed, state, `answers`.
 
 A plain tuple of texts and numbers: the garbage collector does not look at it again.
 """
 
 TURN_BYTES = 300
 """What a turn weighs beside its texts: its tuple, its places in the tables, its numbers."""
+
+MERGED_BYTES = 250
+"""What the id of a turn weighs that was merged into another."""
 
 MOST_NUMBERS = 10_000
 """Conversations without a turn left, of which the last number is still known."""
@@ -53,6 +56,7 @@ class MemoryStore:
         self._pasts: OrderedDict[str, _Past] = OrderedDict()  # Used longest ago first.
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._committed: dict[str, Kept] = {}
+        self._merged: dict[str, str] = {}  # Of turns that another answered: the id of that one.
         self._accepted: dict[str, AcceptedTurn] = {}
 
     async def open(self) -> None:
@@ -83,24 +87,44 @@ class MemoryStore:
     async def commit(self, record: Record) -> int:
         if record.turn_id in self._committed:
             raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.")
-        conversation = record.conversation
-        past = self._pasts.get(conversation)
+        past = self._pasts.get(record.conversation)
         if past is None:
-            past = self._pasts[conversation] = _Past(self._numbers.pop(conversation, 0))
-        past.last += 1
-        turn = (
-            record.message, record.reply, record.turn_id, conversation,
-            past.last, time.time(), record.state.value,
-        )  # fmt: skip
-        past.turns[past.last] = self._committed[record.turn_id] = turn
-        self._bytes += _weight(turn)
-        self._pasts.move_to_end(conversation)
-        for turn_id in record.answers or (record.turn_id,):
-            if turn_id in self._accepted:
-                await MemoryStore.end(self, turn_id, Ending(record.state, number=past.last))
+            past = _Past(self._numbers.get(record.conversation, 0))
+        try:
+            self._keep(record, past)
+        except MemoryError as error:
+            self._take_back(record, past)
+            raise NothingKept from error
         while self._is_full() and len(self._committed) > 1:
             self._drop_oldest()
         return past.last
+
+    def _keep(self, record: Record, past: _Past) -> None:
+        """All or nothing: what needs memory comes first, and counts for nothing by itself."""
+        number = past.last + 1
+        turn = (
+            record.message, record.reply, record.turn_id, record.conversation,
+            number, time.time(), record.state.value, record.answers,
+        )  # fmt: skip
+        weight = _weight(turn)
+        ending = Ending(record.state, number=number)
+        answered = [id for id in record.answers or (record.turn_id,) if id in self._accepted]
+        ended = {id: _with(self._accepted[id], ending) for id in answered}
+        self._merged.update(dict.fromkeys(_others(turn), record.turn_id))
+        past.turns[number] = self._committed[record.turn_id] = turn
+        self._pasts[record.conversation] = past
+        self._accepted |= ended
+        self._pasts.move_to_end(record.conversation)
+        self._numbers.pop(record.conversation, None)
+        past.last, self._bytes = number, self._bytes + weight
+
+    def _take_back(self, record: Record, past: _Past) -> None:
+        past.turns.pop(past.last + 1, None)
+        self._committed.pop(record.turn_id, None)
+        for turn_id in record.answers:
+            self._merged.pop(turn_id, None)
+        if not past.turns:
+            self._pasts.pop(record.conversation, None)
 
     def _is_full(self) -> bool:
         return len(self._committed) > self._most_turns or self._bytes > self._most_bytes
@@ -119,6 +143,8 @@ class MemoryStore:
     def _drop(self, turn: Kept) -> None:
         self._bytes -= _weight(turn)
         del self._committed[turn[2]]
+        for turn_id in _others(turn):
+            del self._merged[turn_id]
 
     async def turns(self, conversation: str) -> int:
         return self.span(conversation)[1]
@@ -146,22 +172,21 @@ class MemoryStore:
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
         if not all(turn_id in self._accepted for turn_id in turn_ids):
-            raise StoreUnavailable(outcome="not_started")
+            raise NothingKept("Not all of these turns are written down.")
         for turn_id in turn_ids:
             turn = self._accepted[turn_id]
             self._accepted[turn_id] = replace(turn, attempts=turn.attempts + 1)
 
     async def end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
-        if turn is not None and turn.ending is None:
-            # Without its texts: the history has them, and is what the bounds are for.
-            self._accepted[turn_id] = replace(turn, message="", ending=ending)
+        if turn is not None:
+            self._accepted[turn_id] = _with(turn, ending)
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         turn = self._accepted.get(turn_id)
         if turn is None:
-            kept = self._committed.get(turn_id)
-            return kept and _found(kept)
+            kept = self._committed.get(self._merged.get(turn_id, turn_id))
+            return kept and _found(kept, turn_id)
         ending = turn.ending
         if ending is None or not ending.number:
             return turn
@@ -175,6 +200,12 @@ class MemoryStore:
     async def keyed(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.key is not None]
 
+    async def shift(self, by_s: float) -> None:
+        for turn in self._accepted.values():
+            deadline_at = None if turn.deadline_at is None else turn.deadline_at + by_s
+            moved = replace(turn, accepted_at=turn.accepted_at + by_s, deadline_at=deadline_at)
+            self._accepted[turn.id] = moved
+
     async def prune(self, before: float, most: int) -> None:
         ended = self._ended()
         for place, turn in enumerate(ended):
@@ -185,12 +216,24 @@ class MemoryStore:
         return [turn for turn in self._accepted.values() if turn.ending is not None]
 
 
-def _found(turn: Kept) -> AcceptedTurn:
-    _, reply, turn_id, conversation, number, committed_at, state = turn
+def _found(turn: Kept, turn_id: str) -> AcceptedTurn:
+    _, reply, _, conversation, number, committed_at, state, _ = turn
     ending = Ending(State(state), reply, number)
     return AcceptedTurn(turn_id, conversation, "", committed_at, ending=ending)
 
 
+def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:
+    """Its first ending stays."""
+    # Without its texts: the history has them, and is what the bounds are for.
+    return replace(turn, message="", ending=ending) if turn.ending is None else turn
+
+
+def _others(turn: Kept) -> list[str]:
+    """The turns that were merged into this one."""
+    return [turn_id for turn_id in turn[7] if turn_id != turn[2]]
+
+
 def _weight(turn: Kept) -> int:
-    message, reply, turn_id, *_ = turn
-    return TURN_BYTES + getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)
+    message, reply, turn_id, *_, answers = turn
+    texts = getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)
+    return TURN_BYTES + texts + len(answers) * MERGED_BYTES

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from runner.agents.base import CURRENT, Agent, CurrentTurn
-from runner.store.base import Record, Store
+from runner.store.base import NothingKept, Record, Store, StoreUnavailable, whatever_it_raises
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
@@ -36,14 +38,16 @@ class Answering:
         """As `strategies.Answer`."""
         lives = self._lives(turn)
         try:
-            if with_row := [live for live in lives if live.row is not None]:
-                await self._journal.begin(with_row)
-                lives = self._lives(turn)  # Some of them may have ended meanwhile.
-            text, is_interrupted = await self._ask(turn, attempt, lives)
+            with _nothing_kept_yet():
+                if with_row := [live for live in lives if live.row is not None]:
+                    await self._journal.begin(with_row)
+                    lives = self._lives(turn)  # Some of them may have ended meanwhile.
+                text, is_interrupted = await self._ask(turn, attempt, lives)
             attempt.seal()
             state = State.INTERRUPTED if is_interrupted else State.ANSWERED
             said = (turn.id, turn.conversation, turn.message, text)
-            number = await self.store.commit(Record(*said, _answered(lives), state))
+            with whatever_it_raises():
+                number = await self.store.commit(Record(*said, _answered(lives), state))
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             self.agent.forget(turn.conversation)
@@ -85,6 +89,17 @@ class Answering:
         finally:
             CURRENT.reset(current)
         return text, False
+
+
+@contextmanager
+def _nothing_kept_yet() -> Generator[None]:
+    """Whatever a store cannot tell of itself: the reply was not given to it yet."""
+    try:
+        yield
+    except NothingKept:
+        raise
+    except StoreUnavailable as error:
+        raise NothingKept from error.__cause__ or error
 
 
 def _answered(lives: list[LiveTurn]) -> tuple[str, ...]:

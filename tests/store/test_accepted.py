@@ -12,7 +12,7 @@ import pytest
 
 from runner.store import make_store
 from runner.store.base import AcceptedTurn, Ending, Record, Store, StoreUnavailable
-from runner.store.database import MIGRATIONS
+from runner.store.transactions import MIGRATIONS
 from strategies import State
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)
@@ -153,6 +153,8 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
             "INSERT INTO turns (conversation, number, id, message, reply) VALUES (?, ?, ?, ?, ?)",
             ("c", 1, "t", "before", "reply"),
         )
+        if version >= 3:
+            old.execute("INSERT INTO conversations (id) VALUES ('c')")
         old.commit()
     store = make_store(f"sqlite:///{tmp_path}/old.db")
     await store.open()
