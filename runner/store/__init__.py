@@ -23,5 +23,14 @@ def make_store(url: str, most_turns: int = 1_000_000, most_bytes: int = 2**28) -
     path = url.removeprefix("sqlite:///")
     if path not in (url, "", ":memory:"):
         return SqliteStore(Path(path))
-    scheme = url.partition("://")[0]  # No more of it: what follows may hold a password.
-    raise UnknownStore(f"no store is called {scheme!r}, or not like this. {UnknownStore.__doc__}")
+    raise UnknownStore(f"{_not_known(url)} {UnknownStore.__doc__}")
+
+
+def _not_known(url: str) -> str:
+    scheme, slashes, rest = url.partition("://")
+    if slashes and scheme != "sqlite":  # No more of it: what follows may hold a password.
+        return f"no store is called {scheme}://."
+    name = (rest or url).removeprefix("sqlite:")
+    if name.strip("/:") in ("", "memory", "sqlite"):
+        return f"no store is called {url!r}."
+    return f"no store is called {url!r}; did you mean sqlite:///{name}?"
