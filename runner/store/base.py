@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from runner.agents.base import Message
@@ -49,6 +49,7 @@ class Record:
 
     answers  the ids of the accepted turns that it answers; () for `turn_id` alone.
     state    ANSWERED, or INTERRUPTED with the words until then.
+    waited_s, ran_s  seconds that each of `answers` waited, and that the agent took.
     """
 
     turn_id: str
@@ -57,6 +58,8 @@ class Record:
     reply: str
     answers: tuple[str, ...] = ()
     state: State = State.ANSWERED
+    waited_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    ran_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,15 @@ class MemoryStore:
             number, time.time(), record.state.value, record.answers,
         )  # fmt: skip
         weight = _weight(turn)
-        ending = Ending(record.state, number=number)
-        answered = [id for id in record.answers or (record.turn_id,) if id in self._accepted]
-        ended = {id: _with(self._accepted[id], ending) for id in answered}
+        ending = Ending(record.state, number=number, ran_s=record.ran_s)
+        ended = {
+            turn_id: _with(
+                self._accepted[turn_id],
+                replace(ending, waited_s=record.waited_s.get(turn_id, 0.0)),
+            )
+            for turn_id in record.answers or (record.turn_id,)
+            if turn_id in self._accepted
+        }
         self._merged.update(dict.fromkeys(_others(turn), record.turn_id))
         past.turns[number] = self._committed[record.turn_id] = turn
         self._pasts[record.conversation] = past

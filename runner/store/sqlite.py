@@ -196,9 +196,13 @@ def _commit(db: Connection, record: Record) -> int:
         db.execute(sql, (record.conversation, number, record.turn_id, *said))
     except IntegrityError as error:
         raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.") from error
-    sql = "UPDATE accepted SET state = ?, number = ? WHERE id = ? AND state IS NULL"
+    sql = """
+        UPDATE accepted SET state = ?, number = ?, ran_s = ?, waited_s = ?
+        WHERE id = ? AND state IS NULL
+    """
     for turn_id in record.answers or (record.turn_id,):
-        db.execute(sql, (record.state, number, turn_id))
+        waited_s = record.waited_s.get(turn_id)
+        db.execute(sql, (record.state, number, record.ran_s, waited_s, turn_id))
         if turn_id != record.turn_id:
             merged = "INSERT INTO merged (id, conversation, number) VALUES (?, ?, ?)"
             db.execute(merged, (turn_id, record.conversation, number))

@@ -46,8 +46,10 @@ class Answering:
             attempt.seal()
             state = State.INTERRUPTED if is_interrupted else State.ANSWERED
             said = (turn.id, turn.conversation, turn.message, text)
+            waited_s, ran_s = _answered(lives)
+            record = Record(*said, tuple(waited_s), state, waited_s, ran_s)
             with whatever_it_raises():
-                number = await self.store.commit(Record(*said, _answered(lives), state))
+                number = await self.store.commit(record)
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             self.agent.forget(turn.conversation)
@@ -102,8 +104,11 @@ def _nothing_kept_yet() -> Generator[None]:
         raise NothingKept from error.__cause__ or error
 
 
-def _answered(lives: list[LiveTurn]) -> tuple[str, ...]:
+def _answered(lives: list[LiveTurn]) -> tuple[dict[str, float], float]:
+    """For how long each of those waited that are being answered, and for how long all ran."""
     # By the tickets: one that has just been withdrawn from a merged turn may be the last to
     # know of it, as its ending is being kept, and this is not to come before that.
-    running = (live for live in lives if live.ticket and live.ticket.state is State.RUNNING)
-    return tuple(live.turn.id for live in running)
+    tickets = [live.ticket for live in lives if live.ticket is not None]
+    running = [ticket for ticket in tickets if ticket.state is State.RUNNING]
+    waited_s = {ticket.turn.id: ticket.waited_s for ticket in running}
+    return waited_s, max((ticket.ran_s for ticket in running), default=0.0)

@@ -63,4 +63,4 @@ def _begins(sql: str, statement: str) -> bool:
     return sql.split()[: len(words)] == words
 
 
-sqlite3.connect = partial(sqlite3.connect, factory=FailingConnection)
+sqlite3.connect = partial(sqlite3.connect, factory=FailingConnection)  # type: ignore[assignment]
