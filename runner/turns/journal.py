@@ -21,6 +21,7 @@ from runner.store.base import (
 )
 from runner.telemetry import in_a_line
 from runner.turns import ending as endings
+from runner.turns.clock import SteadyClock
 from runner.turns.keys import Keys, digest
 from runner.turns.live_turn import LiveTurn
 from strategies import TurnInterrupted
@@ -32,38 +33,26 @@ AGAIN_S = 1.0
 
 PRUNE_S = 60.0
 
-JUMP_S = 2.0
-"""A wall clock that is so far off was set; by less it is drawn to the right time."""
-
 log = structlog.get_logger(__name__)
 
 
 class Journal:
     """Accepted turns in the store, and their idempotency keys.
 
-    Here instants are those of a clock that nobody sets: what the wall clock said first, and
-    the seconds since. In the store they are the wall clock's, for the next process, and move
-    along when that is set. So no age changes when the wall clock jumps.
+    Here instants are those of a clock that nobody sets. In the store they are the wall
+    clock's, for the next process, and move along when that is set: no age jumps with it.
 
-    wall  the wall clock: gives seconds since 1970.
+    wall  gives seconds since 1970.
     """
 
     def __init__(self, store: Store, settings: StoreSettings, wall: Callable[[], float]) -> None:
         self._store = store
         self._settings = settings
-        self._wall = wall
-        self._began_at: float | None = None
-        self._jumped_s = 0.0  # By how much the wall clock was set since.
+        self._clock = SteadyClock(wall)
+        self.now = self._clock.now
         self.keys = Keys(settings.keep_turns_s, settings.keep_turns)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pruning: asyncio.Task[None] | None = None
-
-    def now(self) -> float:
-        """Seconds since 1970."""
-        time_s = asyncio.get_running_loop().time()
-        if self._began_at is None:
-            self._began_at = self._wall() - time_s
-        return self._began_at + time_s
 
     async def open(self) -> list[LiveTurn]:
         """Read what an earlier process left; gives the turns that are to run, in their order.
@@ -130,7 +119,7 @@ class Journal:
             digest=live.key and digest(turn.message),
         )
         self.keys.add(row)
-        live.row = self.spawn(self._accept(live, _moved(row, self._jumped_s)))
+        live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))
 
     async def begin(self, lives: list[LiveTurn]) -> None:
         """Write down that the agent is about to be called for these; all have a row or none.
@@ -179,12 +168,10 @@ class Journal:
                 continue
 
     async def _prune(self) -> None:
-        now = self.now()
-        jump_s = self._wall() - now - self._jumped_s
-        if abs(jump_s) > JUMP_S:
-            self._jumped_s += jump_s  # First, for the rows that are written meanwhile.
+        # Rows that are written meanwhile are the new wall clock's already, and come after this.
+        if jump_s := self._clock.jump_s():
             await self._store.shift(jump_s)
-        before = now + self._jumped_s - self._settings.keep_turns_s
+        before = self.now() + self._clock.ahead_s - self._settings.keep_turns_s
         await self._store.prune(before, self._settings.keep_turns)
 
     async def _prune_for_ever(self) -> None:
