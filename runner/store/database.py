@@ -18,7 +18,7 @@ from sqlite3 import Connection
 from typing import Any, TypeVar, cast
 
 from runner.agents.threads import Outcome, Threads, given, until_done
-from runner.store.base import NothingKept
+from runner.store.base import NothingKept, StoreUnavailable
 from runner.store.held_file import FileReplaced, HeldFile
 from runner.store.transactions import Step, Write, fail, prepare, transact
 
@@ -30,17 +30,20 @@ BUSY_S = 0.5
 MOST_TOGETHER = 128
 """Writes in one transaction: none of them is acknowledged before the last one is done."""
 
+UNREAD = "The store could not be read. Try again later."
+
 READERS = 4
 """Threads that read, and connections that are kept for the next reader."""
 
 
 @contextmanager
-def store_errors(detail: str | None = None) -> Generator[None]:
-    """Turn what SQLite and the disk raise, where nothing is kept, into StoreUnavailable."""
+def store_errors(about: str | None = None) -> Generator[None]:
+    """Turn what SQLite and the disk raise into StoreUnavailable."""
     try:
         yield
     except (sqlite3.Error, OSError, UnicodeError, MemoryError) as error:
-        raise NothingKept(detail and f"{detail}: {error}") from error
+        # A read that fails tells nothing of the turn that was asked for: the outcome is unknown.
+        raise StoreUnavailable(f"{about}: {error}" if about else UNREAD) from error
 
 
 class Database:
@@ -100,8 +103,7 @@ class Database:
         ask  gives the same, or None where nothing is kept, should COMMIT fail; without it,
              or where that cannot be asked either, the outcome of the error is `unknown`.
         """
-        with store_errors():
-            written = self._put(step, ask)
+        written = self._put(step, ask)
         if though_cancelled:
             await until_done(written)
         return cast("T", given(await written))

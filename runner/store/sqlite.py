@@ -86,7 +86,7 @@ class SqliteStore:
             sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
             db.execute(sql, (conversation,))
 
-        await self.database.write(write)
+        await self.database.write(write, lambda db: not _last_number(db, conversation) or None)
 
     # Accepted turns.
 

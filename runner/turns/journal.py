@@ -170,7 +170,11 @@ class Journal:
     async def _prune(self) -> None:
         # Rows that are written meanwhile are the new wall clock's already, and come after this.
         if jump_s := self._clock.jump_s():
-            await self._store.shift(jump_s)
+            try:
+                await self._store.shift(jump_s)
+            except NothingKept:
+                self._clock.ahead_s -= jump_s  # It is seen again the next time.
+                raise
         before = self.now() + self._clock.ahead_s - self._settings.keep_turns_s
         await self._store.prune(before, self._settings.keep_turns)
 

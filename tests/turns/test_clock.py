@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from runner.settings import Settings, StoreSettings
+from runner.store.base import NothingKept
 from runner.store.memory import MemoryStore
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -23,8 +24,8 @@ KEPT_S = 3_600.0
 class Life:
     """Processes one after the other over one store, and a wall clock that may be set."""
 
-    def __init__(self) -> None:
-        self.store = MemoryStore()
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
         self.store.durable = True
         self.offset_s = 1_000_000.0
         self.agent = Sleeper()
@@ -56,9 +57,9 @@ class Life:
         return live.turn.id
 
 
-def play(scene: Callable[[Life], Awaitable[None]]) -> None:
+def play(scene: Callable[[Life], Awaitable[None]], store: MemoryStore | None = None) -> None:
     async def live() -> None:
-        life = Life()
+        life = Life(store)
         await life.service.open()
         await scene(life)
         await life.service.drain(0)
@@ -118,6 +119,28 @@ def test_a_clock_that_was_set_back_between_two_processes_keeps_no_key_for_ever()
         assert await life.ask("1", "k") != first
 
     play(scene)
+
+
+def test_instants_that_the_store_could_not_move_are_moved_the_next_time() -> None:
+    class Failing(MemoryStore):
+        durable = True
+        refusals = 1
+
+        async def shift(self, by_s: float) -> None:
+            if self.refusals:
+                self.refusals -= 1
+                raise NothingKept
+            await super().shift(by_s)
+
+    async def scene(life: Life) -> None:
+        first = await life.ask("1", "k")
+        await asyncio.sleep(10)
+        life.offset_s += 2 * DAY_S
+        await asyncio.sleep(200)
+        await life.restart()
+        assert await life.ask("1", "k") == first
+
+    play(scene, Failing())
 
 
 @pytest.mark.parametrize("days", [2, -2])
