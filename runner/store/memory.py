@@ -107,16 +107,13 @@ class MemoryStore:
             number, time.time(), record.state.value, record.answers,
         )  # fmt: skip
         weight = _weight(turn)
-        ending = Ending(record.state, number=number, ran_s=record.ran_s)
         ended = {
-            turn_id: _with(
-                self._accepted[turn_id],
-                replace(ending, waited_s=record.waited_s.get(turn_id, 0.0)),
-            )
+            turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
             for turn_id in record.answers or (record.turn_id,)
             if turn_id in self._accepted
         }
-        self._merged.update(dict.fromkeys(_others(turn), record.turn_id))
+        for turn_id in _others(turn):
+            self._merged[turn_id] = record.turn_id
         past.turns[number] = self._committed[record.turn_id] = turn
         self._pasts[record.conversation] = past
         self._accepted |= ended
@@ -228,6 +225,11 @@ def _found(turn: Kept, turn_id: str) -> AcceptedTurn:
     return AcceptedTurn(turn_id, conversation, "", committed_at, ending=ending)
 
 
+def _ending(record: Record, turn_id: str, number: int) -> Ending:
+    waited_s = record.waited_s.get(turn_id, 0.0)
+    return Ending(record.state, number=number, waited_s=waited_s, ran_s=record.ran_s)
+
+
 def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:
     """Its first ending stays."""
     # Without its texts: the history has them, and is what the bounds are for.
@@ -236,7 +238,7 @@ def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:
 
 def _others(turn: Kept) -> list[str]:
     """The turns that were merged into this one."""
-    return [turn_id for turn_id in turn[7] if turn_id != turn[2]]
+    return [turn_id for turn_id in turn[7] if turn_id != turn[2]] if len(turn[7]) > 1 else []
 
 
 def _weight(turn: Kept) -> int:
