@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.config.masking import without_password
 from runner.store.base import Store
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
@@ -27,10 +28,11 @@ def make_store(url: str, most_turns: int = 1_000_000, most_bytes: int = 2**28) -
 
 
 def _not_known(url: str) -> str:
-    scheme, slashes, rest = url.partition("://")
-    if slashes and scheme != "sqlite":  # No more of it: what follows may hold a password.
-        return f"no store is called {scheme}://."
-    name = (rest or url).removeprefix("sqlite:")
+    scheme, colon, _ = url.partition(":")
+    if colon and scheme != "sqlite":  # No more of it: what follows may hold a password.
+        return f"no store is called {scheme}:, or not like this."
+    shown = without_password(url)
+    name = shown.removeprefix("sqlite:").removeprefix("//")
     if name.strip("/:") in ("", "memory", "sqlite"):
-        return f"no store is called {url!r}."
-    return f"no store is called {url!r}; did you mean sqlite:///{name}?"
+        return f"no store is called {shown!r}."
+    return f"no store is called {shown!r}; did you mean sqlite:///{name}?"
