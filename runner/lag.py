@@ -31,5 +31,7 @@ class LoopLag:
         return max(self._lags_s, default=0.0)
 
     def _note(self, due: float) -> None:
-        self._lags_s.append(max(asyncio.get_running_loop().time() - due, 0.0))
-        self.start()
+        try:
+            self._lags_s.append(max(asyncio.get_running_loop().time() - due, 0.0))
+        finally:
+            self.start()

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 
@@ -47,7 +48,25 @@ def log_turn(
     log_messages: bool,
     attempts: int = 1,
 ) -> None:
-    """Log the end of a turn; `ticket` is None where it was refused at once."""
+    """Log the end of a turn; `ticket` is None where it was refused at once.
+
+    What fails here loses the line, not the turn.
+    """
+    try:
+        _log_turn(turn, strategy, ticket, error, log_messages, attempts)
+    except Exception as fault:
+        with suppress(Exception):
+            log.error("the line of a turn is lost", turn_id=turn.id, fault=type(fault).__name__)
+
+
+def _log_turn(
+    turn: Turn,
+    strategy: str,
+    ticket: Ticket | None,
+    error: TurnError | None,
+    log_messages: bool,
+    attempts: int,
+) -> None:
     state = error.state if error else ticket.state if ticket else State.ANSWERED
     fields: dict[str, object] = {
         "turn_id": turn.id,

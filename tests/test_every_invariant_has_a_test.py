@@ -18,9 +18,7 @@ NOT_YET = {
     28: "agents with a state of their own are to come; today the history is all that is kept",
     29: "callers share one line and one map of keys; shares of their own are to come",
     30: "an upgrade without a key and bodies before the token are not bounded yet",
-    31: "a failed fsync is told as rolled_back; `unknown` is to come",
     32: "there is one door, /chat; the others are to come",
-    33: "a MemoryError in the store's thread is not seen yet",
 }
 """Why an invariant has no test. Take the entry out when it has one: the test below insists."""
 

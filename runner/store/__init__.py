@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.config.masking import without_password
 from runner.store.base import Store
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
@@ -23,5 +24,15 @@ def make_store(url: str, most_turns: int = 1_000_000, most_bytes: int = 2**28) -
     path = url.removeprefix("sqlite:///")
     if path not in (url, "", ":memory:"):
         return SqliteStore(Path(path))
-    scheme = url.partition("://")[0]  # No more of it: what follows may hold a password.
-    raise UnknownStore(f"no store is called {scheme!r}, or not like this. {UnknownStore.__doc__}")
+    raise UnknownStore(f"{_not_known(url)} {UnknownStore.__doc__}")
+
+
+def _not_known(url: str) -> str:
+    scheme, colon, _ = url.partition(":")
+    if colon and scheme != "sqlite":  # No more of it: what follows may hold a password.
+        return f"no store is called {scheme}:, or not like this."
+    shown = without_password(url)
+    name = shown.removeprefix("sqlite:").removeprefix("//")
+    if name.strip("/:") in ("", "memory", "sqlite"):
+        return f"no store is called {shown!r}."
+    return f"no store is called {shown!r}; did you mean sqlite:///{name}?"

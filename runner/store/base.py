@@ -7,8 +7,10 @@ promise, and holds how the turn ended. A turn that nobody can ask for again has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from runner.agents.base import Message
@@ -18,15 +20,27 @@ if TYPE_CHECKING:
     from runner.store.history import History
 
 
-class StoreUnavailable(TurnError):
+class StoreUnavailable(TurnError, state=State.FAILED, outcome="unknown"):
+    """The store failed, and cannot tell whether the turn was kept. The history will tell."""
+
+
+class NothingKept(StoreUnavailable, outcome="rolled_back"):
     """The store could not be written or read. Nothing was kept; try again later."""
 
-    outcome: Outcome = "rolled_back"
-    state = State.FAILED
+
+@contextmanager
+def whatever_it_raises() -> Generator[None]:
+    """Take what a store ought not to raise, such as MemoryError, for a failure of the store."""
+    try:
+        yield
+    except (TurnError, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        raise StoreUnavailable from error
 
 
 class StoreInUse(Exception):
-    """Another process has this store open. End it first, or name another store in [store] url."""
+    """Another process has this store open. End it first, or name another store with --store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,7 @@ class Record:
 
     answers  the ids of the accepted turns that it answers; () for `turn_id` alone.
     state    ANSWERED, or INTERRUPTED with the words until then.
+    waited_s, ran_s  seconds that each of `answers` waited, and that the agent took.
     """
 
     turn_id: str
@@ -43,6 +58,8 @@ class Record:
     reply: str
     answers: tuple[str, ...] = ()
     state: State = State.ANSWERED
+    waited_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    ran_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +106,11 @@ class AcceptedTurn:
 class Store(Protocol):
     """Keeps history and accepted turns. Implementations need not inherit.
 
-    Every call may raise `StoreUnavailable`; then nothing was changed, unless its outcome
-    is `unknown`: the disk failed so that nobody can tell. Writes take effect in the order
-    in which they began, and cancelling the caller stops none of them. When one returns,
-    what it wrote survives the process (if the store is `durable`), and later reads see it.
+    Every call may raise `StoreUnavailable`: then nobody can tell whether anything was changed.
+    Where the store has made sure that nothing was, it raises `NothingKept` instead.
+    Writes take effect in the order in which they began, and cancelling the caller stops none
+    of them. When one returns, what it wrote survives the process (if the store is `durable`),
+    and later reads see it.
     """
 
     @property
@@ -160,6 +178,9 @@ class Store(Protocol):
     async def keyed(self) -> list[AcceptedTurn]:
         """Those with a key. Messages may be left out."""
         ...
+
+    async def shift(self, by_s: float) -> None:
+        """The wall clock was set by so much: move the instants of all of them along."""
 
     async def prune(self, before: float, most: int) -> None:
         """Remove those that have ended and were accepted `before`, and all but `most` others.

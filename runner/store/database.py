@@ -8,25 +8,21 @@ their own, in the thread that asks or in others: however long, none holds up a w
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar, cast
 
 from runner.agents.threads import Outcome, Threads, given, until_done
-from runner.store.base import StoreInUse, StoreUnavailable
+from runner.store.base import NothingKept, StoreUnavailable
+from runner.store.held_file import FileReplaced, HeldFile
+from runner.store.transactions import Step, Write, fail, prepare, transact
 
 T = TypeVar("T")
-Step = Callable[[Connection], T]
-
-_FILES = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
-MIGRATIONS = tuple(file.read_text() for file in _FILES)
-"""What leads from each version of the tables to the next; an empty file has version 0."""
 
 BUSY_S = 0.5
 """How long a write waits for another program that holds the file, such as a backup."""
@@ -34,47 +30,38 @@ BUSY_S = 0.5
 MOST_TOGETHER = 128
 """Writes in one transaction: none of them is acknowledged before the last one is done."""
 
-UNKNOWN = "The disk failed while the turn was being kept. The history will tell whether it was."
+UNREAD = "The store could not be read. Try again later."
 
 READERS = 4
 """Threads that read, and connections that are kept for the next reader."""
 
 
 @contextmanager
-def store_errors(detail: str | None = None) -> Generator[None]:
+def store_errors(about: str | None = None) -> Generator[None]:
     """Turn what SQLite and the disk raise into StoreUnavailable."""
     try:
         yield
-    except (sqlite3.Error, OSError, UnicodeError) as error:
-        raise StoreUnavailable(detail and f"{detail}: {error}") from error
-
-
-@dataclass(slots=True, eq=False)
-class Write:
-    """A step of a transaction, and who waits for its outcome."""
-
-    step: Step[Any]
-    result: asyncio.Future[Outcome]
-    outcome: Outcome = (None, None)
+    except (sqlite3.Error, OSError, UnicodeError, MemoryError) as error:
+        # A read that fails tells nothing of the turn that was asked for: the outcome is unknown.
+        raise StoreUnavailable(f"{about}: {error}" if about else UNREAD) from error
 
 
 class Database:
-    """The file at `path`, and beside it a lock file that keeps a second process out."""
+    """The file at `path`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = HeldFile(path)
         self._readers = Threads(READERS, "sqlite-read")
         self._writer = Threads(1, "sqlite")
         self._line: list[Write] = []
         self._connection: Connection | None = None  # The one that writes; None when closed.
         self._idle: dict[int, list[Connection]] = {}  # Those that read, by process.
-        self._lock: int | None = None
-        self._inodes: list[int] = []
+        self._is_writing = False
 
     async def open(self) -> None:
         """Raises StoreInUse, StoreUnavailable."""
         # With the path, for the operator, who can mend it; a client is not told about files.
-        with store_errors(str(self._path)):
+        with store_errors(str(self._file.path)):
             await self._writer.run(self._open)
 
     async def close(self) -> None:
@@ -95,6 +82,7 @@ class Database:
                 connection = idle.pop()
             except IndexError:
                 self._opened()
+                self._file.check()
                 connection = self._connect("ro")
             try:
                 value = step(connection)
@@ -107,45 +95,57 @@ class Database:
             connection.close()
         return value
 
-    async def write(self, step: Step[T], *, though_cancelled: bool = False) -> T:
-        """What the step gives; it is done even if the caller is cancelled, who may wait on."""
-        written = self._put(step)
+    async def write(
+        self, step: Step[T], ask: Step[T | None] | None = None, *, though_cancelled: bool = False
+    ) -> T:
+        """What the step gives; it is done even if the caller is cancelled, who may wait on.
+
+        ask  gives the same, or None where nothing is kept, should COMMIT fail; without it,
+             or where that cannot be asked either, the outcome of the error is `unknown`.
+        """
+        written = self._put(step, ask)
         if though_cancelled:
             await until_done(written)
-        with store_errors():
-            return cast("T", given(await written))
+        return cast("T", given(await written))
 
-    def _put(self, step: Step[Any]) -> asyncio.Future[Outcome]:
-        write = Write(step, asyncio.get_running_loop().create_future())
+    def _put(self, step: Step[Any], ask: Step[Any] | None = None) -> asyncio.Future[Outcome]:
+        write = Write(step, asyncio.get_running_loop().create_future(), ask)
         self._line.append(write)
-        if len(self._line) == 1:
+        if not self._is_writing:
             self._start()
         return write.result
 
     def _start(self) -> None:
-        self._writer.start(self._write).add_done_callback(self._written)
+        writes: list[Write] = []
+        ended = self._writer.start(lambda: self._write(writes))
+        self._is_writing = True
+        ended.add_done_callback(partial(self._written, writes))
 
-    def _written(self, ended: asyncio.Future[Outcome]) -> None:
-        if self._line:
-            self._start()
-        writes, _ = ended.result()
-        for write in writes:
-            if not write.result.done():  # As it is where its caller was cancelled.
-                write.result.set_result(write.outcome)
+    def _written(self, writes: list[Write], ended: asyncio.Future[Outcome]) -> None:
+        """The thread is done with these; whatever it raised, all are told, and the line goes on."""
+        self._is_writing = False
+        try:
+            if self._line:
+                self._start()
+        finally:
+            if (error := ended.result()[1]) is not None:
+                fail(writes, error)
+            for write in writes:
+                if not write.result.done():  # As it is where its caller was cancelled.
+                    write.result.set_result(write.outcome)
 
     # In the writer's thread.
 
     def _open(self) -> None:
         if self._connection is not None:
             return
-        self._path = self._path.resolve()
-        self._lock = _lock(self._path)
-        # A child that an agent forks must not keep the lock when we are killed.
-        os.register_at_fork(after_in_child=self._unlock)
+        self._file.path = self._file.path.resolve()
+        self._file.take()
+        os.register_at_fork(after_in_child=self._file.leave)
         try:
             self._connection = self._connect("rwc")
-            _prepare(self._connection)
-            self._inodes = self._look()
+            prepare(self._connection)
+            self._file.watch()
         except BaseException:
             self._close()
             raise
@@ -156,105 +156,39 @@ class Database:
         for connection in filter(None, connections):
             with suppress(sqlite3.Error):  # The lock must go, and what was committed is safe.
                 connection.close()
-        self._unlock()
+        self._file.release()
 
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def _write(self) -> list[Write]:
-        """Do what stands in line."""
-        writes = self._line[:MOST_TOGETHER]
+    def _write(self, writes: list[Write]) -> None:
+        """Do what stands in line; it is put into `writes`, which is empty."""
+        writes += self._line[:MOST_TOGETHER]
         del self._line[: len(writes)]
         try:
-            _transact(self._opened(), writes)
-        except BaseException as error:
-            for write in writes:
-                write.outcome = None, error
-        return writes
+            connection = self._opened()
+        except sqlite3.Error as error:
+            fail(writes, error, NothingKept)
+        else:
+            transact(connection, writes, self._check)
+
+    def _check(self) -> None:
+        try:
+            self._file.check()
+        except FileReplaced:
+            # What was acknowledged may stand in a -wal that nobody finds: put it where it is safe.
+            with suppress(sqlite3.Error):
+                self._opened().execute("PRAGMA wal_checkpoint(FULL)")
+            raise
 
     # In any thread.
 
     def _opened(self) -> Connection:
         if self._connection is None:
             raise sqlite3.ProgrammingError("the store is closed")
-        # SQLite goes on with files that were deleted or replaced; what it keeps there is lost.
-        if self._look() != self._inodes:
-            raise OSError(f"{self._path} or its -wal is not the file that was opened")
         return self._connection
 
-    def _look(self) -> list[int]:
-        return [os.stat(f"{self._path}{suffix}").st_ino for suffix in ("", "-wal")]
-
     def _connect(self, mode: str) -> Connection:
-        uri = f"{self._path.as_uri()}?mode={mode}"
+        uri = f"{self._file.path.as_uri()}?mode={mode}"
         connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         return connection
-
-
-def _lock(path: Path) -> int:
-    """Hold the file's lock; the kernel lets go of it when this process ends, however it ends."""
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise StoreInUse(f"{path}: {StoreInUse.__doc__}") from error
-    return descriptor
-
-
-def _prepare(connection: Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    version = connection.execute("PRAGMA user_version").fetchone()["user_version"]
-    if version > len(MIGRATIONS):
-        raise sqlite3.DatabaseError(f"it has schema {version}, of a newer version")
-    # In a new file; a table `turns` of another program's makes the first fail, rightly.
-    for number, migration in enumerate(MIGRATIONS[version:], version + 1):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {number}; COMMIT;"
-        )
-
-
-def _transact(connection: Connection, writes: list[Write]) -> None:
-    """All or none of them, but that one that fails, fails alone."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if len(writes) == 1:  # Nothing else is rolled back with it, so it needs no savepoint.
-            writes[0].outcome = writes[0].step(connection), None
-        else:
-            for write in writes:
-                write.outcome = _try(write.step, connection)
-        _commit(connection)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _commit(connection: Connection) -> None:
-    try:
-        connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        # A sync that fails has perhaps written all: it can be there after a restart.
-        if error.sqlite_errorname.startswith("SQLITE_IOERR"):
-            raise StoreUnavailable(UNKNOWN, outcome="unknown") from error
-        raise
-
-
-def _try(step: Step[Any], connection: Connection) -> Outcome:
-    connection.execute("SAVEPOINT step")
-    outcome: Outcome
-    try:
-        outcome = step(connection), None
-    except (sqlite3.Error, UnicodeError) as error:
-        if not connection.in_transaction:
-            raise  # SQLite has rolled back all of it, as it does when the disk is full.
-        connection.execute("ROLLBACK TO step")
-        outcome = None, error
-    connection.execute("RELEASE step")
-    return outcome

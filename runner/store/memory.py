@@ -11,18 +11,21 @@ from sys import getsizeof
 from runner.agents.base import Message
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
-from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
+from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
 from runner.store.history import History
 from strategies import State
 
-Kept = tuple[str, str, str, str, int, float, str]
-"""A turn: message, reply, id, conversation, number, when it was committed, state.
+Kept = tuple[str, str, str, str, int, float, str, tuple[str, ...]]
+"""A turn: message, reply, id, conversation, number, when it was committed, state, `answers`.
 
 A plain tuple of texts and numbers: the garbage collector does not look at it again.
 """
 
 TURN_BYTES = 300
 """What a turn weighs beside its texts: its tuple, its places in the tables, its numbers."""
+
+MERGED_BYTES = 250
+"""What the id of a turn weighs that was merged into another."""
 
 MOST_NUMBERS = 10_000
 """Conversations without a turn left, of which the last number is still known."""
@@ -55,6 +58,7 @@ class MemoryStore:
         self._numbers: dict[str, int] = {}
         self._number_shares: FairBound[str] = FairBound(MOST_NUMBERS)
         self._committed: dict[str, Kept] = {}
+        self._merged: dict[str, str] = {}  # Of turns that another answered: the id of that one.
         self._accepted: dict[str, AcceptedTurn] = {}
 
     async def open(self) -> None:
@@ -89,20 +93,26 @@ class MemoryStore:
         number = (past.last if past else self._numbers.get(conversation, 0)) + 1
         turn = (
             record.message, record.reply, record.turn_id, conversation,
-            number, time.time(), record.state.value,
+            number, time.time(), record.state.value, record.answers,
         )  # fmt: skip
-        self._make_room(turn)
+        try:  # What needs most of the memory comes first; after it an error says `unknown`.
+            weight = _weight(turn)
+            ended = {
+                turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
+                for turn_id in record.answers or (record.turn_id,)
+                if turn_id in self._accepted
+            }
+        except MemoryError as error:
+            raise NothingKept from error
+        self._make_room(conversation, weight)
         self._add(turn)
-        for turn_id in record.answers or (record.turn_id,):
-            if turn_id in self._accepted:
-                await MemoryStore.end(self, turn_id, Ending(record.state, number=number))
+        self._accepted |= ended
         return number
 
-    def _make_room(self, turn: Kept) -> None:
-        conversation = turn[3]
+    def _make_room(self, conversation: str, weight: int) -> None:
         self._use(conversation)
         # It counts, but is not there yet: so it is none of those that go.
-        self._shares.count(caller_of(conversation), 1, _weight(turn))
+        self._shares.count(caller_of(conversation), 1, weight)
         while (surplus := self._shares.surplus()) is not None:
             past = self._pasts[surplus]
             oldest = past.turns.pop(past.first)
@@ -119,6 +129,8 @@ class MemoryStore:
             past = self._pasts[conversation] = _Past(number - 1)
             self._use(conversation)
             self._drop_number(conversation)
+        for turn_id in _others(turn):
+            self._merged[turn_id] = turn[2]
         past.last = number
         past.turns[number] = self._committed[turn[2]] = turn
 
@@ -130,6 +142,8 @@ class MemoryStore:
     def _drop(self, turn: Kept) -> None:
         self._shares.count(caller_of(turn[3]), -1, -_weight(turn))
         del self._committed[turn[2]]
+        for turn_id in _others(turn):
+            del self._merged[turn_id]
 
     def _leave(self, conversation: str) -> None:
         del self._pasts[conversation]
@@ -174,22 +188,21 @@ class MemoryStore:
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
         if not all(turn_id in self._accepted for turn_id in turn_ids):
-            raise StoreUnavailable(outcome="not_started")
+            raise NothingKept("Not all of these turns are written down.")
         for turn_id in turn_ids:
             turn = self._accepted[turn_id]
             self._accepted[turn_id] = replace(turn, attempts=turn.attempts + 1)
 
     async def end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
-        if turn is not None and turn.ending is None:
-            # Without its texts: the history has them, and is what the bounds are for.
-            self._accepted[turn_id] = replace(turn, message="", ending=ending)
+        if turn is not None:
+            self._accepted[turn_id] = _with(turn, ending)
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         turn = self._accepted.get(turn_id)
         if turn is None:
-            kept = self._committed.get(turn_id)
-            return kept and _found(kept)
+            kept = self._committed.get(self._merged.get(turn_id, turn_id))
+            return kept and _found(kept, turn_id)
         ending = turn.ending
         if ending is None or not ending.number:
             return turn
@@ -202,6 +215,12 @@ class MemoryStore:
 
     async def keyed(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.key is not None]
+
+    async def shift(self, by_s: float) -> None:
+        for turn in self._accepted.values():
+            deadline_at = None if turn.deadline_at is None else turn.deadline_at + by_s
+            moved = replace(turn, accepted_at=turn.accepted_at + by_s, deadline_at=deadline_at)
+            self._accepted[turn.id] = moved
 
     async def prune(self, before: float, most: int) -> None:
         kept: Counter[str] = Counter()
@@ -219,12 +238,29 @@ class MemoryStore:
         return [turn for turn in self._accepted.values() if turn.ending is not None]
 
 
-def _found(turn: Kept) -> AcceptedTurn:
-    _, reply, turn_id, conversation, number, committed_at, state = turn
+def _found(turn: Kept, turn_id: str) -> AcceptedTurn:
+    _, reply, _, conversation, number, committed_at, state, _ = turn
     ending = Ending(State(state), reply, number)
     return AcceptedTurn(turn_id, conversation, "", committed_at, ending=ending)
 
 
+def _ending(record: Record, turn_id: str, number: int) -> Ending:
+    waited_s = record.waited_s.get(turn_id, 0.0)
+    return Ending(record.state, number=number, waited_s=waited_s, ran_s=record.ran_s)
+
+
+def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:
+    """Its first ending stays."""
+    # Without its texts: the history has them, and is what the bounds are for.
+    return replace(turn, message="", ending=ending) if turn.ending is None else turn
+
+
+def _others(turn: Kept) -> list[str]:
+    """The turns that were merged into this one."""
+    return [turn_id for turn_id in turn[7] if turn_id != turn[2]] if len(turn[7]) > 1 else []
+
+
 def _weight(turn: Kept) -> int:
-    message, reply, turn_id, *_ = turn
-    return TURN_BYTES + getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)
+    message, reply, turn_id, *_, answers = turn
+    texts = getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)
+    return TURN_BYTES + texts + len(answers) * MERGED_BYTES

@@ -13,7 +13,7 @@ from sqlite3 import Connection, IntegrityError, Row
 from typing import Any
 
 from runner.agents.base import Message
-from runner.store.base import AcceptedTurn, Ending, Record
+from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
 from runner.store.database import Database
 from runner.store.history import History
 from strategies import State
@@ -53,7 +53,11 @@ class SqliteStore:
         return await self.database.read(lambda _: self.history(conversation)[-count:])
 
     async def commit(self, record: Record) -> int:
-        return await self.database.write(lambda db: _commit(db, record), though_cancelled=True)
+        return await self.database.write(
+            lambda db: _commit(db, record),
+            lambda db: _number_of(db, record.turn_id),
+            though_cancelled=True,
+        )
 
     async def turns(self, conversation: str) -> int:
         return await self.database.read(lambda db: _last_number(db, conversation))
@@ -78,17 +82,22 @@ class SqliteStore:
         def write(db: Connection) -> None:
             db.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
             db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+            db.execute("DELETE FROM merged WHERE conversation = ?", (conversation,))
             sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
             db.execute(sql, (conversation,))
 
-        await self.database.write(write)
+        await self.database.write(write, lambda db: not _last_number(db, conversation) or None)
 
     # Accepted turns.
 
     async def accept(self, turn: AcceptedTurn) -> None:
         sql = f"INSERT INTO accepted ({', '.join(TURN)}) VALUES (:{', :'.join(TURN)})"
         values = {name: getattr(turn, name) for name in TURN}
-        await self.database.write(lambda db: db.execute(sql, values))
+        kept = "SELECT id FROM accepted WHERE id = ?"
+        await self.database.write(
+            lambda db: db.execute(sql, values).rowcount or None,
+            lambda db: db.execute(kept, (turn.id,)).fetchone(),
+        )
 
     async def begin(self, turn_ids: Sequence[str]) -> None:
         sql = "UPDATE accepted SET attempts = attempts + 1 WHERE id = ?"
@@ -96,7 +105,7 @@ class SqliteStore:
         def write(db: Connection) -> None:
             for turn_id in turn_ids:
                 if db.execute(sql, (turn_id,)).rowcount != 1:
-                    raise IntegrityError(f"turn {turn_id} is not written down")
+                    raise NothingKept(f"Turn {turn_id} is not written down.")
 
         await self.database.write(write)
 
@@ -116,11 +125,18 @@ class SqliteStore:
             SELECT id, conversation, '' AS message, unixepoch(created_at) AS accepted_at,
             state, reply, number FROM turns WHERE id = ?
         """
+        merged_with_others = """
+            SELECT m.id, m.conversation, '' AS message, unixepoch(t.created_at) AS accepted_at,
+            t.state, t.reply, t.number FROM merged AS m
+            JOIN turns AS t ON t.conversation = m.conversation AND t.number = m.number
+            WHERE m.id = ?
+        """
 
         def read(db: Connection) -> AcceptedTurn | None:
-            row = db.execute(accepted, (turn_id,)).fetchone()
-            row = row or db.execute(only_in_history, (turn_id,)).fetchone()
-            return row and _accepted(row)
+            for sql in (accepted, only_in_history, merged_with_others):
+                if row := db.execute(sql, (turn_id,)).fetchone():
+                    return _accepted(row)
+            return None
 
         return await self.database.read(read)
 
@@ -133,6 +149,13 @@ class SqliteStore:
         return await self.database.read(
             lambda db: [replace(_accepted(row), message="") for row in db.execute(sql)]
         )
+
+    async def shift(self, by_s: float) -> None:
+        sql = """
+            UPDATE accepted
+            SET accepted_at = accepted_at + :by_s, deadline_at = deadline_at + :by_s
+        """
+        await self.database.write(lambda db: db.execute(sql, {"by_s": by_s}))
 
     async def prune(self, before: float, most: int) -> None:
         old = "SELECT sequence FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
@@ -164,6 +187,11 @@ def _last_number(db: Connection, conversation: str) -> int:
     return int(db.execute(sql, (conversation,)).fetchone()["number"] or 0)
 
 
+def _number_of(db: Connection, turn_id: str) -> int | None:
+    row = db.execute("SELECT number FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    return row and int(row["number"])
+
+
 def _commit(db: Connection, record: Record) -> int:
     number = _last_number(db, record.conversation) + 1
     if number == 1:
@@ -173,10 +201,20 @@ def _commit(db: Connection, record: Record) -> int:
         VALUES (?, ?, ?, ?, ?, ?)
     """
     said = (record.message, record.reply, record.state)
-    db.execute(sql, (record.conversation, number, record.turn_id, *said))
-    sql = "UPDATE accepted SET state = ?, number = ? WHERE id = ? AND state IS NULL"
+    try:
+        db.execute(sql, (record.conversation, number, record.turn_id, *said))
+    except IntegrityError as error:
+        raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.") from error
+    sql = """
+        UPDATE accepted SET state = ?, number = ?, ran_s = ?, waited_s = ?
+        WHERE id = ? AND state IS NULL
+    """
     for turn_id in record.answers or (record.turn_id,):
-        db.execute(sql, (record.state, number, turn_id))
+        waited_s = record.waited_s.get(turn_id)
+        db.execute(sql, (record.state, number, record.ran_s, waited_s, turn_id))
+        if turn_id != record.turn_id:
+            merged = "INSERT INTO merged (id, conversation, number) VALUES (?, ?, ?)"
+            db.execute(merged, (turn_id, record.conversation, number))
     return number
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from runner.agents.base import CURRENT, Agent, CurrentTurn
-from runner.store.base import Record, Store
+from runner.store.base import NothingKept, Record, Store, StoreUnavailable, whatever_it_raises
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
@@ -36,14 +38,18 @@ class Answering:
         """As `strategies.Answer`."""
         lives = self._lives(turn)
         try:
-            if with_row := [live for live in lives if live.row is not None]:
-                await self._journal.begin(with_row)
-                lives = self._lives(turn)  # Some of them may have ended meanwhile.
-            text, is_interrupted = await self._ask(turn, attempt, lives)
+            with _nothing_kept_yet():
+                if with_row := [live for live in lives if live.row is not None]:
+                    await self._journal.begin(with_row)
+                    lives = self._lives(turn)  # Some of them may have ended meanwhile.
+                text, is_interrupted = await self._ask(turn, attempt, lives)
             attempt.seal()
             state = State.INTERRUPTED if is_interrupted else State.ANSWERED
             said = (turn.id, turn.conversation, turn.message, text)
-            number = await self.store.commit(Record(*said, _answered(lives), state))
+            waited_s, ran_s = _answered(lives)
+            record = Record(*said, tuple(waited_s), state, waited_s, ran_s)
+            with whatever_it_raises():
+                number = await self.store.commit(record)
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             self.agent.forget(turn.conversation)
@@ -87,8 +93,22 @@ class Answering:
         return text, False
 
 
-def _answered(lives: list[LiveTurn]) -> tuple[str, ...]:
+@contextmanager
+def _nothing_kept_yet() -> Generator[None]:
+    """Whatever a store cannot tell of itself: the reply was not given to it yet."""
+    try:
+        yield
+    except NothingKept:
+        raise
+    except StoreUnavailable as error:
+        raise NothingKept from error.__cause__ or error
+
+
+def _answered(lives: list[LiveTurn]) -> tuple[dict[str, float], float]:
+    """For how long each of those waited that are being answered, and for how long all ran."""
     # By the tickets: one that has just been withdrawn from a merged turn may be the last to
     # know of it, as its ending is being kept, and this is not to come before that.
-    running = (live for live in lives if live.ticket and live.ticket.state is State.RUNNING)
-    return tuple(live.turn.id for live in running)
+    tickets = [live.ticket for live in lives if live.ticket is not None]
+    running = [ticket for ticket in tickets if ticket.state is State.RUNNING]
+    waited_s = {ticket.turn.id: ticket.waited_s for ticket in running}
+    return waited_s, max((ticket.ran_s for ticket in running), default=0.0)

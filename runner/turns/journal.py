@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
 
+from runner import tasks
 from runner.settings import StoreSettings
-from runner.store.base import AcceptedTurn, Ending, Store, StoreUnavailable
+from runner.store.base import (
+    AcceptedTurn,
+    Ending,
+    NothingKept,
+    Store,
+    StoreUnavailable,
+    whatever_it_raises,
+)
+from runner.telemetry import in_a_line
 from runner.turns import ending as endings
+from runner.turns.clock import SteadyClock
 from runner.turns.keys import Keys, digest
 from runner.turns.live_turn import LiveTurn
 from strategies import TurnInterrupted
@@ -27,12 +37,19 @@ log = structlog.get_logger(__name__)
 
 
 class Journal:
-    """Accepted turns in the store, and their idempotency keys. `now` gives seconds since 1970."""
+    """Accepted turns in the store, and their idempotency keys.
 
-    def __init__(self, store: Store, settings: StoreSettings, now: Callable[[], float]) -> None:
+    Here instants are those of a clock that nobody sets. In the store they are the wall
+    clock's, for the next process, and move along when that is set: no age jumps with it.
+
+    wall  gives seconds since 1970.
+    """
+
+    def __init__(self, store: Store, settings: StoreSettings, wall: Callable[[], float]) -> None:
         self._store = store
         self._settings = settings
-        self.now = now
+        self._clock = SteadyClock(wall)
+        self.now = self._clock.now
         self.keys = Keys(settings.keep_turns_s, settings.keep_turns)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pruning: asyncio.Task[None] | None = None
@@ -43,11 +60,15 @@ class Journal:
         Raises StoreUnavailable.
         """
         await self._prune()
+        left = [*await self._store.keyed(), *await self._store.unfinished()]
+        newest = max((kept.accepted_at for kept in left), default=0.0)
+        if newest > self.now():  # The clock was set back meanwhile.
+            await self._store.shift(self.now() - newest)
         for kept in await self._store.keyed():
             if kept.ending is None or not endings.frees_key(kept.ending):
                 self.keys.add(kept)
         to_run = [kept for kept in await self._store.unfinished() if await self._may_run(kept)]
-        self._pruning = asyncio.get_running_loop().create_task(self._prune_for_ever())
+        self._pruning = tasks.spawn(self._prune_for_ever(), "pruning")
         if to_run:
             log.info("turns taken up again", turns=len(to_run))
         # Those that ran had a slot each, and are not to stand in a line that may be full now.
@@ -65,7 +86,7 @@ class Journal:
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do this work on rows; `settle` waits for it."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = tasks.spawn(work, "rows")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -100,7 +121,7 @@ class Journal:
             digest=live.key and digest(turn.message),
         )
         self.keys.add(row)
-        live.row = self.spawn(self._accept(live, row))
+        live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))
 
     async def begin(self, lives: list[LiveTurn]) -> None:
         """Write down that the agent is about to be called for these; all have a row or none.
@@ -109,21 +130,31 @@ class Journal:
         """
         for live in lives:
             if not await live.is_written():
-                raise StoreUnavailable
-        await self._store.begin([live.turn.id for live in lives])
+                raise NothingKept
+        with whatever_it_raises():
+            await self._store.begin([live.turn.id for live in lives])
 
-    async def end(self, live: LiveTurn, ending: Ending) -> None:
-        """Keep what became of a turn that has no reply; a reply is kept with the history."""
+    async def end(self, live: LiveTurn, ending: Ending) -> bool:
+        """Keep what became of a turn that has no reply; a reply is kept with the history.
+
+        False where the store does not take it now: then it is asked again until it does.
+        """
         try:
-            await self._store.end(live.turn.id, ending)
-        except StoreUnavailable:
-            log.warning("an ending is not kept yet", turn_id=live.turn.id)
+            with whatever_it_raises():
+                await self._store.end(live.turn.id, ending)
+        except StoreUnavailable as error:
+            reason = in_a_line(error.__cause__ or error)
+            log.warning("an ending is not kept yet", turn_id=live.turn.id, reason=reason)
             self.spawn(self._end_later(live, ending))
+            return False
+        return True
 
     async def _accept(self, live: LiveTurn, row: AcceptedTurn) -> bool:
         try:
-            await self._store.accept(row)
-        except StoreUnavailable:
+            with whatever_it_raises():
+                await self._store.accept(row)
+        except StoreUnavailable as error:
+            live.may_have_row = error.outcome == "unknown"
             if live.ticket is not None:
                 live.ticket.cancel()
             return False
@@ -132,17 +163,36 @@ class Journal:
     async def _end_later(self, live: LiveTurn, ending: Ending) -> None:
         while True:
             await asyncio.sleep(AGAIN_S)
-            with suppress(StoreUnavailable):
-                return await self._store.end(live.turn.id, ending)
+            try:
+                with whatever_it_raises():
+                    return await self._store.end(live.turn.id, ending)
+            except StoreUnavailable:
+                continue
 
     async def _prune(self) -> None:
-        before = self.now() - self._settings.keep_turns_s
+        # Rows that are written meanwhile are the new wall clock's already, and come after this.
+        if jump_s := self._clock.jump_s():
+            try:
+                await self._store.shift(jump_s)
+            except NothingKept:
+                self._clock.ahead_s -= jump_s  # It is seen again the next time.
+                raise
+        before = self.now() + self._clock.ahead_s - self._settings.keep_turns_s
         await self._store.prune(before, self._settings.keep_turns)
 
     async def _prune_for_ever(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_S)
             try:
-                await self._prune()
+                with whatever_it_raises():
+                    await self._prune()
             except StoreUnavailable as error:
-                log.warning("old turns stay in the store", reason=str(error.__cause__))
+                reason = in_a_line(error.__cause__ or error)
+                log.warning("old turns stay in the store", reason=reason)
+
+
+def _moved(row: AcceptedTurn, by_s: float) -> AcceptedTurn:
+    if not by_s:
+        return row
+    deadline_at = None if row.deadline_at is None else row.deadline_at + by_s
+    return replace(row, accepted_at=row.accepted_at + by_s, deadline_at=deadline_at)

@@ -54,6 +54,7 @@ class LiveTurn:
     attempts       calls of the agent for it, in earlier processes too.
     key            the idempotency key under which it was asked, or None.
     row            whether it could be written down; None for a turn nobody can ask for again.
+    may_have_row   the store could not tell whether it has one, so the row has to end too.
     on_disconnect  what becomes of it when the last client that waits for it has left.
     waiters        clients that wait for its end over a connection of theirs.
     promised       a client was told, or may assume, that it runs to its end without a client.
@@ -66,7 +67,8 @@ class LiveTurn:
 
     __slots__ = (
         "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key", "listeners",
-        "on_disconnect", "phase", "promised", "row", "text", "ticket", "turn", "waiters",
+        "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket", "turn",
+        "waiters",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, *, key: str | None = None, attempts: int = 0) -> None:
@@ -76,6 +78,7 @@ class LiveTurn:
         self.phase: Phase = WAITING
         self.ticket: Ticket | None = None
         self.row: asyncio.Future[bool] | None = None
+        self.may_have_row = False
         self.on_disconnect: OnDisconnect = "cancel"
         self.waiters = 0
         self.promised = False
@@ -151,11 +154,13 @@ class LiveTurn:
         self.ending, self.fault = ending, fault
         self.ticket = None
         self.ended_at = asyncio.get_running_loop().time()
-        self.text.become(str(self.text) if ending.reply is None else ending.reply)
-        for waiter in self._waiters:
-            wake(waiter)
-        self._waiters = []
-        self.tell()
+        try:
+            self.text.become(str(self.text) if ending.reply is None else ending.reply)
+        finally:  # A text that does not fit into memory is no reason to let them wait.
+            for waiter in self._waiters:
+                wake(waiter)
+            self._waiters = []
+            self.tell()
 
     def _move(self, event: Event) -> None:
         phase = NEXT.get((self.phase, event))

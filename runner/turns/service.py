@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -21,7 +21,7 @@ from runner.agents.base import Agent
 from runner.callers import owns, scoped
 from runner.lag import LoopLag
 from runner.settings import Settings
-from runner.store.base import Ending, Store, StoreUnavailable
+from runner.store.base import Ending, NothingKept, Store, StoreUnavailable
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
@@ -59,7 +59,7 @@ class Service:
     """One agent behind one strategy. All calls come from one event loop.
 
     make_strategy  is given the `answer` that the strategy is to call.
-    now            gives seconds since 1970.
+    now            the wall clock: gives seconds since 1970.
     """
 
     def __init__(
@@ -259,27 +259,50 @@ class Service:
 
     def _settled(self, live: LiveTurn, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
-        try:
-            came_to: Reply | TurnError = ticket.result()
-        except TurnError as error:
-            came_to = error
-            if live.abandoned:
-                came_to = TurnCancelled("The client left.", outcome=error.outcome)
-            if live.row is not None:
-                self._journal.spawn(self._keep(live, ticket, came_to))
-                return
-        self._finish(live, ticket, came_to)
+        with self._ends(live):
+            try:
+                came_to: Reply | TurnError = ticket.result()
+            except TurnError as error:
+                came_to = error
+                if live.abandoned:
+                    came_to = TurnCancelled("The client left.", outcome=error.outcome)
+                if live.row is not None:
+                    self._journal.spawn(self._keep(live, ticket, came_to))
+                    return
+            self._finish(live, ticket, came_to)
 
     async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        if not await live.is_written():
-            error = StoreUnavailable()
-        elif self._runs_later(live, error):
-            log.info("turn left for the next process", turn_id=live.turn.id)
-            error = Draining(endings.KEPT_FOR_LATER, outcome="unknown")
-            return self._show(live, error, endings.of(error, live.attempts, ticket))
-        else:
-            await self._journal.end(live, endings.of(error, live.attempts, ticket))
-        return self._finish(live, ticket, error)
+        with self._ends(live):
+            if not await live.is_written():
+                error = await self._without_row(live, ticket)
+            elif self._runs_later(live, error):
+                log.info("turn left for the next process", turn_id=live.turn.id)
+                error = Draining(endings.KEPT_FOR_LATER, outcome="unknown")
+                return self._show(live, error, endings.of(error, live.attempts, ticket))
+            else:
+                await self._journal.end(live, endings.of(error, live.attempts, ticket))
+            return self._finish(live, ticket, error)
+
+    async def _without_row(self, live: LiveTurn, ticket: Ticket) -> TurnError:
+        """The error of a turn that could not be written down."""
+        error = NothingKept()
+        # A row of which nobody knows would be taken up by the next process: have it end.
+        sure = not live.may_have_row or await self._journal.end(live, endings.of(error, 0, ticket))
+        return error if sure else StoreUnavailable()
+
+    @contextmanager
+    def _ends(self, live: LiveTurn) -> Generator[None]:
+        """Whatever is raised, the turn ends, so that nobody waits for it for ever."""
+        try:
+            yield
+        except BaseException as fault:
+            if live.ending is None:
+                error = TurnError(outcome="unknown")
+                error.__cause__ = fault
+                self._show(live, error, endings.of(error, live.attempts))
+            if isinstance(fault, asyncio.CancelledError):
+                raise
+            log.error("the end of a turn failed", turn_id=live.turn.id, exc_info=fault)
 
     def _runs_later(self, live: LiveTurn, error: TurnError) -> bool:
         """Whether a turn that the shutdown ends is for the next process to run.
@@ -297,8 +320,10 @@ class Service:
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
         self._end_key(live, ending)
         self._last_turn_at = monotonic()
-        live.end(ending, None if error is None else error.__cause__)
-        self._known.ended(live)
+        try:
+            live.end(ending, None if error is None else error.__cause__)
+        finally:  # Its conversation is free.
+            self._known.ended(live)
 
     def _end_key(self, live: LiveTurn, ending: Ending) -> None:
         if live.key is None:

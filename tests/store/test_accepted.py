@@ -13,7 +13,7 @@ import pytest
 
 from runner.store import make_store
 from runner.store.base import AcceptedTurn, Ending, Record, Store, StoreUnavailable
-from runner.store.database import MIGRATIONS
+from runner.store.transactions import MIGRATIONS
 from strategies import State
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)
@@ -70,6 +70,38 @@ async def test_a_commit_ends_the_turns_that_it_answers_and_no_other(store: Store
         ending = found.ending
         assert (ending.state, ending.reply, ending.number) == (State.INTERRUPTED, "words", number)
     assert [kept.id for kept in await store.unfinished()] == ["c"]
+
+
+async def test_each_of_the_turns_that_were_merged_is_found_in_the_history(store: Store) -> None:
+    """I-2: those too that nobody was promised, and until they are forgotten."""
+    number = await store.commit(Record("a", "c", "m", "words", ("a", "b", "d")))
+    found = [await store.find(name) for name in "abd"]
+    assert [turn and (turn.id, turn.conversation) for turn in found] == [
+        (name, "c") for name in "abd"
+    ]
+    assert {turn.ending for turn in found if turn} == {Ending(State.ANSWERED, "words", number)}
+    await store.forget("c")
+    assert [await store.find(name) for name in "abd"] == [None] * 3
+
+
+async def test_how_long_a_turn_waited_and_ran_is_kept_with_its_reply(store: Store) -> None:
+    for name in "ab":
+        await store.accept(turn(name))
+    waited_s = {"a": 1.5, "b": 0.5}
+    await store.commit(Record("a", "c", "m", "r", ("a", "b"), waited_s=waited_s, ran_s=2.0))
+    for name in "ab":
+        found = await store.find(name)
+        assert found is not None
+        assert found.ending is not None
+        assert (found.ending.waited_s, found.ending.ran_s) == (waited_s[name], 2.0)
+
+
+async def test_instants_move_along_when_the_clock_is_set(store: Store) -> None:
+    await store.accept(replace(turn("a", at=10.0), deadline_at=20.0))
+    await store.accept(turn("b", at=11.0))
+    await store.shift(-5.0)
+    moved = [(kept.accepted_at, kept.deadline_at) for kept in await store.unfinished()]
+    assert moved == [(5.0, 15.0), (6.0, None)]
 
 
 async def test_the_first_ending_stays(store: Store) -> None:
@@ -166,6 +198,8 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
             "INSERT INTO turns (conversation, number, id, message, reply) VALUES (?, ?, ?, ?, ?)",
             ("c", 1, "t", "before", "reply"),
         )
+        if version >= 3:
+            old.execute("INSERT INTO conversations (id) VALUES ('c')")
         old.commit()
     store = make_store(f"sqlite:///{tmp_path}/old.db")
     await store.open()

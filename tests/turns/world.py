@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from runner.agents import current_turn
 from runner.agents.base import About, Emit, Message, unheard
 from runner.settings import OnRestart, Settings, StoreSettings
-from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
+from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
 from runner.store.history import History
 from runner.store.memory import MemoryStore
 from runner.turns.live_turn import LiveTurn
@@ -53,9 +53,11 @@ class Disk:
             async with self._turn:
                 await asyncio.sleep(self._rng.choice(PAUSES_S))
                 if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
-                    raise StoreUnavailable
+                    raise NothingKept
                 result = await call()
                 await asyncio.sleep(self._rng.choice(PAUSES_S))
+                if self.may_fail and self._rng.random() < 0.02:
+                    raise StoreUnavailable  # It is kept, and nobody knows.
             return result
 
         task = asyncio.get_running_loop().create_task(work())
@@ -74,7 +76,7 @@ class Disk:
 
     def span(self, conversation: str) -> tuple[int, int]:
         if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
-            raise StoreUnavailable
+            raise NothingKept
         return self._kept.span(conversation)
 
     def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
@@ -121,6 +123,9 @@ class Disk:
 
     async def keyed(self) -> list[AcceptedTurn]:
         return await self._kept.keyed()
+
+    async def shift(self, by_s: float) -> None:
+        await self._kept.shift(by_s)
 
     async def prune(self, before: float, most: int) -> None:
         await self._kept.prune(before, most)
