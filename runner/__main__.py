@@ -222,19 +222,21 @@ def make_asgi_app() -> Quart:
 def compose(settings: Settings) -> Service:
     """Everything that serves, connected and not yet started. Raises UsageError."""
     from runner.agents.loader import AgentNotFound, load_agent
+    from runner.agents.threads import Threads
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
     from strategies import Limits, registry
 
     flags.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
+    threads = Threads(answers.threads, most_hung=answers.max_hung_threads)
     with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
         agent = load_agent(
             answers.target,
             answers.options,
-            threads=answers.threads,
+            threads=threads,
             max_reply_bytes=answers.max_reply_bytes,
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
@@ -249,7 +251,7 @@ def compose(settings: Settings) -> Service:
         registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
     )
     with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
-        return Service(settings, agent, store, make_strategy)
+        return Service(settings, agent, store, make_strategy, threads=threads)
 
 
 @cli.command("chat")

@@ -62,7 +62,7 @@ ROUTES = (
     Route("GET", "/health/live", handlers.live,
           plain("Whether the process lives", documents.Probe), is_open=True),
     Route("GET", "/health/ready", handlers.ready,
-          plain("Whether turns are taken", documents.Probe, p.DRAINING), is_open=True),
+          plain("Whether turns are taken", documents.Probe, p.DRAINING, p.AGENT_HANGS), is_open=True),
     Route("GET", "/openapi.json", description,
           openapi.page("This document", "application/json"), is_open=True),
     Route("GET", "/docs", docs,

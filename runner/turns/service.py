@@ -18,6 +18,7 @@ import structlog
 
 from runner import telemetry
 from runner.agents.base import Agent
+from runner.agents.threads import Threads
 from runner.lag import LoopLag
 from runner.settings import Settings
 from runner.store.base import Ending, Store, StoreUnavailable
@@ -60,6 +61,7 @@ class Service:
 
     make_strategy  is given the `answer` that the strategy is to call.
     now            gives seconds since 1970.
+    threads        those of the agent; if it has some, their figures are shown.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Service:
         store: Store,
         make_strategy: Callable[[Answer], Strategy],
         now: Callable[[], float] = time.time,
+        threads: Threads | None = None,
     ) -> None:
         self.settings = settings
+        self.threads = threads or Threads(settings.agent.threads)
         self.about = agent.about
         self.opened = False
         self.draining = False

@@ -1,0 +1,206 @@
+"""What ended the service or filled its memory, asked for without a token."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.client import LIMIT_S, chat, receive, send, until
+from tests.support.server import Server
+
+THREADED = "tests.support.agents:threaded"
+
+
+# 3. The end of the process.
+
+LEFT = {
+    "a call in asyncio's threads": "await asyncio.sleep(0); asyncio.create_task(asyncio.to_thread(time.sleep, 600)); await asyncio.sleep(0.1)",  # noqa: E501
+    "a plain thread": "threading.Thread(target=time.sleep, args=(600,)).start()",
+    "a pool": "ThreadPoolExecutor(1).submit(time.sleep, 600)",
+    "a child": "multiprocessing.Process(target=time.sleep, args=(600,)).start()",
+    "a child of another program": "subprocess.Popen(['sleep', '600'])",
+    "an exit handler": "atexit.register(time.sleep, 600)",
+    "an object that takes its time to be deleted": "time.kept = Late()",
+    "threads that take all of the interpreter": "[threading.Thread(target=busy).start() for _ in range(4)]",  # noqa: E501
+    "signal handlers": "[signal.signal(number, print) for number in (signal.SIGTERM, signal.SIGINT)]",  # noqa: E501
+    "signals that are ignored": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "a signal handler of the loop": "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, print)",  # noqa: E501
+    "a thread that exits": "threading.Thread(target=sys.exit, args=(5,)).start()",
+    "a task that exits when it is told to end": "asyncio.create_task(exits())",
+    "a task that does not end": "asyncio.create_task(stays())",
+}
+
+LEAVER = """
+import asyncio, atexit, multiprocessing, signal, subprocess, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+
+class Late:
+    def __del__(self): time.sleep(600)
+
+def busy():
+    while True: pass
+
+async def exits():
+    try: await asyncio.sleep(600)
+    except asyncio.CancelledError: sys.exit(5)
+
+async def stays():
+    while True:
+        try: await asyncio.sleep(600)
+        except asyncio.CancelledError: pass
+
+async def agent(message):
+    {}
+    return "left"
+"""
+
+
+@pytest.fixture
+def children() -> Iterator[list[psutil.Process]]:
+    """What the agents leave behind, ended after the test."""
+    found: list[psutil.Process] = []
+    yield found
+    for child in found:
+        if child.is_running():
+            child.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left", LEFT.values(), ids=[name.replace(" ", "-") for name in LEFT])
+def test_sigterm_ends_the_process_whatever_the_agent_left(
+    folder: Path, left: str, children: list[psutil.Process]
+) -> None:
+    (folder / "leaver.py").write_text(LEAVER.format(left))
+    with Server(folder, target="leaver:agent", server__drain_s=600) as server:
+        assert server.chat("leave something").status == 200
+        assert server.chat("and again").json["turn"] == 2
+        until_ours(server)
+        children += server.process.children()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "Traceback" not in server.log
+    with Server(folder, store__on_restart="fail") as server:
+        assert len(server.history()) == 4
+
+
+def until_ours(server: Server) -> None:
+    """Until SIGTERM is the server's again, where the agent has taken it."""
+
+    def is_ours() -> bool:
+        taken = [line for line in server.logged if line.get("signals")]
+        return bool(taken) or "signal" not in (server.folder / "leaver.py").read_text()[-80:]
+
+    until(is_ours, "the signals are the server's")
+
+
+def test_sigterm_ends_a_process_whose_agent_left_a_thread(folder: Path) -> None:
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+    (folder / "leaver.py").write_text(f"{code}def agent(message): return 'hello'\n")
+    with Server(folder, target="leaver:agent", server__drain_s=600) as server:
+        assert server.chat("hello").status == 200
+        assert server.stop() == 0
+        assert "left behind" in server.log
+
+
+def test_exit_handlers_of_the_agent_are_called(folder: Path) -> None:
+    code = "import atexit, pathlib\natexit.register(pathlib.Path('said').write_text, 'goodbye')\n"
+    (folder / "polite.py").write_text(f"{code}def agent(message): return 'hello'\n")
+    with Server(folder, target="polite:agent") as server:
+        assert server.stop() == 0
+    assert (folder / "said").read_text() == "goodbye"
+
+
+def test_a_child_that_the_agent_forked_has_signals_of_its_own(
+    folder: Path, children: list[psutil.Process]
+) -> None:
+    code = "import multiprocessing, time\ndef agent(message):\n"
+    forks = "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"
+    ends = "    child.start(); child.terminate(); child.join()\n    return str(child.exitcode)\n"
+    (folder / "parent.py").write_text(code + forks + ends)
+    with Server(folder, target="parent:agent", server__drain_s=600) as server:
+        assert server.chat("fork").json["response"] == str(-signal.SIGTERM)
+        assert server.request("GET", "/health/ready").status == 200
+
+
+@pytest.mark.parametrize("target", ["leaver:agent", "leaver:nothing"])
+def test_a_start_that_fails_ends_at_once_though_the_agents_module_started_a_thread(
+    http: str, folder: Path, target: str
+) -> None:
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+    (folder / "leaver.py").write_text(f"{code}def agent(message): return 'hello'\n")
+    with Server(folder) as first:
+        second = Server(folder, target=target, store__url="memory:")
+        second.port = first.port
+        status, said = second.fail()
+    assert status == (1 if target == "leaver:agent" else 2)
+    assert ("--port" if target == "leaver:agent" else "nothing") in said
+
+
+# 6. Threads that hang.
+
+
+def test_hung_threads_starve_no_other_conversation_and_are_told(folder: Path) -> None:
+    knobs = {"agent__threads": 2, "agent__max_hung_threads": 2, "agent__turn_timeout_s": 0.3}
+    with Server(folder, target=THREADED, **knobs) as server:
+        hung = [send(server.port, chat("until told", f"c{number}")) for number in range(2)]
+        assert [receive(connection).cause for connection in hung] == ["turn-timeout"] * 2
+        until(lambda: server.health()["hung_threads"] == 2, "both are written off")
+        assert server.chat("hello", "other").status == 200
+        refused = server.request("GET", "/health/ready")
+        assert (refused.status, refused.cause) == (503, "agent-hangs")
+        assert "2 calls of the agent" in refused.json["detail"]
+        assert server.request("GET", "/health/live").status == 200
+        server.let_on("told")
+        until(lambda: server.health()["hung_threads"] == 0, "both have ended")
+        assert server.request("GET", "/health/ready").status == 200
+        assert server.chat("hello", "c0").json["turn"] == 1
+        for connection in hung:
+            connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["factory", "generator"])
+def test_a_factory_or_a_generator_that_hangs_starves_no_other_conversation(
+    folder: Path, kind: str
+) -> None:
+    (folder / "hangs.py").write_text(HANGS)
+    knobs = {"agent__threads": 2, "agent__max_hung_threads": 8, "agent__turn_timeout_s": 0.3}
+    with Server(folder, target=f"hangs:{kind}", **knobs) as server:
+        for number in range(6):
+            assert server.chat("hang", f"hang{number}").cause == "turn-timeout"
+        until(lambda: server.health()["hung_threads"] == 6, "all are written off")
+        assert server.chat("hello", "other").status == 200
+        assert server.request("GET", "/health/ready").status == 200
+        assert server.stop() == 0
+
+
+@pytest.mark.slow
+def test_64_hung_turns_starve_no_other_conversation(folder: Path) -> None:
+    knobs = {"agent__turn_timeout_s": 0.5, "strategy__max_running": 64, "server__drain_s": 0}
+    with Server(folder, target=THREADED, **knobs) as server:
+        hung = [send(server.port, chat("hang", f"c{number}")) for number in range(64)]
+        until(lambda: server.health()["hung_threads"] == 64, "all are written off")
+        assert server.chat("hello", "other").status == 200
+        assert server.request("GET", "/health/ready").cause == "agent-hangs"
+        assert server.stop() == 0
+        for connection in hung:
+            connection.close()
+
+
+HANGS = """
+import time
+
+def factory(conversation_id):
+    time.sleep(600 if conversation_id.startswith("hang") else 0)
+    return lambda message: message
+
+def generator(message):
+    yield "first"
+    time.sleep(600 if message == "hang" else 0)
+"""
