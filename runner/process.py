@@ -45,6 +45,7 @@ class Watchdog:
         self._handler: Callable[[int], object] | None = None
         self._first_s = self._again_s = 0.0
         self._read = self._write = -1
+        self._forking = threading.local()
 
     def start(self) -> None:
         """Watch. What registers an exit handler after this has it called."""
@@ -53,7 +54,11 @@ class Watchdog:
             os.set_blocking(self._write, False)
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
             atexit.register(self._leave)
-            os.register_at_fork(after_in_child=self._let_go)
+            os.register_at_fork(
+                before=self._hold_signals,
+                after_in_parent=self._release_signals,
+                after_in_child=self._let_go,
+            )
 
     def take_signals(self) -> list[str]:
         """Take them, also from an agent that took one; the names of those that were not ours."""
@@ -121,8 +126,16 @@ class Watchdog:
                 stream.flush()
         os._exit(self._status)
 
+    # A child that an agent forks has signals and an end of its own. One that came before it has
+    # let go of ours would be lost there, and heard of here.
+
+    def _hold_signals(self) -> None:
+        self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+
+    def _release_signals(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._forking.mask)
+
     def _let_go(self) -> None:
-        """A child that an agent forked has signals and an end of its own."""
         atexit.unregister(self._leave)
         if (told := signal.set_wakeup_fd(-1)) not in (-1, self._write):
             signal.set_wakeup_fd(told)
@@ -130,6 +143,7 @@ class Watchdog:
             if signal.getsignal(number) == self._signalled:
                 is_int = number == signal.SIGINT
                 signal.signal(number, signal.default_int_handler if is_int else signal.SIG_DFL)
+        self._release_signals()
 
 
 watchdog = Watchdog()
