@@ -22,7 +22,7 @@ from structlog.typing import EventDict, Processor
 
 from runner.log_stream import LogStream
 from runner.settings import ObservabilitySettings
-from strategies import State, Ticket, Turn, TurnError
+from strategies import Outcome, State, Ticket, Turn, TurnError
 
 TURN_ENDED = "turn ended"
 
@@ -46,8 +46,12 @@ def log_turn(
     error: TurnError | None,
     log_messages: bool,
     attempts: int = 1,
+    left_behind: Outcome | None = None,
 ) -> None:
-    """Log the end of a turn; `ticket` is None where it was refused at once."""
+    """Log the end of a turn; `ticket` is None where it was refused at once.
+
+    left_behind  of a turn without a reply, what its client is told as its `Turn-Outcome`.
+    """
     state = error.state if error else ticket.state if ticket else State.ANSWERED
     fields: dict[str, object] = {
         "turn_id": turn.id,
@@ -62,6 +66,7 @@ def log_turn(
         fields["attempt"] = attempts
     if error is not None:
         fields["error"] = type(error).__name__
+        fields["turn_outcome"] = left_behind or error.outcome
     if cause is not None:  # Its truth is the agent's code.
         fields["cause"] = in_a_line(cause)
     if log_messages:

@@ -6,6 +6,7 @@ from .errors import (
     ConversationBusy,
     ConversationQueueFull,
     Draining,
+    DrainTimeout,
     Outcome,
     ServerFull,
     State,
@@ -17,7 +18,7 @@ from .errors import (
 )
 
 __all__ = [
-    "AgentFailed", "Answer", "Attempt", "ConversationBusy", "ConversationQueueFull", "Draining",
-    "Limits", "Load", "Outcome", "Place", "Reply", "ServerFull", "State", "Strategy", "Ticket",
-    "Turn", "TurnCancelled", "TurnError", "TurnInterrupted", "TurnTimeout", "WaitExpired",
+    "AgentFailed", "Answer", "Attempt", "ConversationBusy", "ConversationQueueFull", "DrainTimeout",
+    "Draining", "Limits", "Load", "Outcome", "Place", "Reply", "ServerFull", "State", "Strategy",
+    "Ticket", "Turn", "TurnCancelled", "TurnError", "TurnInterrupted", "TurnTimeout", "WaitExpired",
 ]  # fmt: skip

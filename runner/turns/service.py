@@ -269,7 +269,7 @@ class Service:
             error = StoreUnavailable()
         elif self._runs_later(live, error):
             log.info("turn left for the next process", turn_id=live.turn.id)
-            error = Draining(endings.KEPT_FOR_LATER, outcome="unknown")
+            error = type(error)(endings.KEPT_FOR_LATER, outcome="unknown")
             return self._show(live, error, endings.of(error, live.attempts, ticket))
         else:
             await self._journal.end(live, endings.of(error, live.attempts, ticket))
@@ -285,8 +285,12 @@ class Service:
 
     def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
         error = came_to if isinstance(came_to, TurnError) else None
-        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts)
-        self._show(live, error, endings.of(came_to, live.attempts, ticket))
+        ending = endings.of(came_to, live.attempts, ticket)
+        told = None if error is None else ending.outcome
+        self._log(
+            live.turn, ticket=ticket, error=error, attempts=live.attempts, left_behind=told
+        )
+        self._show(live, error, ending)
 
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
         if live.key is not None and endings.frees_key(ending):
