@@ -158,9 +158,9 @@ def test_a_factory_or_a_generator_that_hangs_starves_no_other_conversation(
     (folder / "hangs.py").write_text(HANGS)
     knobs = {"agent__threads": 2, "agent__max_hung_threads": 8, "agent__turn_timeout_s": 0.3}
     with Server(folder, target=f"hangs:{kind}", **knobs) as server:
-        for number in range(6):
+        for number in range(1, 4):
             assert server.chat("hang", f"hang{number}").cause == "turn-timeout"
-        until(lambda: server.health()["hung_threads"] == 6, "all are written off")
+            until(lambda count=number: server.health()["hung_threads"] == count, "it is told")  # type: ignore[misc]
         assert server.chat("hello", "other").status == 200
         assert server.request("GET", "/health/ready").status == 200
         assert server.stop() == 0
