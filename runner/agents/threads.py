@@ -97,7 +97,12 @@ class Threads:
         self.hung += 1
         if self.hung <= self.most_hung:
             self._free.release()
-        log.warning("a thread hangs", name=self._name, hung=self.hung, replaced=min(self.hung, self.most_hung))
+        log.warning(
+            "a thread hangs",
+            name=self._name,
+            hung=self.hung,
+            replaced=min(self.hung, self.most_hung),
+        )
 
     def come_back(self, hung: bool) -> None:
         """A call has ended: one that hung, or any other."""

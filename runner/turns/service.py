@@ -287,9 +287,7 @@ class Service:
         error = came_to if isinstance(came_to, TurnError) else None
         ending = endings.of(came_to, live.attempts, ticket)
         told = None if error is None else ending.outcome
-        self._log(
-            live.turn, ticket=ticket, error=error, attempts=live.attempts, left_behind=told
-        )
+        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts, left_behind=told)
         self._show(live, error, ending)
 
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:

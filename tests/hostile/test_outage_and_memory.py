@@ -106,7 +106,9 @@ def test_exit_handlers_of_the_agent_are_called(folder: Path) -> None:
 
 def test_a_child_that_the_agent_forked_has_signals_of_its_own(folder: Path) -> None:
     code = "import multiprocessing, time\ndef agent(message):\n"
-    forks = "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"
+    forks = (
+        "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"
+    )
     ends = "    child.start(); child.terminate(); child.join()\n    return str(child.exitcode)\n"
     (folder / "parent.py").write_text(code + forks + ends)
     with Server(folder, target="parent:agent", server__drain_s=600) as server:
