@@ -16,24 +16,25 @@ THREADED = "tests.support.agents:threaded"
 # 3. The end of the process.
 
 LEFT = {
-    "a call in asyncio's threads": "asyncio.create_task(asyncio.to_thread(time.sleep, 600))",  # noqa: E501
-    "a plain thread": "threading.Thread(target=time.sleep, args=(600,)).start()",
+    "a call in asyncio's threads": "asyncio.create_task(asyncio.to_thread(time.sleep, 600))",
+    "a plain thread": "Thread(target=time.sleep, args=(600,)).start()",
     "a pool": "ThreadPoolExecutor(1).submit(time.sleep, 600)",
     "a child": "multiprocessing.Process(target=time.sleep, args=(600,)).start()",
     "a child of another program": "subprocess.Popen(['sleep', '600'])",
     "an exit handler": "atexit.register(time.sleep, 600)",
     "an object that takes its time to be deleted": "time.kept = Late()",
-    "threads that take all of the interpreter": "[threading.Thread(target=busy).start() for _ in range(4)]",  # noqa: E501
-    "signal handlers": "[signal.signal(number, print) for number in (signal.SIGTERM, signal.SIGINT)]",  # noqa: E501
+    "threads that take all of the interpreter": "[Thread(target=busy).start() for _ in range(4)]",
+    "signal handlers": "[signal.signal(number, print) for number in (2, 15)]",
     "signals that are ignored": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
-    "a signal handler of the loop": "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, print)",  # noqa: E501
-    "a thread that exits": "threading.Thread(target=sys.exit, args=(5,)).start()",
+    "a signal handler of the loop": "asyncio.get_running_loop().add_signal_handler(15, print)",
+    "a thread that exits": "Thread(target=sys.exit, args=(5,)).start()",
     "a task that exits when it is told to end": "asyncio.create_task(exits())",
     "a task that does not end": "asyncio.create_task(stays())",
 }
 
 LEAVER = """
-import asyncio, atexit, multiprocessing, signal, subprocess, sys, threading, time
+import asyncio, atexit, multiprocessing, signal, subprocess, sys, time
+from threading import Thread
 from concurrent.futures import ThreadPoolExecutor
 
 class Late:
@@ -65,7 +66,9 @@ def test_sigterm_ends_the_process_whatever_the_agent_left(folder: Path, left: st
     with Server(folder, target="leaver:agent", server__drain_s=600) as server:
         assert server.chat("leave").status == 200
         assert server.chat("go on").json["turn"] == 2
-        until_ours(server)
+        if "signal" in left:
+            taken_back = "the agent took signals"
+            until(lambda: taken_back in server.log, "the server has its signals again")
         children = server.process.children()
         try:
             server.signal(signal.SIGTERM)
@@ -77,16 +80,6 @@ def test_sigterm_ends_the_process_whatever_the_agent_left(folder: Path, left: st
         assert "Traceback" not in server.log
 
 
-def until_ours(server: Server) -> None:
-    """Until SIGTERM is the server's again, where the agent has taken it."""
-
-    def is_ours() -> bool:
-        taken = [line for line in server.logged if line.get("signals")]
-        return bool(taken) or "signal" not in (server.folder / "leaver.py").read_text()[-80:]
-
-    until(is_ours, "the signals are the server's")
-
-
 def test_sigterm_ends_a_process_whose_agent_left_a_thread(folder: Path) -> None:
     code = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
     (folder / "leaver.py").write_text(f"{code}def agent(message): return 'hello'\n")
@@ -94,6 +87,18 @@ def test_sigterm_ends_a_process_whose_agent_left_a_thread(folder: Path) -> None:
         assert server.chat("hello").status == 200
         assert server.stop() == 0
         assert "left behind" in server.log
+
+
+PARENT = """
+import multiprocessing, time
+
+def agent(message):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child.start()
+    child.terminate()
+    child.join()
+    return str(child.exitcode)
+"""
 
 
 def test_exit_handlers_of_the_agent_are_called(folder: Path) -> None:
@@ -105,12 +110,7 @@ def test_exit_handlers_of_the_agent_are_called(folder: Path) -> None:
 
 
 def test_a_child_that_the_agent_forked_has_signals_of_its_own(folder: Path) -> None:
-    code = "import multiprocessing, time\ndef agent(message):\n"
-    forks = (
-        "    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(600,))\n"
-    )
-    ends = "    child.start(); child.terminate(); child.join()\n    return str(child.exitcode)\n"
-    (folder / "parent.py").write_text(code + forks + ends)
+    (folder / "parent.py").write_text(PARENT)
     with Server(folder, target="parent:agent", server__drain_s=600) as server:
         assert server.chat("fork").json["response"] == str(-signal.SIGTERM)
         assert server.request("GET", "/health/ready").status == 200

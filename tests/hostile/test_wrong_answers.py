@@ -32,8 +32,7 @@ def test_a_turn_that_the_shutdown_cuts_off_is_told_and_logged_as_rolled_back(
 
 
 def test_a_keyed_turn_that_the_shutdown_cuts_off_is_kept_as_rolled_back(folder: Path) -> None:
-    knobs = {"server__drain_s": 0.2, "store__on_restart": "fail"}
-    with Server(folder, **knobs) as server:
+    with Server(folder, server__drain_s=0.2, store__on_restart="fail") as server:
         with send(server.port, chat("hang", idempotency_key="once")) as connection:
             server.until_called("hang")
             turn_id = server.turn_of("default")["turn_id"]
