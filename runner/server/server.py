@@ -168,8 +168,10 @@ class Server:
             LogStream(2).write(HOW_TO_HURRY.format(running, "s" * (running > 1), drain_s))
         self._loop.call_later(drain_s + SETTLE_S, self._overdue.set)
         ends = (self._service.drain(drain_s), self._overdue.wait())
-        self._drain_ends = [asyncio.create_task(end) for end in ends]
+        drain, _ = self._drain_ends = [asyncio.create_task(end) for end in ends]
         await asyncio.wait(self._drain_ends, return_when=asyncio.FIRST_COMPLETED)
+        if drain.done():
+            drain.result()
         await wait_while(lambda: self._service.requests_in_flight)
 
 

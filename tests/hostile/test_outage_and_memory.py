@@ -21,6 +21,7 @@ LEFT = {
     "a pool": "ThreadPoolExecutor(1).submit(time.sleep, 600)",
     "a child": "multiprocessing.Process(target=time.sleep, args=(600,)).start()",
     "a child of another program": "subprocess.Popen(['sleep', '600'])",
+    "an output that nobody reads": "os.dup2(os.pipe()[1], 1); Thread(target=print, args=MANY).start()",
     "an exit handler": "atexit.register(time.sleep, 600)",
     "an object that takes its time to be deleted": "time.kept = Late()",
     "threads that take all of the interpreter": "[Thread(target=busy).start() for _ in range(4)]",
@@ -33,9 +34,11 @@ LEFT = {
 }
 
 LEAVER = """
-import asyncio, atexit, multiprocessing, signal, subprocess, sys, time
+import asyncio, atexit, multiprocessing, os, signal, subprocess, sys, time
 from threading import Thread
 from concurrent.futures import ThreadPoolExecutor
+
+MANY = ("x" * 1_000_000,)
 
 class Late:
     def __del__(self): time.sleep(600)
@@ -88,6 +91,26 @@ def test_sigterm_ends_a_process_whose_agent_left_a_thread(folder: Path) -> None:
         assert server.stop() == 0
         assert "left behind" in server.log
 
+
+@pytest.mark.slow
+def test_sigterm_ends_a_process_whose_loop_is_stuck_in_c(tmp_path: Path) -> None:
+    """Not over uvloop, which alone hears of signals there."""
+    (tmp_path / "stuck.py").write_text(STUCK_IN_C)
+    with Server(tmp_path, target="stuck:agent", server__drain_s=0.2) as server:
+        with send(server.port, chat("hang")):
+            until(lambda: (tmp_path / "is_stuck").exists(), "it is stuck")
+            assert server.stop() == 0
+
+
+STUCK_IN_C = """
+import ctypes, pathlib
+
+async def agent(message):
+    lock, mutex = ctypes.CDLL(None).pthread_mutex_lock, ctypes.create_string_buffer(64)
+    lock(mutex)
+    pathlib.Path("is_stuck").touch()
+    lock(mutex)
+"""
 
 PARENT = """
 import multiprocessing, time
