@@ -21,7 +21,7 @@ LEFT = {
     "a pool": "ThreadPoolExecutor(1).submit(time.sleep, 600)",
     "a child": "multiprocessing.Process(target=time.sleep, args=(600,)).start()",
     "a child of another program": "subprocess.Popen(['sleep', '600'])",
-    "an output that nobody reads": "os.dup2(os.pipe()[1], 1); Thread(target=print, args=MANY).start()",
+    "an output that nobody reads": "os.dup2(os.pipe()[1], 1); Thread(target=shout).start()",
     "an exit handler": "atexit.register(time.sleep, 600)",
     "an object that takes its time to be deleted": "time.kept = Late()",
     "threads that take all of the interpreter": "[Thread(target=busy).start() for _ in range(4)]",
@@ -38,10 +38,11 @@ import asyncio, atexit, multiprocessing, os, signal, subprocess, sys, time
 from threading import Thread
 from concurrent.futures import ThreadPoolExecutor
 
-MANY = ("x" * 1_000_000,)
-
 class Late:
     def __del__(self): time.sleep(600)
+
+def shout():
+    print("x" * 1_000_000)
 
 def busy():
     while True: pass
@@ -124,6 +125,7 @@ def agent(message):
 """
 
 
+@pytest.mark.slow
 def test_exit_handlers_of_the_agent_are_called(folder: Path) -> None:
     code = "import atexit, pathlib\natexit.register(pathlib.Path('said').write_text, 'goodbye')\n"
     (folder / "polite.py").write_text(f"{code}def agent(message): return 'hello'\n")
@@ -139,6 +141,7 @@ def test_a_child_that_the_agent_forked_has_signals_of_its_own(folder: Path) -> N
         assert server.request("GET", "/health/ready").status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["leaver:agent", "leaver:nothing"])
 def test_a_start_that_fails_ends_at_once_though_the_agents_module_started_a_thread(
     http: str, folder: Path, target: str
