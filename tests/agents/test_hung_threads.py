@@ -43,6 +43,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+def alive(name: str) -> int:
+    """How many threads of this name there are."""
+    return sum(thread.name == name for thread in threading.enumerate())
+
+
 async def given_up(threads: Threads, gate: Gate) -> asyncio.Task[Any]:
     """A call that was given up in its thread."""
     inside = gate.inside
@@ -64,20 +69,21 @@ async def test_a_hung_thread_is_replaced_and_another_call_is_made(gate: Gate) ->
 
 
 async def test_no_more_than_the_bound_are_replaced(gate: Gate) -> None:
-    threads = Threads(1, most_hung=1)
+    threads = Threads(1, "bound", most_hung=1)
     await given_up(threads, gate)
     await given_up(threads, gate)
     await until(lambda: threads.hung == 2)
     waits = asyncio.create_task(threads.run(lambda: "served"))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     assert threads.exhausted
+    assert alive("bound") == 2, "none is started for it"
     assert not waits.done()
     gate.open()
     assert await waits == "served"
 
 
 async def test_when_those_that_hung_have_ended_all_is_as_before(gate: Gate) -> None:
-    threads = Threads(2, most_hung=2)
+    threads = Threads(2, "before", most_hung=2)
     hung = [await given_up(threads, gate) for _ in range(3)]
     await until(lambda: threads.hung == 3)
     gate.open()
@@ -86,23 +92,18 @@ async def test_when_those_that_hung_have_ended_all_is_as_before(gate: Gate) -> N
     later = Gate()
     calls = [asyncio.create_task(threads.run(later)) for _ in range(3)]
     await until(lambda: later.inside == 2)
-    await asyncio.sleep(0.05)
-    assert later.inside == 2, "no more threads than before"
+    await until(lambda: alive("before") == 2)
     later.open()
     await asyncio.wait(calls)
 
 
 async def test_a_replaced_thread_ends_with_its_call(gate: Gate) -> None:
-    threads = Threads(1, name="replaced", most_hung=1)
+    threads = Threads(1, "replaced", most_hung=1)
     hung = await given_up(threads, gate)
     await threads.run(lambda: None)
     gate.open()
     await asyncio.wait([hung])
-
-    def alive() -> int:
-        return sum(thread.name == "replaced" for thread in threading.enumerate())
-
-    await until(lambda: alive() == 1)
+    await until(lambda: alive("replaced") == 1)
 
 
 async def test_a_thread_that_is_back_within_a_second_does_not_count_as_hung(gate: Gate) -> None:

@@ -156,6 +156,7 @@ def serving(
     """A server that was started, and is perhaps not there yet."""
     command = [*(before or []), sys.executable, "-m", "runner", "serve", *arguments]
     command += ["--port", "0", "--store", "memory:"]
+    command += ["--set", f"server.http={Server.http.removeprefix('pure-')}"]
     process = subprocess.Popen(
         command,
         cwd=folder,

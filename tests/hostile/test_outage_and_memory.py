@@ -97,7 +97,8 @@ def test_sigterm_ends_a_process_whose_agent_left_a_thread(folder: Path) -> None:
 def test_sigterm_ends_a_process_whose_loop_is_stuck_in_c(tmp_path: Path) -> None:
     """Not over uvloop, which alone hears of signals there."""
     (tmp_path / "stuck.py").write_text(STUCK_IN_C)
-    with Server(tmp_path, target="stuck:agent", server__drain_s=0.2) as server:
+    over = {"server__http": "hypercorn"}
+    with Server(tmp_path, target="stuck:agent", server__drain_s=0.2, **over) as server:
         with send(server.port, chat("hang")):
             until(lambda: (tmp_path / "is_stuck").exists(), "it is stuck")
             assert server.stop() == 0
