@@ -22,6 +22,7 @@ from loadtests.records import Call
 from runner.agents.base import Agent, Message
 from runner.agents.chain import START, make_link
 from runner.agents.loader import load_agent
+from runner.agents.threads import Threads
 
 SAID = re.compile(r"\[(?P<id>\d+\.\d+)\] Wait (?P<service_s>[\d.]+) s, then (?P<end>\w+)\.")
 
@@ -141,7 +142,7 @@ def recorded(conversation_id: str, log: str = os.devnull, target: str = "eliza")
     """The factory for `runner compare --agent TARGET`."""
     key = ("recorded", log, target)
     if key not in _shared:
-        agent = load_agent(target, {}, threads=64, max_reply_bytes=2**20)
+        agent = load_agent(target, {}, threads=Threads(64), max_reply_bytes=2**20)
         if agent.about.single_conversation:
             raise ValueError(
                 f"{target} is one object with one history; name its class or a factory, "

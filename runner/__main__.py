@@ -9,7 +9,6 @@ import sys
 from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
@@ -18,8 +17,9 @@ import click
 from click import argument, option, pass_context
 from click.shell_completion import CompletionItem, get_completion_class
 
-from runner import __version__
+import runner
 from runner.cli import flags
+from runner.process import LEAVE_S, watchdog
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -33,7 +33,21 @@ ADDED = "runner.commands"
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. However a command ends, the process soon does, with its status."""
+    watchdog.start()
+    if sys.argv[1:2] == ["serve"]:
+        watchdog.take_signals_early()
+    status = 1
+    try:
+        _run()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    finally:
+        watchdog.end_within(LEAVE_S, status)
+
+
+def _run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name that the terminal cannot show is no reason to fail.
@@ -54,17 +68,34 @@ class _Commands(click.Group):
     """The commands below, and those that other packages add as entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        from importlib.metadata import entry_points
+
         return [*super().list_commands(ctx), *sorted(entry_points(group=ADDED).names)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from importlib.metadata import entry_points
+
         added = [entry.load() for entry in entry_points(group=ADDED, name=cmd_name)]
         return added[0] if added else super().get_command(ctx, cmd_name)
+
+
+def _show_version(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        click.echo(f"runner, version {runner.__version__}")
+        context.exit()
 
 
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90}
 )
-@click.version_option(__version__, prog_name="runner")
+@option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Serve one agent to many callers, one turn of a conversation at a time.
 
@@ -114,9 +145,12 @@ def cli() -> None:
     "--insecure", "server__insecure", is_flag=True, help="Serve other machines without a token."
 )
 @option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
+@option("--again", is_flag=True, hidden=True, help="Started by --reload, not for the first time.")
 @flags.with_settings
 @pass_context
-def serve_command(context: click.Context, /, reload: bool, **_settings: object) -> None:
+def serve_command(
+    context: click.Context, /, reload: bool, again: bool, **_settings: object
+) -> None:
     """Serve an agent over HTTP until told to stop.
 
     TARGET is a built-in's name (see `runner agents`) or package.module:attribute:
@@ -128,22 +162,23 @@ def serve_command(context: click.Context, /, reload: bool, **_settings: object) 
       runner serve my_module:agent --port 9000 --strategy lock
       runner serve my_module:make_agent --set agent.options.model=small
 
-    After Ctrl-C or SIGTERM, running turns get server.drain_s seconds to finish.
+    After Ctrl-C or SIGTERM, running turns get server.drain_s seconds to finish; a second
+    one stops at once.
     """
     if reload:
         from runner.cli.reload import serve_with_reload
 
-        context.exit(serve_with_reload([word for word in sys.argv[1:] if word != "--reload"]))
+        context.exit(serve_with_reload([word for word in sys.argv[2:] if word != "--reload"]))
     loaded = flags.load_settings(context)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)
-    context.exit(serve(loaded.settings))
+    context.exit(serve(loaded.settings, again=again))
 
 
-def serve(settings: Settings) -> int:
-    """Serve until told to stop; the exit status."""
+def serve(settings: Settings, *, again: bool = False) -> int:
+    """Serve until told to stop; the exit status. Who has seen the banner is not shown it again."""
     from runner.app import make_app
-    from runner.cli.banner import banner
+    from runner.cli.banner import banner, headline
     from runner.server import server
     from runner.telemetry import configure_logging
 
@@ -152,7 +187,10 @@ def serve(settings: Settings) -> int:
     service = compose(settings)
 
     def announce(url: str) -> None:
-        flags.say(banner(settings, service.about, url, flags.own_command()))
+        if again:
+            flags.say(headline(settings, url))
+        else:
+            flags.say(banner(settings, service.about, url, flags.own_command()))
 
     return server.run(make_app(service), service, http, announce)
 
@@ -184,19 +222,21 @@ def make_asgi_app() -> Quart:
 def compose(settings: Settings) -> Service:
     """Everything that serves, connected and not yet started. Raises UsageError."""
     from runner.agents.loader import AgentNotFound, load_agent
+    from runner.agents.threads import Threads
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
     from strategies import Limits, registry
 
     flags.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
+    threads = Threads(answers.threads, most_hung=answers.max_hung_threads)
     with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
         agent = load_agent(
             answers.target,
             answers.options,
-            threads=answers.threads,
+            threads=threads,
             max_reply_bytes=answers.max_reply_bytes,
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
@@ -221,7 +261,7 @@ def compose(settings: Settings) -> Service:
         per_turn=per_turn,
     )
     with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
-        return Service(settings, agent, store, make_strategy)
+        return Service(settings, agent, store, make_strategy, threads=threads)
 
 
 @cli.command("chat")

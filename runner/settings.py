@@ -120,6 +120,9 @@ class AgentSettings(Table):
     target: Text = knob("eliza", "what answers: a built-in's name or package.module:attribute")
     turn_timeout_s: SecondsOrNone = knob(120.0, 'seconds that a turn may run, or "none"')
     threads: int = knob(64, "threads for agents that are not async", ge=1, le=1024)
+    max_hung_threads: int = knob(
+        64, "threads that never came back and are replaced; at so many, not ready", ge=0, le=1024
+    )
     max_reply_bytes: Bytes = knob(1_048_576, "a longer reply fails the turn")
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")

@@ -23,7 +23,7 @@ from structlog.typing import EventDict, Processor
 
 from runner.log_stream import LogStream
 from runner.settings import ObservabilitySettings
-from strategies import State, Ticket, Turn, TurnError
+from strategies import Outcome, State, Ticket, Turn, TurnError
 
 TURN_ENDED = "turn ended"
 
@@ -47,13 +47,16 @@ def log_turn(
     error: TurnError | None,
     log_messages: bool,
     attempts: int = 1,
+    left_behind: Outcome | None = None,
 ) -> None:
     """Log the end of a turn; `ticket` is None where it was refused at once.
+
+    left_behind  of a turn without a reply, what its client is told as its `Turn-Outcome`.
 
     What fails here loses the line, not the turn.
     """
     try:
-        _log_turn(turn, strategy, ticket, error, log_messages, attempts)
+        _log_turn(turn, strategy, ticket, error, log_messages, attempts, left_behind)
     except Exception as fault:
         with suppress(Exception):
             log.error("the line of a turn is lost", turn_id=turn.id, fault=type(fault).__name__)
@@ -66,6 +69,7 @@ def _log_turn(
     error: TurnError | None,
     log_messages: bool,
     attempts: int,
+    left_behind: Outcome | None,
 ) -> None:
     state = error.state if error else ticket.state if ticket else State.ANSWERED
     fields: dict[str, object] = {
@@ -81,6 +85,7 @@ def _log_turn(
         fields["attempt"] = attempts
     if error is not None:
         fields["error"] = type(error).__name__
+        fields["turn_outcome"] = left_behind or error.outcome
     if cause is not None:  # Its truth is the agent's code.
         fields["cause"] = in_a_line(cause)
     if log_messages:

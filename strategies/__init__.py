@@ -7,6 +7,7 @@ from .errors import (
     ConversationBusy,
     ConversationQueueFull,
     Draining,
+    DrainTimeout,
     Outcome,
     ServerFull,
     State,
@@ -19,7 +20,7 @@ from .errors import (
 
 __all__ = [
     "AgentFailed", "Answer", "Attempt", "CallerQueueFull", "ConversationBusy",
-    "ConversationQueueFull", "Draining", "Limits", "Load", "Outcome", "Place", "Reply",
-    "ServerFull", "State", "Strategy", "Ticket", "Turn", "TurnCancelled", "TurnError",
+    "ConversationQueueFull", "DrainTimeout", "Draining", "Limits", "Load", "Outcome", "Place",
+    "Reply", "ServerFull", "State", "Strategy", "Ticket", "Turn", "TurnCancelled", "TurnError",
     "TurnInterrupted", "TurnTimeout", "WaitExpired",
 ]  # fmt: skip

@@ -233,7 +233,7 @@ class Strategy(Protocol):
     async def drain(self, timeout_s: float) -> None:
         """Refuse what comes and what waits, at once; let what runs end, for `timeout_s` seconds.
 
-        Turns that run longer are withdrawn and end as `Draining`. Returns when no turn runs;
+        Turns that run longer are withdrawn and end as `DrainTimeout`. Returns when no turn runs;
         agents that ignore their cancellation are left behind. A second call takes effect with
         its own `timeout_s`.
         """

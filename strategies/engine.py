@@ -27,6 +27,7 @@ from .errors import (
     AgentFailed,
     ConversationBusy,
     Draining,
+    DrainTimeout,
     State,
     TurnError,
     TurnInterrupted,
@@ -222,10 +223,11 @@ class Engine:
         # The turns and not their tasks: an agent that ignores its end is not waited for.
         await asyncio.wait([ticket.waiter() for ticket in running], timeout=timeout_s)
         for run in runs:
-            self._abandon(run, phases.WITHDRAW, Draining)
+            kind = Draining if run.phase is phases.STARTED else DrainTimeout
+            self._abandon(run, phases.WITHDRAW, kind)
         await asyncio.wait([run.task for run in runs], timeout=COMMIT_GRACE_S)
         for ticket in running:
-            self._lose(ticket, Draining)
+            self._lose(ticket, DrainTimeout)
 
     # A run, from its start to its end.
 

@@ -90,6 +90,10 @@ class Draining(TurnError, state=State.REFUSED, outcome="not_started"):
     """The server is shutting down. Send the message again in a moment, or to another instance."""
 
 
+class DrainTimeout(Draining, state=State.INTERRUPTED, outcome="rolled_back"):
+    """The server shut down before the turn had ended. Nothing was kept; send the message again."""
+
+
 class TurnCancelled(TurnError, state=State.CANCELLED, outcome="not_started"):
     """The turn was cancelled, as asked."""
 

@@ -77,11 +77,12 @@ def _check(target: str, strategies: Sequence[str]) -> None:
     """Raises UsageError for what nothing goes by."""
     from loadtests.controls import find
     from runner.agents.loader import AgentNotFound, load_agent
+    from runner.agents.threads import Threads
     from strategies.registry import UnknownStrategy
 
     look_here()
     with usage_errors(AgentNotFound, UnknownStrategy):
-        load_agent(target, {}, threads=1, max_reply_bytes=1)
+        load_agent(target, {}, threads=Threads(1), max_reply_bytes=1)
         for strategy in strategies:
             find(strategy)
 

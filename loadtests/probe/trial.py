@@ -21,6 +21,7 @@ from loadtests.controls import find
 from loadtests.probe.memory import message, snapshot
 from runner.agents.base import Agent, Emit, Message, unheard
 from runner.agents.loader import load_agent
+from runner.agents.threads import Threads
 from runner.settings import StoreSettings
 from runner.store.memory import MemoryStore
 from runner.turns.answering import Answering
@@ -36,7 +37,7 @@ def main() -> None:
     # What the agent prints is not ours to read.
     lines = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    agent = load_agent(target, {}, threads=64, max_reply_bytes=2**20)
+    agent = load_agent(target, {}, threads=Threads(64), max_reply_bytes=2**20)
     trial = _Trial(agent, lines)
     asyncio.run(trial.run(strategy, int(turns), float(stagger_s)))
     # Threads of the agent that never end must not keep the process.

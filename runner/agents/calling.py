@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, Self, TypeGuard, cast
 
 from runner.agents.base import Emit, Message, unheard
-from runner.agents.threads import Relay, Threads
+from runner.agents.relay import Relay
+from runner.agents.threads import Threads
 from strategies import AgentFailed
 
 METHODS = ("answer", "respond", "reply", "chat", "run", "invoke", "__call__")

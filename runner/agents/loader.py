@@ -39,11 +39,11 @@ def names() -> dict[str, str]:
 
 
 def load_agent(
-    target: str, options: Mapping[str, object], *, threads: int, max_reply_bytes: int
+    target: str, options: Mapping[str, object], *, threads: Threads, max_reply_bytes: int
 ) -> Agent:
     """The agent that `target` names. Raises AgentNotFound, and what the target's module raises."""
     found = _find(target)
-    caller = Caller(Threads(threads), max_reply_bytes)
+    caller = Caller(threads, max_reply_bytes)
     if _is_factory(found):
         return _load_factory(target, found, options, caller)
     if options:

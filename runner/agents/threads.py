@@ -2,6 +2,11 @@
 
 Not `ThreadPoolExecutor`: a thread of it that hangs keeps the process from exiting, and on
 Python 3.11 a StopIteration never reaches its waiter. Here any outcome comes back as a value.
+
+No thread can be stopped. One whose call was given up, and which has not come back a second
+later, *hangs*: another takes its place, up to a bound, and it ends when its call does. That is
+the second after which the engine writes off the slot of the same turn, so one who is given a
+slot then also finds a thread.
 """
 
 from __future__ import annotations
@@ -15,16 +20,27 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
+import structlog
+
+from strategies.engine import GIVE_UP_SLOT_S
+
 T = TypeVar("T")
 Work = Callable[[], None]
 Outcome = tuple[Any, BaseException | None]
 """What a function gave, and what it raised: one of them is None."""
 
+log = structlog.get_logger(__name__)
+
 
 class Threads:
-    """Daemon threads, started when they are needed, at most `most`; they end with this object."""
+    """Daemon threads, started when they are needed, at most `most`; they end with this object.
 
-    def __init__(self, most: int, name: str = "agent") -> None:
+    Those that hang do not count, as long as no more than `most_hung` do.
+    """
+
+    def __init__(self, most: int, name: str = "agent", most_hung: int = 0) -> None:
+        self.hung = 0
+        self.most_hung = most_hung
         self._most = most
         self._name = name
         self._free = asyncio.Semaphore(most)
@@ -35,10 +51,12 @@ class Threads:
 
     async def run(self, function: Callable[[], T]) -> T:
         """What the function gives or raises; cancelled, this waits until it has ended."""
-        async with self._free:  # A call that is cancelled before its thread is free is not made.
-            outcome = self.start(function)
-            if await until_done(outcome):
-                await asyncio.sleep(0)  # This raises it.
+        await self._free.acquire()  # A call that is cancelled meanwhile is not made.
+        patience = _Patience(self)
+        outcome = self.start(function)
+        outcome.add_done_callback(patience.end)
+        if await until_done(outcome, patience.begin):
+            await asyncio.sleep(0)  # This raises it.
         return cast("T", given(outcome.result()))
 
     def start(self, function: Callable[[], object]) -> asyncio.Future[Outcome]:
@@ -58,12 +76,42 @@ class Threads:
 
         self._queue.put(work)
         self._calls += 1
-        if self._threads < min(self._calls, self._most):
+        if self._threads < min(self._calls, self._most_now):
             self._threads += 1
             threading.Thread(
                 target=_serve, args=(self._queue,), name=self._name, daemon=True
             ).start()
         return outcome
+
+    @property
+    def _most_now(self) -> int:
+        return self._most + min(self.hung, self.most_hung)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether none would take the place of one that hangs."""
+        return self.hung >= max(self.most_hung, 1)
+
+    def hang(self) -> None:
+        """One that was given up has not come back."""
+        self.hung += 1
+        if self.hung <= self.most_hung:
+            self._free.release()
+        log.warning(
+            "a thread hangs",
+            name=self._name,
+            hung=self.hung,
+            replaced=min(self.hung, self.most_hung),
+        )
+
+    def come_back(self, hung: bool) -> None:
+        """A call has ended: one that hung, or any other."""
+        self.hung -= hung
+        if not hung or self.hung >= self.most_hung:
+            self._free.release()
+        if self._threads > self._most_now:
+            self._threads -= 1
+            self._queue.put(_retire)
 
     def _end(self, outcome: asyncio.Future[Outcome], ended: Outcome) -> None:
         self._calls -= 1
@@ -71,40 +119,45 @@ class Threads:
             outcome.set_result(ended)
 
 
+class _Patience:
+    """With a call that was given up."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+
+    def begin(self) -> None:
+        """Again when the call is given up again: an agent may be told first to end by itself."""
+        if self._is_over:
+            return
+        self._stop()
+        self._timer = asyncio.get_running_loop().call_later(GIVE_UP_SLOT_S, self._run_out)
+
+    def end(self, ended: object) -> None:
+        self._stop()
+        self._threads.come_back(hung=self._is_over)
+
+    def _run_out(self) -> None:
+        self._is_over = True
+        self._threads.hang()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _retire() -> None:
+    """In place of a call: the thread that takes it ends."""
+
+
 def _serve(queue: SimpleQueue[Work | None]) -> None:
     while (work := queue.get()) is not None:
+        if work is _retire:
+            return
         work()
         del work  # What it holds is not to live until the next one comes.
     queue.put(None)  # For the next thread.
-
-
-class Relay:
-    """Hands text from a thread to the loop in which it was made, in order.
-
-    A million pieces must not be a million callbacks: those that come fast are joined.
-    """
-
-    def __init__(self, emit: Callable[[str], None]) -> None:
-        self._emit = emit
-        self._loop = asyncio.get_running_loop()
-        self._pieces: list[str] = []
-        self._is_on_its_way = False
-
-    def __call__(self, piece: str) -> None:
-        self._pieces.append(piece)
-        if not self._is_on_its_way:
-            self._is_on_its_way = True
-            with suppress(RuntimeError):  # The loop is closed, and nobody listens any more.
-                self._loop.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        # Before the pieces are counted: one that comes after that has a delivery of its own.
-        self._is_on_its_way = False
-        count = len(self._pieces)
-        text = "".join(self._pieces[:count])
-        del self._pieces[:count]
-        if text:
-            self._emit(text)
 
 
 def given(outcome: Outcome) -> Any:
@@ -115,7 +168,9 @@ def given(outcome: Outcome) -> Any:
     return value
 
 
-async def until_done(future: asyncio.Future[Any]) -> bool:
+async def until_done(
+    future: asyncio.Future[Any], when_cancelled: Callable[[], object] = lambda: None
+) -> bool:
     """Wait for it, however often the task is cancelled: then its next `await` is, and True."""
     cancelled = False
     while not future.done():
@@ -123,6 +178,7 @@ async def until_done(future: asyncio.Future[Any]) -> bool:
             await asyncio.shield(future)
         except asyncio.CancelledError:
             cancelled = True
+            when_cancelled()
         except Exception:
             break  # The future's own; it is left in there.
     if cancelled and (task := asyncio.current_task()) is not None:

@@ -144,6 +144,7 @@ class Health(TypedDict):
     strategy: str
     oldest_wait_s: Seconds
     fenced: Annotated[Count, Field(description="conversations held by an agent that does not stop")]
+    hung_threads: Annotated[Count, Field(description="of the agent, given up and not come back")]
     requests_in_flight: Count
     service_s: Annotated[Seconds | None, Field(description="measured seconds from start to end")]
     loop_lag_s: Seconds
@@ -306,6 +307,7 @@ def health(service: Service) -> Health:
         "strategy": service.settings.strategy.name,
         "oldest_wait_s": round(load.oldest_wait_s, 3),
         "fenced": load.fenced,
+        "hung_threads": service.threads.hung,
         "requests_in_flight": service.requests_in_flight,
         "service_s": None if load.service_s is None else round(load.service_s, 6),
         "loop_lag_s": round(service.lag.worst_s, 6),

@@ -5,10 +5,22 @@ from __future__ import annotations
 from runner.api import documents
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.parsing import check_conversation, parse_conversation, parse_count
-from runner.api.problems import DRAINING, NO_CONVERSATION, NO_TURN, RequestError, problem
+from runner.api.problems import (
+    AGENT_HANGS,
+    DRAINING,
+    NO_CONVERSATION,
+    NO_TURN,
+    RequestError,
+    problem,
+)
 from runner.callers import owns, scoped
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
+
+HANGS = (
+    "{} calls of the agent were given up and have not come back, so no further thread takes the "
+    "place of one that hangs. Give what they wait for a time limit, and restart the server."
+)
 
 
 async def turn(service: Service, request: Request) -> Answer:
@@ -78,4 +90,6 @@ async def live(service: Service, request: Request) -> Answer:
 async def ready(service: Service, request: Request) -> Answer:
     if not service.ready:
         return problem(DRAINING, "Draining." if service.draining else "Starting.")
+    if service.threads.exhausted:
+        return problem(AGENT_HANGS, HANGS.format(service.threads.hung))
     return json_answer(documents.Probe(status="ready"))

@@ -56,6 +56,7 @@ BUSY = Cause(409, "conversation-busy", "A turn of this conversation is running")
 QUEUE_FULL = Cause(429, "conversation-queue-full", "The line of this conversation is full")
 CALLER_FULL = Cause(429, "caller-queue-full", "Too many of your turns wait here")
 SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
+AGENT_HANGS = Cause(503, "agent-hangs", "Too many calls of the agent hang")
 DRAINING = Cause(503, "draining", "The server is shutting down")
 STORE = Cause(503, "store-unavailable", "The store is unavailable")
 
@@ -73,7 +74,7 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
     strategies.TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
 }
 
-ALL_CAUSES = (*REQUEST_CAUSES, *TURN_CAUSES.values())
+ALL_CAUSES = (*REQUEST_CAUSES, AGENT_HANGS, *TURN_CAUSES.values())
 
 RETRY_STATUSES = frozenset({409, 429, 503})
 NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})

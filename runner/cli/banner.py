@@ -22,7 +22,7 @@ def banner(settings: Settings, about: About, url: str, command: str = "runner") 
     agent = f"{about.target} ({about.kind})"
     store = without_password(settings.store.url)
     lines = [
-        f"runner serves {settings.agent.id} at {url}",
+        headline(settings, url),
         "",
         *_row("agent", agent, "runner serve package.module:attribute"),
         *_row("strategy", settings.strategy.name, "--strategy NAME; see `runner strategies`"),
@@ -41,6 +41,10 @@ def banner(settings: Settings, about: About, url: str, command: str = "runner") 
     if settings.server.insecure and not settings.server.tokens:
         lines += ["", *wrap(OPEN, WIDTH)]
     return "\n".join([*lines, "", f"Every setting and its source: {command} config show", ""])
+
+
+def headline(settings: Settings, url: str) -> str:
+    return f"runner serves {settings.agent.id} at {url}"
 
 
 def _row(name: str, value: str, change: str) -> list[str]:

@@ -11,22 +11,24 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import click
 from watchfiles import PythonFilter, watch
+
+from runner.process import watchdog
 
 WATCHED = ("runner.toml", "pyproject.toml")
 """Besides *.py. Caches and virtual environments are left out by the filter itself."""
 
 POLL_MS = 300
 
+AGAIN = "--again"
+
 
 def serve_with_reload(arguments: Sequence[str]) -> int:
-    """Run `runner` with the arguments until told to stop; the child's last exit status."""
-    child = _Child([sys.executable, "-m", "runner", *arguments])
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, child.stop)
+    """Run `runner serve` with the arguments until told to stop; the child's last exit status."""
+    child = _Child([sys.executable, "-m", "runner", "serve"], arguments)
+    watchdog.hand_over(child.stop)
     looks = watch(
         Path.cwd(),
         watch_filter=PythonFilter(extra_extensions=WATCHED),
@@ -47,25 +49,32 @@ def serve_with_reload(arguments: Sequence[str]) -> int:
 
 
 class _Child:
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], arguments: Sequence[str]) -> None:
         self.stopped = threading.Event()
         self._command = command
+        self._arguments = arguments
+        self._again: list[str] = []
+        self._signal: int = signal.SIGTERM
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, in place of the one that runs."""
-        self._terminate()
+        if self._process and self._process.poll() is None:
+            self._again = [AGAIN]  # It serves, so its banner has been seen.
+        self._tell(signal.SIGTERM)
         self.wait()
         if self.stopped.is_set():
             return
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, process_group=0)
+        command = [*self._command, *self._again, *self._arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
         if self.stopped.is_set():  # The signal came before there was this child to tell.
-            self._terminate()
+            self._tell(self._signal)
 
-    def stop(self, number: int, frame: FrameType | None) -> None:
+    def stop(self, number: int) -> None:
         """As a signal handler: each signal is handed on, so a second one hurries the child."""
+        self._signal = number
         self.stopped.set()
-        self._terminate()
+        self._tell(number)
 
     def has_just_ended(self) -> bool:
         """Once for each child: its `returncode` is None until it is polled or waited for."""
@@ -76,6 +85,6 @@ class _Child:
         status = self._process.wait() if self._process else 0
         return status if status >= 0 else 128 - status  # As shells say it.
 
-    def _terminate(self) -> None:
+    def _tell(self, number: int) -> None:
         if self._process:
-            self._process.terminate()
+            self._process.send_signal(number)

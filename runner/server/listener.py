@@ -22,6 +22,9 @@ UNREAD_MS = 30_000
 SPARE_DESCRIPTORS = 64
 """Kept free of clients: the store, the log, the agent's own connections."""
 
+FEW = 16
+"""Connections without which there is no point in serving, unless fewer are wanted."""
+
 
 def as_bytes(answer: Answer, reason: str) -> bytes:
     """The answer as HTTP/1.1, for where no request was read and so no app is asked."""
@@ -35,19 +38,26 @@ FULL = as_bytes(problem(SERVER_FULL, TOO_MANY), "Service Unavailable")
 
 
 class Listener(socket.socket):
-    """Accepts at most `most` connections at a time; further ones are answered with FULL."""
+    """Accepts at most `most` connections at a time; further ones are answered with FULL.
+
+    Where these are fewer than were wanted, `reason` says why, and what to do.
+    """
 
     most = 0
     open = 0
+    reason = ""
 
     @classmethod
     def at(cls, host: str, port: int, most: int) -> Self:
         """Bind; `OSError` where the address cannot be had. Port 0 takes any free one."""
+        possible, reason = _possible(most)
+        if possible < min(most, FEW):
+            raise OSError(reason)
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = cls(family, kind, protocol)
-        listener.most = min(most, _descriptors() - SPARE_DESCRIPTORS)
+        listener.most, listener.reason = possible, reason
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -100,9 +110,16 @@ def _turn_away(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-def _descriptors() -> int:
-    """How many this process may have open, once it has asked for as many as it can."""
+def _possible(most: int) -> tuple[int, str]:
+    """How many connections the limit on open files allows, and what there is to know of that."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
+    if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if hard == resource.RLIM_INFINITY or hard >= most + SPARE_DESCRIPTORS:
+        return most, ""
+    wanted = most + SPARE_DESCRIPTORS
+    return max(hard - SPARE_DESCRIPTORS, 0), (
+        f"this process may have {hard} files open, and {most} connections need {wanted}: raise "
+        f"it (`ulimit -n {wanted}`, LimitNOFILE={wanted} in a systemd unit, `--ulimit "
+        f"nofile={wanted}` in docker run), or set server.max_connections to what you need"
+    )

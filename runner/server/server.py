@@ -1,9 +1,9 @@
 """The life of the server, from its socket to its exit status.
 
-The first SIGTERM or SIGINT makes `ready` false and refuses new and waiting turns; running
-turns get `drain_s` to finish; then connections are closed and the process ends with status 0.
-A second signal skips the rest of the drain. `signal.signal` takes them and a timer thread
-enforces the deadline, because an agent may block the loop.
+The first SIGTERM, SIGINT or SIGHUP makes `ready` false and refuses new and waiting turns;
+running turns get `drain_s` to finish; then connections and store are closed and the process
+ends with status 0. A second signal skips the rest of the drain. The watchdog of
+`runner.process` enforces the deadlines, because an agent may block the loop.
 """
 
 from __future__ import annotations
@@ -12,25 +12,35 @@ import asyncio
 import gc
 import os
 import signal
-import sys
-import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from errno import EACCES, EADDRINUSE
 from typing import Any, Protocol
 
 import structlog
 
 from runner.agents.base import CURRENT
 from runner.config.masking import without_password
+from runner.log_stream import LogStream
+from runner.process import LEAVE_S, watchdog
 from runner.server import CLOSE_S, wait_while
 from runner.server.listener import Listener
 from runner.settings import ServerSettings
 from runner.store.base import StoreInUse, StoreUnavailable
 from runner.turns.service import Service
 
-IDLE_CHECK_S = 0.2
+LOOK_S = 0.2
 
-FORCE_AFTER_S = 0.9
-"""Past the drain's deadline: an agent that blocks the loop or ignores its end is left behind."""
+SETTLE_S = 0.2
+"""For agents whose turns were withdrawn; those that are not done by then are left behind."""
+
+REMEDIES = {
+    EADDRINUSE: "it is in use. Take another with --port N, or --port 0 for any free one",
+    EACCES: "it needs rights that this user has not. Take one from 1024 on with --port N",
+}
+"""What to say of a port that cannot be had, in place of the system's words."""
+
+HOW_TO_HURRY = "Waiting for {} running turn{}, {:g} s at most. Ctrl-C again stops at once.\n"
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +66,14 @@ def run(app: Any, service: Service, http: HttpServer, announce: Callable[[str], 
     loop = http.new_event_loop()
     loop.set_task_factory(_make_task)
     server = Server(service, loop)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: server.stop(signal.Signals(number).name))
+    watchdog.hand_over(
+        lambda number: server.stop(signal.Signals(number).name),
+        first_s=service.settings.server.drain_s + LEAVE_S,
+        again_s=LEAVE_S,
+    )
     status = _run_to_the_end(loop, server.live(app, http, announce))
-    _leave(loop, status)
+    watchdog.end_within(LEAVE_S, status)
+    _leave(loop)
     return status
 
 
@@ -72,22 +86,25 @@ class Server:
         self._loop = loop
         self._stop_reason = ""
         self._stopped = asyncio.Event()
+        self._overdue = asyncio.Event()
+        # Held, for asyncio holds no task.
         self._hurrying: asyncio.Task[None] | None = None
+        self._drain_ends: list[asyncio.Task[Any]] = []
 
     def stop(self, reason: str) -> None:
         """End the server; asked a second time, without waiting for what runs. For any thread."""
-        act, within_s = self._stopped.set, self._settings.drain_s + FORCE_AFTER_S
+        act, within_s = self._stopped.set, self._settings.drain_s + LEAVE_S
         if self._stop_reason:
-            act, within_s = self._hurry, FORCE_AFTER_S
+            act, within_s = self._hurry, LEAVE_S
         self._stop_reason = self._stop_reason or reason
-        self._loop.call_soon_threadsafe(act)
-        timer = threading.Timer(within_s, _force_exit)
-        timer.daemon = True
-        timer.start()
+        watchdog.end_within(within_s)
+        with suppress(RuntimeError):  # The loop is closed.
+            self._loop.call_soon_threadsafe(act)
 
     def _hurry(self) -> None:
         """Withdraw what runs; so the drain that waits for it ends too."""
         self._hurrying = self._loop.create_task(self._service.drain(0.0))
+        self._loop.call_later(SETTLE_S, self._overdue.set)
 
     async def live(self, app: Any, http: HttpServer, announce: Callable[[str], None]) -> int:
         """From start to end; the exit status."""
@@ -98,11 +115,12 @@ class Server:
         serving = asyncio.create_task(http.serve(app, self._settings, listener, ended))
         announce(_url(self._settings.host, listener.getsockname()[1]))
         serving.add_done_callback(lambda _: self._stopped.set())
-        idle = asyncio.create_task(self._stop_when_idle())
+        looking = asyncio.create_task(self._look_after())
         await self._stopped.wait()
-        idle.cancel()
         if not serving.done():
             await self._drain()
+        looking.cancel()
+        watchdog.end_within(LEAVE_S, int(serving.done()))
         ended.set()
         # Hypercorn's own end may take for ever on Python 3.12 and later (#308), hence the bound.
         await asyncio.wait((serving,), timeout=2 * CLOSE_S)
@@ -118,8 +136,11 @@ class Server:
         try:
             listener = Listener.at(host, port, self._settings.max_connections)
         except OSError as error:
-            log.error("cannot listen", host=host, port=port, reason=str(error))
+            reason = REMEDIES.get(error.errno or 0, str(error))
+            log.error("cannot listen", host=host, port=port, reason=reason)
             return None
+        if listener.most < self._settings.max_connections:
+            log.warning("max_connections is lowered", to=listener.most, reason=listener.reason)
         try:
             await self._service.open()
         except (StoreInUse, StoreUnavailable) as error:
@@ -129,18 +150,28 @@ class Server:
             return None
         return listener
 
-    async def _stop_when_idle(self) -> None:
+    async def _look_after(self) -> None:
+        """Stop where nothing was to do for too long, and take back what an agent took."""
         limit_s = self._settings.idle_shutdown_s
-        while limit_s is not None and self._service.idle_s < limit_s:
-            await asyncio.sleep(IDLE_CHECK_S)
-        if limit_s is not None:
-            self.stop(f"no turn for {limit_s:g} s")
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if taken := watchdog.take_signals():
+                log.warning("the agent took signals; the server has them again", signals=taken)
+            if limit_s is not None and not self._stop_reason and self._service.idle_s >= limit_s:
+                self.stop(f"no turn for {limit_s:g} s")
 
     async def _drain(self) -> None:
         """Let turns end, and their answers reach the connections."""
-        drain_s = self._settings.drain_s
-        log.info("draining", drain_s=drain_s, reason=self._stop_reason)
-        await self._service.drain(drain_s)
+        drain_s, running = self._settings.drain_s, self._service.load().running
+        log.info("draining", drain_s=drain_s, reason=self._stop_reason, running=running)
+        if running and self._stop_reason == "SIGINT" and os.isatty(2):
+            LogStream(2).write(HOW_TO_HURRY.format(running, "s" * (running > 1), drain_s))
+        self._loop.call_later(drain_s + SETTLE_S, self._overdue.set)
+        ends = (self._service.drain(drain_s), self._overdue.wait())
+        drain, _ = self._drain_ends = [asyncio.create_task(end) for end in ends]
+        await asyncio.wait(self._drain_ends, return_when=asyncio.FIRST_COMPLETED)
+        if drain.done():
+            drain.result()
         await wait_while(lambda: self._service.requests_in_flight)
 
 
@@ -169,26 +200,18 @@ def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> 
     return task
 
 
-def _leave(loop: asyncio.AbstractEventLoop, status: int) -> None:
-    """End the loop; where a task of the agent's will not end, end the process instead."""
+def _leave(loop: asyncio.AbstractEventLoop) -> None:
+    """End the loop and the tasks that the agent has in it; those that will not end stay."""
     tasks = [task for task in gc.get_objects() if issubclass(type(task), asyncio.Task)]
     left = [task for task in tasks if not task.done() and task.get_loop() is loop]
     for task in left:
         task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_S))
+    with suppress(BaseException):  # An agent's SystemExit is not to be the status of the process.
+        loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_S)) if left else None
     if all(task.done() for task in left):
         loop.close()
-        return
-    log.warning("left behind", tasks=sum(not task.done() for task in left))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-def _force_exit() -> None:
-    os.write(2, b"the agent did not stop in time and is left behind\n")
-    os._exit(0)
+    else:
+        log.warning("left behind", tasks=sum(not task.done() for task in left))
 
 
 def _tune_collector() -> None:

@@ -18,6 +18,7 @@ import structlog
 
 from runner import telemetry
 from runner.agents.base import Agent
+from runner.agents.threads import Threads
 from runner.callers import owns, scoped
 from runner.lag import LoopLag
 from runner.settings import Settings
@@ -60,6 +61,7 @@ class Service:
 
     make_strategy  is given the `answer` that the strategy is to call.
     now            the wall clock: gives seconds since 1970.
+    threads        those of the agent; if it has some, their figures are shown.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Service:
         store: Store,
         make_strategy: Callable[[Answer], Strategy],
         now: Callable[[], float] = time.time,
+        threads: Threads | None = None,
     ) -> None:
         self.settings = settings
+        self.threads = threads or Threads(settings.agent.threads)
         self.about = agent.about
         self.opened = False
         self.draining = False
@@ -277,7 +281,7 @@ class Service:
                 error = await self._without_row(live, ticket)
             elif self._runs_later(live, error):
                 log.info("turn left for the next process", turn_id=live.turn.id)
-                error = Draining(endings.KEPT_FOR_LATER, outcome="unknown")
+                error = type(error)(endings.KEPT_FOR_LATER, outcome="unknown")
                 return self._show(live, error, endings.of(error, live.attempts, ticket))
             else:
                 await self._journal.end(live, endings.of(error, live.attempts, ticket))
@@ -314,8 +318,10 @@ class Service:
 
     def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
         error = came_to if isinstance(came_to, TurnError) else None
-        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts)
-        self._show(live, error, endings.of(came_to, live.attempts, ticket))
+        ending = endings.of(came_to, live.attempts, ticket)
+        told = None if error is None else ending.outcome
+        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts, left_behind=told)
+        self._show(live, error, ending)
 
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
         self._end_key(live, ending)

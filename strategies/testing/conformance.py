@@ -462,6 +462,7 @@ async def a_turn_that_outlasts_the_drain_is_rolled_back(factory: Factory) -> Non
         ending = await error_of(ticket)
         assert isinstance(ending, Draining)
         assert ending.outcome == "rolled_back"
+        assert ticket.state is State.INTERRUPTED, "it ran, so it was not refused"
 
 
 async def draining_does_not_wait_for_an_agent_whose_turn_has_ended(factory: Factory) -> None:

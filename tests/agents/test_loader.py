@@ -12,6 +12,7 @@ import pytest
 from runner.agents.base import Agent, Message
 from runner.agents.kinds import MOST_KEPT
 from runner.agents.loader import AgentNotFound, load_agent, names
+from runner.agents.threads import Threads
 from strategies import AgentFailed
 
 KINDS = """
@@ -73,7 +74,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def load(target: str, **options: object) -> Agent:
-    return load_agent(target, options, threads=4, max_reply_bytes=100)
+    return load_agent(target, options, threads=Threads(4), max_reply_bytes=100)
 
 
 @pytest.mark.parametrize(

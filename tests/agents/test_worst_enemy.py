@@ -151,7 +151,7 @@ async def test_an_agents_own_agent_failed_says_nothing_to_the_client() -> None:
 @pytest.mark.parametrize("value", [-1, "soon"])
 def test_a_bad_option_of_a_built_in_agent_is_refused_at_load(value: object) -> None:
     with pytest.raises(AgentNotFound, match="eliza"):
-        load_agent("eliza", {"thinking_s": value}, threads=1, max_reply_bytes=10)
+        load_agent("eliza", {"thinking_s": value}, threads=Threads(1), max_reply_bytes=10)
 
 
 async def test_the_agent_is_called_in_the_turns_own_task() -> None:

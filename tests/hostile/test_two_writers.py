@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.chains import check_chain
-from tests.support.client import PATIENCE_S, until
+from tests.support.client import PATIENCE_S
 from tests.support.server import ROOT, Server
 
 FAULTY = "tests.support.faults:echo"

@@ -52,6 +52,22 @@ class Server:
 
     def start(self) -> Self:
         """Start, or start again, and wait until it says where it serves."""
+        announced = self.launch()
+        if not announced.wait(PATIENCE_S) or not self._serves:
+            self.kill()
+            raise AssertionError(f"the server did not start:\n{self.output}\n{self.log}")
+        return self
+
+    def fail(self) -> tuple[int, str]:
+        """Start where that cannot succeed: the exit status, and what was said."""
+        try:
+            self.launch()
+            return self.wait(), self.output + self.log
+        finally:
+            self.kill()
+
+    def launch(self) -> threading.Event:
+        """Start; the event tells when it serves or has ended."""
         self.kill()
         command = [sys.executable, "-m", "runner", "serve", self.target]
         command += ["--port", str(self.port), "--log", "json", *self.arguments]
@@ -79,10 +95,7 @@ class Server:
         ]
         for reader in self._readers:
             reader.start()
-        if not announced.wait(PATIENCE_S) or not self._serves:
-            self.kill()
-            raise AssertionError(f"the server did not start:\n{self.output}\n{self.log}")
-        return self
+        return announced
 
     def __enter__(self) -> Self:
         return self.start()
