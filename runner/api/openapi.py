@@ -21,9 +21,9 @@ from runner.turns.service import Service
 
 ANYWHERE = (
     p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.BODY_TIMEOUT, p.TOO_LARGE,
-    p.INTERNAL, p.SERVER_FULL,
+    p.WRONG_HOST, p.INTERNAL, p.SERVER_FULL,
 )  # fmt: skip
-"""What any request may be answered: its body is read, and its caller known, before all else."""
+"""What any request may be answered."""
 
 EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},

@@ -47,6 +47,7 @@ REQUEST_CAUSES = (
     BODY_TIMEOUT := Cause(408, "body-timeout", "The body did not arrive in time"),
     TOO_LARGE := Cause(413, "too-large", "The body or the message is too large"),
     NOT_JSON := Cause(415, "not-json", "The body must be JSON"),
+    WRONG_HOST := Cause(421, "wrong-host", "The server does not answer to this host"),
     WRONG_FIELD := Cause(422, "wrong-field", "A field is missing or wrong"),
     KEY_REUSED := Cause(422, "idempotency-key-reused", "The key was used for another message"),
     INTERNAL := Cause(500, "internal", "The server failed"),
@@ -54,7 +55,7 @@ REQUEST_CAUSES = (
 
 BUSY = Cause(409, "conversation-busy", "A turn of this conversation is running")
 QUEUE_FULL = Cause(429, "conversation-queue-full", "The line of this conversation is full")
-SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
+SERVER_FULL = Cause(503, "server-full", "The server is full")
 DRAINING = Cause(503, "draining", "The server is shutting down")
 STORE = Cause(503, "store-unavailable", "The store is unavailable")
 

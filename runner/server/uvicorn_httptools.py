@@ -3,12 +3,14 @@
 - A head has a limit in bytes.
 - A departure is told to the request that is being answered, not to the last one parsed.
 - What follows an offer to upgrade, such as curl's of h2c, is read as the next request.
+- A target that is no path, such as `http://host/path`, comes to the app as it does over h11.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -59,7 +61,14 @@ class HttpTools(Mended, HttpToolsProtocol):
                 raise ValueError("the head is too large")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for the answer of the first")
+        target = self.url
+        if not target.startswith(b"/"):
+            self.url = b"/"
         super().on_headers_complete()
+        if target is not self.url:
+            # As h11 gives it: whole, and nothing is lost of what the edge is to judge.
+            path, _, self.scope["query_string"] = target.partition(b"?")
+            self.scope["path"] = unquote(path.decode("latin1"))
         self._unset_keepalive_if_required()
         self._unanswered.append(self.cycle)
         self.flow.held = bool(self.pipeline)

@@ -19,10 +19,9 @@ import h11
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from runner.api.problems import MALFORMED_REQUEST, problem
-from runner.server.listener import FULL, as_bytes
+from runner.server.listener import FULL, MALFORMED, as_bytes
 
-MALFORMED = as_bytes(problem(MALFORMED_REQUEST, "This is not HTTP/1.1."), "Bad Request")
+BAD_REQUEST = as_bytes(MALFORMED, "Bad Request")
 
 
 class Flow(FlowControl):
@@ -70,7 +69,7 @@ class Mended(asyncio.Protocol):
             self.cycle.keep_alive = False
             self.hold()
         else:
-            self.transport.write(MALFORMED)
+            self.transport.write(BAD_REQUEST)
             self.transport.close()
 
     def hold(self) -> None:
