@@ -92,6 +92,8 @@ class Bodies:
 
     async def read(self, body: Arriving, caller: str) -> bytes:
         """The whole body. Raises RequestError for 408, 413 and 503, ClientLeft."""
+        # Not a list of chunks: a chunk of two bytes would weigh fifty.
+        content = bytearray()
         limit_s = self._settings.body_timeout_s
         task = asyncio.current_task()
         assert task is not None
@@ -99,7 +101,11 @@ class Bodies:
         # loses a cancellation that comes with the result.
         timer = asyncio.get_running_loop().call_later(limit_s, task.cancel, LATE)
         try:
-            return await self._read(body, caller)
+            while True:
+                if chunk := await body.chunk():
+                    self._add(content, chunk, caller)
+                if body.is_whole:
+                    return bytes(content)
         except asyncio.CancelledError as error:
             if error.args != (LATE,) or task.uncancel():
                 raise  # Somebody else ends the request.
@@ -107,36 +113,24 @@ class Bodies:
             raise RequestError(BODY_TIMEOUT, detail) from error
         finally:
             timer.cancel()
-
-    async def _read(self, body: Arriving, caller: str) -> bytes:
-        # Not a list of chunks: a chunk of two bytes would weigh fifty.
-        content = bytearray()
-        try:
-            while True:
-                chunk = await body.chunk()
-                self._hold(caller, len(chunk))
-                content += chunk
-                if len(content) > self._settings.max_body_bytes:
-                    detail = f"The body may have {self._settings.max_body_bytes} bytes."
-                    raise RequestError(TOO_LARGE, detail)
-                if body.is_whole:
-                    return bytes(content)
-        finally:
             self._let_go(caller, len(content))
 
-    def _hold(self, caller: str, size: int) -> None:
+    def _add(self, content: bytearray, chunk: bytes, caller: str) -> None:
+        most, size = self._settings.max_body_bytes, len(chunk)
+        if len(content) + size > most:
+            raise RequestError(TOO_LARGE, f"The body may have {most} bytes.")
         held = self._held.get(caller, 0) + size
-        if size and held > self._free - size:
+        if held > self._free - size:
             detail = "Too many bodies are on their way here. Try again in a moment."
             raise RequestError(SERVER_FULL, detail)
         self._held[caller] = held
         self._free -= size
+        content += chunk
 
     def _let_go(self, caller: str, size: int) -> None:
         self._free += size
-        self._held[caller] = self._held.get(caller, 0) - size
-        if not self._held[caller]:
-            del self._held[caller]
+        if held := self._held.pop(caller, 0) - size:
+            self._held[caller] = held
 
 
 async def until_left(receive: Receive) -> None:

@@ -16,7 +16,7 @@ import structlog
 
 from runner.api.body import Arriving, Bodies, ClientLeft
 from runner.api.cors import with_cors
-from runner.api.exchange import Answer, App, Receive, Request, Response, Scope, Send
+from runner.api.exchange import Answer, App, Headers, Receive, Request, Response, Scope, Send
 from runner.api.head import check_head, refuse_websocket
 from runner.api.hosts import Hosts
 from runner.api.problems import (
@@ -26,7 +26,7 @@ from runner.api.problems import (
     RequestError,
     answer_to,
 )
-from runner.api.routes import match
+from runner.api.routes import Methods, match
 from runner.turns.service import Service
 
 CALLER = "turnline.caller"
@@ -84,10 +84,10 @@ class Edge:
     ) -> Response:
         check_head(scope, headers, self._hosts)
         method = scope["method"]
-        methods, params = match(scope["path"])
-        allow = (("allow", ", ".join(sorted(methods))),) if methods else ()
-        if method == "OPTIONS" and (allow or self._settings.cors_origins or scope["path"] == "*"):
-            return Answer(204, allow)
+        path = scope["path"]
+        methods, params = match(path)
+        if method == "OPTIONS" and (methods or self._settings.cors_origins or path == "*"):
+            return Answer(204, _allow(methods))
         route = methods.get("GET" if method == "HEAD" else method)
         caller = "" if route is not None and route.is_open else self._caller(headers)
         if route is not None:
@@ -96,7 +96,7 @@ class Edge:
             answer = await route.handler(self._service, request)
             return _without_body(answer) if method == "HEAD" else answer
         if methods:
-            raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, allow)
+            raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, _allow(methods))
         scope[CALLER] = caller
         return _forwarded(self._inner, scope, await self._bodies.read(body, caller))
 
@@ -138,6 +138,10 @@ def _forwarded(app: App, scope: Scope, body: bytes) -> Response:
             await answer_to(error, scope["path"])(send, receive)
 
     return respond
+
+
+def _allow(methods: Methods) -> Headers:
+    return (("allow", ", ".join(sorted(methods))),) if methods else ()
 
 
 def _closing(answer: Answer) -> Answer:

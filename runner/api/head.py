@@ -22,15 +22,16 @@ def check_head(scope: Scope, headers: Mapping[bytes, bytes], hosts: Hosts) -> No
         _refuse("Send Content-Length or Transfer-Encoding, not both.")  # RFC 9112 6.1: attack.
     if b"upgrade" in headers and b"websocket" in headers[b"upgrade"].lower():
         raise RequestError(MALFORMED_REQUEST, WEBSOCKET, (("connection", "close"),))
-    host = headers.get(b"host")
     if len(headers) < len(scope["headers"]):
         names = [name for name, _ in scope["headers"]]
         if names.count(b"host") > 1:
             _refuse("Send the header Host once.")
+    host = headers.get(b"host")
     if not scope["path"].startswith("/"):
         host = _of_target(scope, host)
     if host is not None:
-        hosts.check(host, (scope.get("server") or ("",))[0])
+        server = scope.get("server")
+        hosts.check(host, server[0] if server else "")
     elif scope["http_version"] == "1.1":
         _refuse("Send the header Host, as HTTP/1.1 demands.")
 

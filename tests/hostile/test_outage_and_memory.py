@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Answer, encode, receive, send, until
-from tests.support.server import Server
+from tests.support.client import Answer, chat, encode, receive, send, until
+from tests.support.server import Knobs, Server
 
 WEBSOCKET = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
 KEY = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="}
@@ -264,12 +264,40 @@ def test_names_that_are_allowed_are_answered_to_and_so_are_those_below_a_star(
 
 def test_on_other_addresses_any_name_is_answered_to_until_some_are_allowed(folder: Path) -> None:
     for more, status in ({}, 200), ({"server__allowed_hosts": ["chat.example"]}, 421):
-        knobs = {"server__host": "0.0.0.0", "server__tokens": ["secret"], **more}
+        knobs: Knobs = {"server__host": "0.0.0.0", "server__tokens": ["secret"], **more}
         with Server(folder, store__url="memory:", **knobs) as server:
             foreign = server.request("GET", "/health/live", None, {"host": "other.example"})
             assert foreign.status == status
             probe = server.request("GET", "/health/live", None, {"host": "127.0.0.1:8080"})
             assert probe.status == 200, "whoever asks for the address that was connected to"
+
+
+# What a client may do that few do.
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [(encode("GET", "/history"), b"200"), (chat("x", prefer="respond-async"), b"202")],
+)
+def test_a_client_that_closes_its_own_side_is_answered_and_closed(
+    folder: Path, request_: bytes, status: bytes
+) -> None:
+    with Server(folder) as server, send(server.port, request_) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as stream:
+            assert stream.readline().split()[1] == status
+            stream.read()
+        assert server.health()["requests_in_flight"] == 1
+        assert "Traceback" not in server.log
+
+
+def test_events_are_sent_to_http_1_0_as_they_are(server: Server) -> None:
+    asked = chat("hello", accept="text/event-stream").replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    with send(server.port, asked) as connection, connection.makefile("rb") as stream:
+        head, _, events = stream.read().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    lines = [line for line in events.split(b"\n") if line]
+    assert all(line.startswith((b"id:", b"event:", b"data:", b"retry:", b":")) for line in lines)
 
 
 # What several of these need.
