@@ -162,9 +162,7 @@ class ServerSettings(Table):
     body_timeout_s: Seconds = knob(30.0, "seconds in which a request body must arrive")
     header_timeout_s: Seconds = knob(5.0, "seconds in which request headers must arrive")
     max_connections: Count = knob(16_384, "connections open at once")
-    allowed_hosts: HostNames = knob(
-        (), 'names that the server is asked by, such as chat.example, *.example or "*"'
-    )
+    allowed_hosts: HostNames = knob((), 'further names to answer to: NAME, *.NAME or "*"')
     cors_origins: Origins = knob((), 'web pages that may call: scheme://host[:port] or "*"')
     tokens: Tokens = knob((), "tokens of the callers, each TOKEN or name:TOKEN", repr=False)
     insecure: bool = knob(False, "serve other machines without a token")
