@@ -20,8 +20,8 @@ from runner.settings import Settings
 from runner.turns.service import Service
 
 ANYWHERE = (
-    p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.BODY_TIMEOUT, p.TOO_LARGE,
-    p.WRONG_HOST, p.INTERNAL, p.SERVER_FULL,
+    p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.WRONG_HOST, p.INTERNAL,
+    p.SERVER_FULL,
 )  # fmt: skip
 """What any request may be answered."""
 
@@ -128,7 +128,8 @@ def chat(settings: Settings) -> Operation:
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
         _chat_headers(settings),
-        p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED, *p.TURN_CAUSES.values(),
+        p.MALFORMED_JSON, p.BODY_TIMEOUT, p.TOO_LARGE, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED,
+        *p.TURN_CAUSES.values(),
     )  # fmt: skip
     body = {"schema": {"$ref": "#/components/schemas/ChatBody"}}
     operation["requestBody"] = {"required": True, "content": {"application/json": body}}
