@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Literal, LiteralString, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -22,6 +30,7 @@ LogFormat = Literal["console", "json"]
 HttpLibrary = Literal["hypercorn", "uvicorn"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
+HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\]")
 TOKEN = re.compile(
     r"(?:([A-Za-z0-9._-]{1,64}):)?"  # The caller's name.
     r"([A-Za-z0-9._~+/-]+=*)"  # RFC 6750: what fits behind `Bearer`.
@@ -59,6 +68,13 @@ def _matching(pattern: re.Pattern[str], refusal: LiteralString) -> AfterValidato
     return AfterValidator(check)
 
 
+def _two_bodies(value: int, info: ValidationInfo) -> int:
+    """A caller may fill half of it, see `runner.api.body.Bodies`."""
+    if value < 2 * info.data.get("max_body_bytes", 0):
+        raise PydanticCustomError("too_small", "should be at least twice max_body_bytes")
+    return value
+
+
 def _listed(value: object) -> object:
     """`[server.tokens]` may be a table too, of a token for each name."""
     if isinstance(value, dict):
@@ -89,14 +105,19 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_none_in_words)]
 Bytes = Annotated[int, Field(ge=1, le=2**30)]
+AllBodies = Annotated[int, AfterValidator(_two_bodies)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Origin = Annotated[str, _matching(ORIGIN, 'should be scheme://host, scheme://host:port or "*"')]
+HostName = Annotated[
+    str, _matching(HOST, 'should be a host name without a port, "*." and a name, or "*"')
+]
 Token = Annotated[
     str, _matching(TOKEN, "should be one or more of A-Z a-z 0-9 . _ ~ + / -, or name:token")
 ]
 # Not strict: TOML and JSON have lists where a frozen model has a tuple.
 PerTurns = Annotated[tuple[PerTurn, ...], Field(strict=False)]
 Origins = Annotated[tuple[Origin, ...], Field(strict=False)]
+HostNames = Annotated[tuple[HostName, ...], Field(strict=False)]
 Tokens = Annotated[
     tuple[Token, ...],
     Field(strict=False),
@@ -154,6 +175,9 @@ class ServerSettings(Table):
         None, 'shut down after this many seconds without a turn, or "none"'
     )
     max_body_bytes: Bytes = knob(1_048_576, "a longer request body is refused")
+    max_bodies_bytes: AllBodies = knob(
+        67_108_864, "bytes of memory for bodies that still arrive", le=2**40, validate_default=True
+    )
     max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
     max_conversation_id_length: int = knob(128, "a longer id is refused", ge=7, le=1024)
@@ -164,6 +188,7 @@ class ServerSettings(Table):
     body_timeout_s: Seconds = knob(30.0, "seconds in which a request body must arrive")
     header_timeout_s: Seconds = knob(5.0, "seconds in which request headers must arrive")
     max_connections: Count = knob(16_384, "connections open at once")
+    allowed_hosts: HostNames = knob((), 'further names to answer to: NAME, *.NAME or "*"')
     cors_origins: Origins = knob((), 'web pages that may call: scheme://host[:port] or "*"')
     tokens: Tokens = knob((), "tokens of the callers, each TOKEN or name:TOKEN", repr=False)
     insecure: bool = knob(False, "serve other machines without a token")

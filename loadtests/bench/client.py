@@ -15,7 +15,7 @@ def request(message: str, conversation: str, path: str = "/chat", streamed: bool
     body = f'{{"message": "{message}", "conversation_id": "{conversation}"}}'
     accept = "text/event-stream" if streamed else "application/json"
     return (
-        f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"accept: {accept}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
     ).encode()
 

@@ -1,68 +1,136 @@
-"""Reading a request's body: bounded in size, in time, in memory, and its JSON in depth."""
+"""A request's body: bounded in size, in time, in memory, and its JSON in depth."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
-from runner.api.exchange import Receive
+from runner.api.exchange import Receive, Response, Send
 from runner.api.problems import (
     BODY_TIMEOUT,
     MALFORMED_JSON,
     NOT_JSON,
+    SERVER_FULL,
     TOO_LARGE,
     RequestError,
     wrong_field,
 )
+from runner.settings import ServerSettings
 
 LATE = "the body is late"
+
+QUIET_S = 1.0
+"""How long a client that was answered before its body may pause in sending the rest."""
 
 
 class ClientLeft(Exception):
     """The client closed the connection."""
 
 
-async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The whole body.
+class Arriving:
+    """A request's body on its way here.
 
-    A body that is too large is read to its end, though not kept: an answer
-    sent while it still arrives would be lost with the connection (and, over
-    HTTP/2, would break its sibling turns too).
-
-    Raises RequestError for 408 and 413, ClientLeft.
+    is_whole  its last byte has come, or it has none; so a connection may be closed.
     """
-    # Not a list of chunks: a chunk of two bytes would weigh fifty.
-    body = bytearray()
-    size = 0
-    task = asyncio.current_task()
-    assert task is not None
-    # As asyncio.timeout does it, at a third of its cost. Not wait_for: on Python 3.11 that
-    # loses a cancellation that comes with the result.
-    timer = asyncio.get_running_loop().call_later(timeout_s, task.cancel, LATE)
-    try:
-        more = True
-        while more:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise ClientLeft
-            chunk = event.get("body", b"")
-            more = event.get("more_body", False)
-            size += len(chunk)
-            if size <= max_bytes:
-                body += chunk
-            else:
-                body.clear()
-    except asyncio.CancelledError as error:
-        if error.args != (LATE,) or task.uncancel():
-            raise  # Somebody else ends the request.
-        detail = f"Send the whole body within {timeout_s:g} s."
-        raise RequestError(BODY_TIMEOUT, detail, (("connection", "close"),)) from error
-    finally:
-        timer.cancel()
-    if size > max_bytes:
-        raise RequestError(TOO_LARGE, f"The body has {size} bytes; {max_bytes} are allowed.")
-    return bytes(body)
+
+    __slots__ = ("_receive", "is_whole")
+
+    def __init__(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
+        self._receive = receive
+        length = headers.get(b"content-length", b"0")
+        self.is_whole = length == b"0" and b"transfer-encoding" not in headers
+
+    async def chunk(self) -> bytes:
+        event = await self._receive()
+        if event["type"] == "http.disconnect":
+            raise ClientLeft
+        self.is_whole = not event.get("more_body", False)
+        chunk: bytes = event.get("body", b"")
+        return chunk
+
+    def answered(self, response: Response, within_s: float) -> Response:
+        """The response, sent at once and ended when the body has come, which nobody keeps.
+
+        To close a connection over bytes that were not read is to reset it, and the client
+        may lose the answer. (Over HTTP/2, Hypercorn would break its sibling turns too.)
+        """
+
+        async def respond(send: Send, receive: Receive) -> None:
+            async def send_and_wait(event: Any) -> None:
+                if event["type"] == "http.response.body" and not event.get("more_body", False):
+                    await send({**event, "more_body": True})
+                    await self._discard(within_s)
+                    event = {"type": "http.response.body", "body": b""}
+                await send(event)
+
+            await response(send_and_wait, receive)
+
+        return respond
+
+    async def _discard(self, within_s: float) -> None:
+        with suppress(TimeoutError, ClientLeft):
+            async with asyncio.timeout(within_s):
+                while not self.is_whole:
+                    async with asyncio.timeout(QUIET_S):
+                        await self.chunk()
+
+
+class Bodies:
+    """Reads the bodies of all requests: bounded each, and all that still arrive together.
+
+    A caller may hold as much as is still free. So one alone fills half, and however many
+    flood, whoever comes next finds room.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._free = settings.max_bodies_bytes
+        self._held: dict[str, int] = {}
+
+    async def read(self, body: Arriving, caller: str) -> bytes:
+        """The whole body. Raises RequestError for 408, 413 and 503, ClientLeft."""
+        # Not a list of chunks: a chunk of two bytes would weigh fifty.
+        content = bytearray()
+        limit_s = self._settings.body_timeout_s
+        task = asyncio.current_task()
+        assert task is not None
+        # As asyncio.timeout does it, at a third of its cost. Not wait_for: on Python 3.11 that
+        # loses a cancellation that comes with the result.
+        timer = asyncio.get_running_loop().call_later(limit_s, task.cancel, LATE)
+        try:
+            while True:
+                if chunk := await body.chunk():
+                    self._add(content, chunk, caller)
+                if body.is_whole:
+                    return bytes(content)
+        except asyncio.CancelledError as error:
+            if error.args != (LATE,) or task.uncancel():
+                raise  # Somebody else ends the request.
+            detail = f"Send the whole body within {limit_s:g} s."
+            raise RequestError(BODY_TIMEOUT, detail) from error
+        finally:
+            timer.cancel()
+            self._let_go(caller, len(content))
+
+    def _add(self, content: bytearray, chunk: bytes, caller: str) -> None:
+        most, size = self._settings.max_body_bytes, len(chunk)
+        if len(content) + size > most:
+            raise RequestError(TOO_LARGE, f"The body may have {most} bytes.")
+        held = self._held.get(caller, 0) + size
+        if held > self._free - size:
+            detail = "Too many bodies are on their way here. Try again in a moment."
+            raise RequestError(SERVER_FULL, detail)
+        self._held[caller] = held
+        self._free -= size
+        content += chunk
+
+    def _let_go(self, caller: str, size: int) -> None:
+        self._free += size
+        if held := self._held.pop(caller, 0) - size:
+            self._held[caller] = held
 
 
 async def until_left(receive: Receive) -> None:

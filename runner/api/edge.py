@@ -1,30 +1,32 @@
-"""The way of a request, from ASGI to ASGI: caller, body, route, answer; and one ladder of errors.
+"""The way of a request, from ASGI to ASGI: head, caller, route, body, answer; one ladder of errors.
 
-Every body is read here, bounded, before anything is answered; so no handler reads one,
-and an answer never overtakes a body that still arrives. Ours are answered here; what the
-table of routes does not have goes to Quart, with its blueprints.
+A stranger is answered at the head: only a caller's body is read, and only where a route
+takes one. What is answered before its body is ended after it, see `Arriving`. Ours are
+answered here; what the table of routes does not have goes to Quart, with its blueprints.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from runner.api.body import ClientLeft, read_body
+from runner.api.body import Arriving, Bodies, ClientLeft
 from runner.api.cors import with_cors
-from runner.api.exchange import Answer, App, Receive, Request, Response, Scope, Send
+from runner.api.exchange import Answer, App, Headers, Receive, Request, Response, Scope, Send
+from runner.api.head import check_head, refuse_websocket
+from runner.api.hosts import Hosts
 from runner.api.problems import (
-    MALFORMED_REQUEST,
     METHOD_NOT_ALLOWED,
     SEE_ALLOW,
     UNAUTHORIZED,
     RequestError,
     answer_to,
 )
-from runner.api.routes import match
+from runner.api.routes import Methods, match
 from runner.turns.service import Service
 
 CALLER = "turnline.caller"
@@ -40,25 +42,22 @@ class Edge:
         self._service = service
         self._inner = inner
         self._settings = service.settings.server
+        self._hosts = Hosts(self._settings)
+        self._bodies = Bodies(self._settings)
         self._callers = [
             (token.encode(), caller) for token, caller in self._settings.callers.items()
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._inner(scope, receive, send)
+            other = self._inner if scope["type"] == "lifespan" else refuse_websocket
+            await other(scope, receive, send)
             return
         if self._settings.cors_origins:
             send = with_cors(self._settings.cors_origins, scope, send)
         self._service.requests_in_flight += 1
         try:
-            try:
-                response = await self._respond(scope, receive)
-            except ClientLeft:
-                return
-            except Exception as error:
-                response = answer_to(error, scope["path"])
-            await response(send, receive)
+            await self._answer(scope, receive, send)
         except ClientLeft:
             pass
         except Exception as error:  # In the middle of an answer: nothing can be said any more.
@@ -66,31 +65,40 @@ class Edge:
         finally:
             self._service.requests_in_flight -= 1
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_body(
-            receive,
-            max_bytes=self._settings.max_body_bytes,
-            timeout_s=self._settings.body_timeout_s,
-        )
-        if b"content-length" in headers and b"transfer-encoding" in headers:
-            detail = "Send Content-Length or Transfer-Encoding, not both."  # RFC 9112 6.1: attack.
-            raise RequestError(MALFORMED_REQUEST, detail, (("connection", "close"),))
+        body = Arriving(headers, receive)
+        try:
+            response = await self._respond(scope, headers, body, receive)
+        except ClientLeft:
+            return
+        except Exception as error:
+            answer = answer_to(error, scope["path"])
+            response = answer if body.is_whole else _closing(answer)
+        if not body.is_whole:
+            response = body.answered(response, self._settings.body_timeout_s)
+        await response(send, receive)
+
+    async def _respond(
+        self, scope: Scope, headers: Mapping[bytes, bytes], body: Arriving, receive: Receive
+    ) -> Response:
+        check_head(scope, headers, self._hosts)
         method = scope["method"]
-        methods, params = match(scope["path"])
-        allow = (("allow", ", ".join(sorted(methods))),)
-        if method == "OPTIONS" and (methods or self._settings.cors_origins):
-            return Answer(204, allow)
+        path = scope["path"]
+        methods, params = match(path)
+        if method == "OPTIONS" and (methods or self._settings.cors_origins or path == "*"):
+            return Answer(204, _allow(methods))
         route = methods.get("GET" if method == "HEAD" else method)
         caller = "" if route is not None and route.is_open else self._caller(headers)
         if route is not None:
-            request = Request(scope, headers, body, caller, receive, params)
+            content = await self._bodies.read(body, caller) if route.method == "POST" else b""
+            request = Request(scope, headers, content, caller, receive, params)
             answer = await route.handler(self._service, request)
             return _without_body(answer) if method == "HEAD" else answer
         if methods:
-            raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, allow)
+            raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, _allow(methods))
         scope[CALLER] = caller
-        return _forwarded(self._inner, scope, body)
+        return _forwarded(self._inner, scope, await self._bodies.read(body, caller))
 
     def _caller(self, headers: Mapping[bytes, bytes]) -> str:
         """The caller's name, "" for one without. Raises RequestError for a stranger."""
@@ -112,13 +120,33 @@ def _forwarded(app: App, scope: Scope, body: bytes) -> Response:
 
     async def respond(send: Send, receive: Receive) -> None:
         events = iter([{"type": "http.request", "body": body, "more_body": False}])
+        has_begun = False
 
         async def receive_again() -> object:
             return next(events, None) or await receive()
 
-        await app(scope, receive_again, send)
+        async def send_on(event: Any) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(event)
+
+        try:
+            await app(scope, receive_again, send_on)
+        except Exception as error:
+            if has_begun:
+                raise
+            await answer_to(error, scope["path"])(send, receive)
 
     return respond
+
+
+def _allow(methods: Methods) -> Headers:
+    return (("allow", ", ".join(sorted(methods))),) if methods else ()
+
+
+def _closing(answer: Answer) -> Answer:
+    """To a request that is refused before its body has come."""
+    return replace(answer, headers=(*answer.headers, ("connection", "close")))
 
 
 def _without_body(response: Response) -> Response:

@@ -20,10 +20,10 @@ from runner.settings import Settings
 from runner.turns.service import Service
 
 ANYWHERE = (
-    p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.BODY_TIMEOUT, p.TOO_LARGE,
-    p.INTERNAL, p.SERVER_FULL,
+    p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.WRONG_HOST, p.INTERNAL,
+    p.SERVER_FULL,
 )  # fmt: skip
-"""What any request may be answered: its body is read, and its caller known, before all else."""
+"""What any request may be answered."""
 
 EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
@@ -128,7 +128,8 @@ def chat(settings: Settings) -> Operation:
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
         _chat_headers(settings),
-        p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED, *p.TURN_CAUSES.values(),
+        p.MALFORMED_JSON, p.BODY_TIMEOUT, p.TOO_LARGE, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED,
+        *p.TURN_CAUSES.values(),
     )  # fmt: skip
     body = {"schema": {"$ref": "#/components/schemas/ChatBody"}}
     operation["requestBody"] = {"required": True, "content": {"application/json": body}}

@@ -79,11 +79,15 @@ for _route in ROUTES:
 _PATTERNS = [
     (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path.replace(".", r"\."))), methods)
     for path, methods in _BY_PATH.items()
+    if "{" in path
 ]
+_FIXED = {path: methods for path, methods in _BY_PATH.items() if "{" not in path}
 
 
 def match(path: str) -> tuple[Methods, dict[str, str]]:
     """The routes at this path, by their methods, and what the path names; none for a stranger's."""
+    if path in _FIXED:
+        return _FIXED[path], {}
     for pattern, methods in _PATTERNS:
         if found := pattern.fullmatch(path):
             return methods, found.groupdict()

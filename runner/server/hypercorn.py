@@ -1,9 +1,11 @@
-"""Hypercorn 0.18 carries HTTP, with four things mended. The only module that knows it.
+"""Hypercorn 0.18 carries HTTP, with six things mended. The only module that knows it.
 
 1. A connection that its client has closed is let go at once, not after the idle limit.
 2. Requests that a client pipelined before it left are dropped, and
 3. a reader that waits to take the next of them is not left behind for ever;
 4. HTTP/2 is never spoken: its connections have no idle limit.
+5. An offer of WebSocket is a plain request: its connections have none either.
+6. What is not HTTP is answered with a problem document.
 
 There is no public way in, so pyproject.toml pins Hypercorn. test_slow_clients.py and
 test_held_connections.py in tests/process fail where a mend no longer takes effect.
@@ -17,15 +19,19 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn, cast
 
+import h11
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve as hypercorn_serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
 from hypercorn.events import Closed, Event, Updated
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol import h11 as hypercorn_h11
+from hypercorn.protocol.events import Body, EndBody, Response
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
 
 from runner.server import CLOSE_S
-from runner.server.listener import BACKLOG, Listener
+from runner.server.listener import BACKLOG, MALFORMED, Listener
 from runner.settings import ServerSettings
 
 new_event_loop = asyncio.new_event_loop
@@ -78,9 +84,25 @@ async def _stay_with_http_1(self: H11Protocol, event: object) -> None:
     """In place of the check that changes to HTTP/2."""
 
 
+async def _send_problem(self: H11Protocol, status_code: int) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in MALFORMED.headers]
+    headers += [(b"content-length", b"%d" % len(MALFORMED.body)), (b"connection", b"close")]
+    await self.stream_send(Response(STREAM_ID, headers, MALFORMED.status))
+    await self.stream_send(Body(STREAM_ID, MALFORMED.body))
+    await self.stream_send(EndBody(STREAM_ID))
+
+
+def _as_it_is(connection: h11.Connection) -> h11.Connection:
+    """In place of the connection that passes a WebSocket's bytes through."""
+    return connection
+
+
 hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
 H11Protocol.handle = _let_go_of_the_reader  # type: ignore[method-assign]
 H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
+H11Protocol._send_error_response = _send_problem  # type: ignore[method-assign]
+hypercorn_h11.WSStream = HTTPStream  # type: ignore[assignment, attr-defined]
+hypercorn_h11.H11WSConnection = _as_it_is  # type: ignore[assignment, misc]
 
 
 def _config(settings: ServerSettings, listener: Listener) -> Config:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from runner.api.exchange import Answer
-from runner.api.problems import SERVER_FULL, problem
+from runner.api.problems import MALFORMED_REQUEST, SERVER_FULL, problem
 
 BACKLOG = 2048
 
@@ -35,6 +35,7 @@ def as_bytes(answer: Answer, reason: str) -> bytes:
 
 TOO_MANY = "Too many connections are open. Try again in a moment."
 FULL = as_bytes(problem(SERVER_FULL, TOO_MANY), "Service Unavailable")
+MALFORMED = problem(MALFORMED_REQUEST, "This is not valid HTTP/1.1, or its head is too large.")
 
 
 class Listener(socket.socket):

@@ -3,22 +3,39 @@
 - A head has a limit in bytes.
 - A departure is told to the request that is being answered, not to the last one parsed.
 - What follows an offer to upgrade, such as curl's of h2c, is read as the next request.
+- An answer without a length is not sent in chunks to HTTP/1.0; it ends with the connection.
+- A target that is no path, such as `http://host/path`, comes to the app as it does over h11.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from runner.server.uvicorn_protocols import Mended
+from runner.server.uvicorn_protocols import HalfClosed, Mended
 
 MAX_HEAD_BYTES = 65_536
 MAX_PIPELINED = 32
 READ_BYTES = 262_144
 """What asyncio and uvloop read at once."""
+
+
+class Cycle(HalfClosed, RequestResponseCycle):
+    async def send(self, message: Any) -> None:
+        if self.scope["http_version"] == "1.0":
+            # What uvicorn asks before it chooses chunks, and whether all of a body was sent.
+            self.chunked_encoding = False
+            more = message.get("more_body", False)
+            self.expected_content_length = len(message.get("body", b"")) + more
+        await super().send(message)
+
+
+httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
 
 
 class HttpTools(Mended, HttpToolsProtocol):
@@ -59,10 +76,23 @@ class HttpTools(Mended, HttpToolsProtocol):
                 raise ValueError("the head is too large")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for the answer of the first")
+        target = self.url
+        if not target.startswith(b"/"):
+            self.url = b"/"
         super().on_headers_complete()
+        if target is not self.url:
+            # As h11 gives it: whole, and nothing is lost of what the edge is to judge.
+            path, _, self.scope["query_string"] = target.partition(b"?")
+            self.scope["path"] = unquote(path.decode("latin1"))
         self._unset_keepalive_if_required()
         self._unanswered.append(self.cycle)
         self.flow.held = bool(self.pipeline)
+
+    def eof_received(self) -> Any:
+        if self.pipeline:  # Nobody has begun with these.
+            self.pipeline.clear()
+            self.cycle = self._unanswered[0]
+        return super().eof_received()
 
     def on_response_complete(self) -> None:
         self._unanswered.popleft()

@@ -8,21 +8,23 @@ Guarded by tests/process over `http=uvicorn`; pyproject.toml bounds uvicorn's ve
 - Bounded pipelining: `receive`, with which an app waits for its client's departure, makes
   uvicorn read on, whatever is waiting in the pipeline.
 - A malformed request gets a problem document, and not in the middle of another answer.
+- A client that closes its own side after its request is answered, unless the app goes by its
+  departure: as over Hypercorn.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import h11
+from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from runner.api.problems import MALFORMED_REQUEST, problem
-from runner.server.listener import FULL, as_bytes
+from runner.server.listener import FULL, MALFORMED, as_bytes
 
-MALFORMED = as_bytes(problem(MALFORMED_REQUEST, "This is not HTTP/1.1."), "Bad Request")
+BAD_REQUEST = as_bytes(MALFORMED, "Bad Request")
 
 
 class Flow(FlowControl):
@@ -33,6 +35,31 @@ class Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self.held:
             super().resume_reading()
+
+
+class HalfClosed:
+    """Goes in front of a request of uvicorn's whose client may close its own side.
+
+    left         it has, after the whole request.
+    is_received  the app has the whole request, so that it may be told.
+    """
+
+    left = False
+    is_received = False
+    transport: Any
+
+    async def receive(self) -> Any:
+        if self.left and self.is_received:
+            self.disconnected = True
+            return {"type": "http.disconnect"}
+        event = cast("dict[str, Any]", await super().receive())  # type: ignore[misc]
+        self.is_received = not event.get("more_body", False)
+        return event
+
+    async def run_asgi(self, app: Any) -> None:
+        await super().run_asgi(app)  # type: ignore[misc]
+        if self.left:
+            self.transport.close()
 
 
 class Mended(asyncio.Protocol):
@@ -65,12 +92,20 @@ class Mended(asyncio.Protocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
+    def eof_received(self) -> Any:
+        """Stay open for the answer to a request that is whole."""
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            return False
+        self.cycle.left = True
+        self.cycle.message_event.set()
+        return True
+
     def send_400_response(self, msg: str) -> None:
         if self.cycle is not None and _is_being_answered(self.cycle):
             self.cycle.keep_alive = False
             self.hold()
         else:
-            self.transport.write(MALFORMED)
+            self.transport.write(BAD_REQUEST)
             self.transport.close()
 
     def hold(self) -> None:
@@ -81,6 +116,13 @@ class Mended(asyncio.Protocol):
 def _is_being_answered(cycle: Any) -> bool:
     """Whether its request is whole, so that what is malformed comes after it."""
     return not cycle.response_complete and (cycle.response_started or not cycle.more_body)
+
+
+class Cycle(HalfClosed, RequestResponseCycle):
+    pass
+
+
+h11_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
 
 
 class H11(Mended, H11Protocol):

@@ -79,3 +79,24 @@ async def test_our_own_routes_answer_in_the_test_client_too(app: Quart) -> None:
     client = app.test_client()
     answer = await client.post("/chat", json={"message": "Hello"}, headers=HEADERS)
     assert (await answer.get_json())["turn"] == 1
+
+
+@pytest.mark.parametrize("may_deny", [True, False])
+async def test_a_server_that_speaks_websocket_is_told_to_refuse(
+    app: Quart, *, may_deny: bool
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    scope: Any = {"type": "websocket", "path": "/chat", "headers": []}
+    if may_deny:
+        scope["extensions"] = {"websocket.http.response": {}}
+    await app.asgi_app(scope, receive, send)
+    kinds = ["websocket.http.response.start", "websocket.http.response.body"]
+    assert [event["type"] for event in sent] == (kinds if may_deny else ["websocket.close"])
+    assert not may_deny or sent[0]["status"] == 400

@@ -70,7 +70,7 @@ def test_what_is_not_json_is_refused(server: Server, media_type: str) -> None:
 
 def test_a_body_without_a_content_type_is_refused(server: Server) -> None:
     body = b'{"message": "a"}'
-    head = b"POST /chat HTTP/1.1\r\nhost: test\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /chat HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     with send(server.port, head + body) as connection:
         check(server, receive(connection), 415, "not-json")
 

@@ -243,6 +243,24 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None
     assert found.startswith("runner.toml cannot be read: ")
 
 
+@pytest.mark.parametrize("name", ["chat.example", "*.team.example", "*", "10.0.0.1"])
+def test_a_host_that_is_allowed_is_a_name_or_a_star_and_a_name(tmp_path: Path, name: str) -> None:
+    settings = given(tmp_path, f"server.allowed_hosts={name}").settings
+    assert settings.server.allowed_hosts == (name,)
+
+
+@pytest.mark.parametrize("name", ["http://a", "a:80", "a..b", "*a", "a/b", "x" * 64])
+def test_a_host_that_none_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    (found,) = problems(tmp_path, f"server.allowed_hosts={name}")
+    assert "host name without a port" in found
+
+
+def test_all_bodies_have_room_for_two(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "server.max_body_bytes=100000000")
+    assert found.endswith("is 67108864 and should be at least twice max_body_bytes")
+    given(tmp_path, "server.max_body_bytes=100000000", "server.max_bodies_bytes=200000000")
+
+
 def test_other_machines_are_not_let_in_without_a_token(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, "server.host=0.0.0.0")
     assert found.startswith("server.host (from --server.host) is '0.0.0.0', which lets other")

@@ -42,7 +42,7 @@ def encode(
     method: str, path: str, content: object = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
     """A whole request. Bytes are sent as they are, anything else as JSON."""
-    named = {"host": "test", **(headers or {})}
+    named = {"host": "localhost", **(headers or {})}
     body = b""
     if content is not None:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()

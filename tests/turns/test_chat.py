@@ -28,10 +28,11 @@ class Client:
         body = json.dumps({"message": message, "conversation_id": "c"}).encode()
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._events.put_nowait({"type": "http.request", "body": body, "more_body": False})
-        named = {"content-type": "application/json"}
+        named = {"content-type": "application/json", "host": "localhost"}
         named |= {name.replace("_", "-"): value for name, value in headers.items()}
         scope = {
             "type": "http",
+            "http_version": "1.1",
             "method": "POST",
             "path": "/chat",
             "query_string": b"",
