@@ -28,7 +28,7 @@ ANYWHERE = (
 EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
 `delta` {text, and pieces where several were joined for a slow reader}, and at the end `done`
-(the body of the 200) or `error` (the problem document). After a restart of the server `started`
+(the body of the 200) or `failed` (the problem document). After a restart of the server `started`
 comes again with the next attempt, and the text starts from the beginning. Comments keep
 proxies from closing a silent stream."""
 

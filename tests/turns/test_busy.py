@@ -41,7 +41,7 @@ def test_a_turn_may_be_rolled_back_for_the_newest(server: Server) -> None:
         stream.until("delta")
         assert server.chat("1 0", "i2", turn_strategy="rollback").json["turn"] == 1
         last = stream.rest()[-1]
-    assert (last.kind, last.data["status"], last.data["outcome"]) == ("error", 409, "rolled_back")
+    assert (last.kind, last.data["status"], last.data["outcome"]) == ("failed", 409, "rolled_back")
     assert last.data["type"].endswith("turn-interrupted")
 
 
