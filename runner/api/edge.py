@@ -84,7 +84,8 @@ class Edge:
         route = methods.get("GET" if method == "HEAD" else method)
         caller = "" if route is not None and route.is_open else self._caller(headers)
         if route is not None:
-            request = Request(scope, headers, body, caller, receive, params)
+            query = route.parse_query(scope["query_string"])
+            request = Request(scope, headers, body, caller, receive, params, query)
             answer = await route.handler(self._service, request)
             return _without_body(answer) if method == "HEAD" else answer
         if methods:

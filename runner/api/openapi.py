@@ -14,6 +14,7 @@ from runner import __version__
 from runner.api import documents
 from runner.api import problems as p
 from runner.api.exchange import Request, Response
+from runner.api.names import parse_query
 from runner.api.problems import Cause
 from runner.api.schemas import TEXT, Schema, all_schemas, conversation_id, ref
 from runner.settings import Settings
@@ -21,9 +22,10 @@ from runner.turns.service import Service
 
 ANYWHERE = (
     p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.BODY_TIMEOUT, p.TOO_LARGE,
-    p.INTERNAL, p.SERVER_FULL,
+    p.WRONG_FIELD, p.INTERNAL, p.SERVER_FULL,
 )  # fmt: skip
-"""What any request may be answered: its body is read, and its caller known, before all else."""
+"""What any request may be answered: its body is read, and its caller known, before all else.
+A query with a parameter that there is not is a wrong field."""
 
 EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
@@ -43,8 +45,10 @@ Describe = Callable[[Settings], Operation]
 class Route:
     """One operation.
 
-    is_open  it is answered without a token, as probes and readers of the docs have none.
-    query    the names of its parameters beside `count`.
+    is_open  it is answered without a token, as probes and readers of the docs have none. It
+             answers everyone the same, so a query is no mistake there, and is ignored.
+    count    how many it gives where `?count` is not there; None where it takes none.
+    query    the names of its other parameters.
     """
 
     method: str
@@ -52,7 +56,14 @@ class Route:
     handler: Handler
     describe: Describe
     is_open: bool = False
+    count: int | None = None
     query: tuple[str, ...] = ()
+
+    def parse_query(self, query: bytes) -> dict[str, str]:
+        """Its parameters. Raises RequestError for those that it does not take."""
+        if self.is_open or not query:
+            return {}
+        return parse_query(query, (*self.query, *(() if self.count is None else ("count",))))
 
 
 def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
@@ -86,27 +97,26 @@ def _operation_of(route: Route, settings: Settings) -> Operation:
         *(_parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
         *(_parameter("query", name, *known[name]) for name in route.query),
     ]
+    if route.count is not None:
+        digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(route.count)}
+        parameters.append(_parameter("query", "count", digits, "How many to give; 0 means all."))
     operation["parameters"] = [*parameters, *operation["parameters"]]
     if route.is_open:
         operation["security"] = []
-        del operation["responses"]["401"]
+        for status in ("401", "422"):
+            operation["responses"].pop(status, None)
     return operation
 
 
 # What a route may name to describe itself.
 
 
-def plain(
-    summary: str, document: type | None, *causes: Cause, count: int | None = None
-) -> Describe:
-    """Answers 200 with this document, or 204 with none. `count`: takes one, with this default."""
+def plain(summary: str, document: type | None, *causes: Cause) -> Describe:
+    """Answers 200 with this document, or 204 with none."""
     answers = {"204": {"description": "It is done."}}
     if document is not None:
         answers = {"200": _answer(document.__name__, "application/json", ref(document))}
-    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(count)}
-    counted = _parameter("query", "count", digits, "How many to give; 0 means all.")
-    parameters = [] if count is None else [counted]
-    return lambda _: _operation(summary, answers, parameters, *causes)
+    return lambda _: _operation(summary, answers, [], *causes)
 
 
 def page(summary: str, media_type: str) -> Describe:

@@ -38,6 +38,7 @@ def all_schemas(limits: ServerSettings) -> dict[str, Schema]:
     shapes["ChatBody"] = {
         "type": "object",
         "required": ["message"],
+        "additionalProperties": False,
         "properties": {"message": message, "conversation_id": own},
     }
     return shapes

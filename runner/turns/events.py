@@ -49,7 +49,9 @@ class Cursor:
         cursor = cls()
         if (match := ID.fullmatch(event_id)) is None:
             return cursor
-        attempt, position, place = (None if part is None else int(part) for part in match.group(1, 2, 3))
+        attempt, position, place = (
+            None if part is None else int(part) for part in match.group(1, 2, 3)
+        )
         assert attempt is not None
         if match[4] is not None:
             cursor.at_end = live.ending is not None and attempt == live.attempts

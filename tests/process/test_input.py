@@ -44,6 +44,12 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
         b'{"message": "a", "conversation_id": "%s"}' % (b"x" * 129), 422, "wrong-field"),
     "a conversation id that is a number": (
         b'{"message": "a", "conversation_id": 1}', 422, "wrong-field"),
+    "an unknown field": (b'{"message": "a", "user_id": "u"}', 422, "wrong-field"),
+    "a field without a name": (b'{"message": "a", "": 1}', 422, "wrong-field"),
+    "a field named by half a surrogate pair": (
+        b'{"message": "a", "\\ud800": 1}', 422, "wrong-field"),
+    "a field with a name of 1 MB": (
+        b'{"message": "a", "%s": 1}' % (b"x" * 1_000_000), 422, "wrong-field"),
     "a message of 256 KiB and a byte": (b'{"message": "%s"}' % (b"x" * 262_145), 413, "too-large"),
     "a body of over 1 MiB": (b" " * 1_048_577, 413, "too-large"),
 }  # fmt: skip
@@ -109,8 +115,10 @@ def test_a_deadline_that_has_passed_is_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["count=-1", "count=x", "count=1.5", "count=", "conversation_id=a%20b"]
-)
+    "query",
+    ["count=-1", "count=x", "count=1.5", "count=", "conversation_id=a%20b", "x", "=", "%ff=1",
+     "conversation=a", "COUNT=1", "count=1&count=1", "count=0&conversation_id=a;count=1"],
+)  # fmt: skip
 def test_a_malformed_query_is_refused(server: Server, query: str) -> None:
     check(server, server.request("GET", f"/history?{query}"), 422, "wrong-field")
 

@@ -1,4 +1,4 @@
-"""What a client has seen, from the id of its last event: believed only if the turn can have given it."""
+"""What a client has seen, from the id of its last event, if its turn can have given that id."""
 
 from __future__ import annotations
 
