@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner import __version__
-from runner.api import documents
+from runner.api import documents, examples
 from runner.api import problems as p
 from runner.api.exchange import Request, Response
 from runner.api.names import parse_query
@@ -92,7 +92,8 @@ def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
 def _operation_of(route: Route, settings: Settings) -> Operation:
     operation = route.describe(settings)
     own = conversation_id(settings.server), "The conversation."
-    known = {"turn_id": (TEXT, "The id that the turn was given."), "conversation_id": own}
+    turn_id = {**TEXT, "examples": [examples.TURN_ID]}
+    known = {"turn_id": (turn_id, "The id that the turn was given."), "conversation_id": own}
     parameters = [
         *(_parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
         *(_parameter("query", name, *known[name]) for name in route.query),
@@ -105,7 +106,9 @@ def _operation_of(route: Route, settings: Settings) -> Operation:
         operation["security"] = []
         for status in ("401", "422"):
             operation["responses"].pop(status, None)
-    return operation
+    needs_token = bool(settings.server.tokens) and not route.is_open
+    samples = examples.samples(route.method, route.path, needs_token=needs_token)
+    return {"operationId": route.handler.__name__, "x-codeSamples": samples, **operation}
 
 
 # What a route may name to describe itself.
@@ -115,12 +118,16 @@ def plain(summary: str, document: type | None, *causes: Cause) -> Describe:
     """Answers 200 with this document, or 204 with none."""
     answers = {"204": {"description": "It is done."}}
     if document is not None:
-        answers = {"200": _answer(document.__name__, "application/json", ref(document))}
+        answers = {"200": _document(document.__name__, document)}
     return lambda _: _operation(summary, answers, [], *causes)
 
 
-def page(summary: str, media_type: str) -> Describe:
-    return lambda _: _operation(summary, {"200": _answer("The text.", media_type, {})}, [])
+def page(summary: str, media_type: str, document: type | None = None) -> Describe:
+    """Answers 200 with a text, or with this document for clients that do not accept the text."""
+    text = _answer("The text.", media_type, {})
+    if document is not None:
+        text["content"] |= _document("", document)["content"]
+    return lambda _: _operation(summary, {"200": text}, [])
 
 
 def chat(settings: Settings) -> Operation:
@@ -129,23 +136,28 @@ def chat(settings: Settings) -> Operation:
         "Preference-Applied": _header("the preferences that were applied"),
         "Idempotent-Replayed": _header("true: asked before, under the same key"),
     }
-    whole = _answer("The reply.", "application/json", ref(documents.Reply), told)
+    whole = _document("The reply.", documents.Reply, told)
     whole["content"] |= _STREAM
     found = told | {"Location": _header("/turns/{turn_id}")}
     goes_on = "The turn was accepted and runs in the background."
-    later = _answer(goes_on, "application/json", ref(documents.Accepted), found)
+    later = _document(goes_on, documents.Accepted, found)
     operation = _operation(
         "Send a message and get the agent's reply",
         {"200": whole, "202": later},
         _chat_headers(settings),
         p.MALFORMED_JSON, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED, *p.TURN_CAUSES.values(),
     )  # fmt: skip
-    body = {"schema": {"$ref": "#/components/schemas/ChatBody"}}
+    body = {"schema": {"$ref": "#/components/schemas/ChatBody"}, "example": examples.BODY}
     operation["requestBody"] = {"required": True, "content": {"application/json": body}}
     return operation
 
 
-_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": EVENTS}}}
+_STREAM = {
+    "text/event-stream": {
+        "schema": {"type": "string", "description": EVENTS},
+        "example": examples.STREAM,
+    }
+}
 
 
 def _chat_headers(settings: Settings) -> list[Schema]:
@@ -160,10 +172,11 @@ def _chat_headers(settings: Settings) -> list[Schema]:
         "Priority": (TEXT, "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes it more urgent."),
         "Turn-Deadline-Ms": (milliseconds, "Refuse or stop a turn that takes more milliseconds."),
     }  # fmt: skip
-    if settings.strategy.per_turn:
-        names = {"type": "string", "enum": [*settings.strategy.per_turn]}
-        text = "What to do where the conversation is busy, in place of the server's strategy."
-        headers["Turn-Strategy"] = names, text
+    # Which strategy the server has, a stranger is not told.
+    own = () if settings.server.tokens else (settings.strategy.name,)
+    if allowed := [*dict.fromkeys((*own, *settings.strategy.per_turn))]:
+        text = "What to do where the conversation is busy: the server's own strategy, or another."
+        headers["Turn-Strategy"] = {"type": "string", "enum": allowed}, text
     return [_parameter("header", name, *said) for name, said in headers.items()]
 
 
@@ -204,6 +217,14 @@ def _problem(status: int, causes: list[Cause]) -> dict[str, Any]:
     titles = ". ".join(f"{cause.title} ({cause.name})" for cause in causes)
     schema = {"allOf": [ref(documents.Problem), types]}
     return _answer(f"{titles}.", p.MEDIA_TYPE, schema, headers)
+
+
+def _document(
+    description: str, document: type, headers: dict[str, Schema] | None = None
+) -> dict[str, Any]:
+    answer = _answer(description, "application/json", ref(document), headers)
+    answer["content"]["application/json"]["example"] = examples.EXAMPLES[document]
+    return answer
 
 
 def _answer(

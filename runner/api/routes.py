@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 
-from jinja2 import Environment, FileSystemLoader
-
-from runner.api import chat, documents, handlers, openapi
+from runner.api import chat, documents, handlers, openapi, pages
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.openapi import Route, plain
 from runner.turns.service import Service
-
-PAGE_HEADERS = (
-    ("content-type", "text/html; charset=utf-8"),
-    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
-)
 
 
 async def description(service: Service, request: Request) -> Answer:
@@ -26,16 +17,13 @@ async def description(service: Service, request: Request) -> Answer:
 
 
 async def docs(service: Service, request: Request) -> Answer:
-    return _texts(service)[1]
+    return pages.page(_texts(service)[1], request)
 
 
 @lru_cache(maxsize=1)
-def _texts(service: Service) -> tuple[Answer, Answer]:
+def _texts(service: Service) -> tuple[Answer, bytes]:
     document = openapi.describe(ROUTES, service.settings)
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    templates.filters["pretty"] = partial(json.dumps, indent=2)
-    page = templates.get_template("docs.html").render(document)
-    return json_answer(document), Answer(200, PAGE_HEADERS, page.encode())
+    return json_answer(document), pages.render("docs.html", **document)
 
 
 ROUTES = (
@@ -63,10 +51,14 @@ ROUTES = (
           plain("Whether the process lives", documents.Probe), is_open=True),
     Route("GET", "/health/ready", handlers.ready,
           plain("Whether turns are taken", documents.Probe, p.DRAINING), is_open=True),
+    Route("GET", "/", pages.home,
+          openapi.page("What this is", pages.HTML, documents.Home), is_open=True),
+    Route("GET", "/favicon.ico", pages.icon,
+          openapi.page("The icon of the pages", "image/svg+xml"), is_open=True),
     Route("GET", "/openapi.json", description,
           openapi.page("This document", "application/json"), is_open=True),
     Route("GET", "/docs", docs,
-          openapi.page("The same, to be read", "text/html; charset=utf-8"), is_open=True),
+          openapi.page("The same, to be read", pages.HTML), is_open=True),
 )  # fmt: skip
 
 Methods = dict[str, Route]

@@ -2,14 +2,85 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import client
 from tests.support.client import Answer
 from tests.support.events import Stream
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
+
+# 23: a browser finds a page.
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_a_browser_is_shown_what_this_is_and_where_the_rest_is(shared: Server) -> None:
+    page = shared.request("GET", "/", None, BROWSER)
+    text = page.body.decode()
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for told in ("Turnline", "tests.support.agents:echo", "async function", "queue"):
+        assert told in text
+    for path in re.findall('href="([^"]+)"', text):
+        assert shared.request("GET", f"/{path}").status == 200, path
+    assert {"docs", "health", "openapi.json"} <= set(re.findall('href="([^"]+)"', text))
+
+
+def test_the_page_loads_nothing_from_elsewhere(shared: Server) -> None:
+    page = shared.request("GET", "/", None, BROWSER)
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert not re.search(r"(src|href)=[\"'](https?:)?//|@import|url\(|<script", page.body.decode())
+
+
+def test_a_program_is_given_the_same_as_json(shared: Server) -> None:
+    for accept in ({}, {"accept": "*/*"}, {"accept": "application/json"}):
+        answer = shared.request("GET", "/", None, accept)
+        assert answer.headers["vary"] == "accept"
+        assert (answer.json["strategy"], answer.json["docs"]) == ("queue", "/docs")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_examples_of_a_page_have_the_address_where_its_reader_is(
+    shared: Server, path: str
+) -> None:
+    host = {"host": f"localhost:{shared.port}"}
+    text = shared.request("GET", path, None, BROWSER | host).body.decode()
+    assert f"curl http://localhost:{shared.port}/chat" in text
+    assert ":8080" not in text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+@pytest.mark.parametrize("host", ["x;rm", "x'y", "<bad>", "$(id)", "x y"])
+def test_an_address_that_a_shell_would_run_is_not_shown(
+    shared: Server, path: str, host: str
+) -> None:
+    assert host.encode() not in shared.request("GET", path, None, BROWSER | {"host": host}).body
+
+
+def test_a_stranger_is_not_told_what_a_guarded_server_serves(folder: Path) -> None:
+    target, token = "tests.support.agents:pieces", "a-token"
+    options: Knobs = {
+        "server__tokens": [token],
+        "agent__id": "our-agent",
+        "strategy__name": "merge",
+    }
+    with Server(folder, target=target, **options) as server:
+        told = [server.request("GET", "/", None, BROWSER), server.request("GET", "/")]
+        told += [server.request("GET", path) for path in ("/docs", "/openapi.json")]
+        for answer in told:
+            assert answer.status == 200
+            for secret in (target, token, "our-agent", "merge"):
+                assert secret not in answer.body.decode()
+        assert "Authorization: Bearer $TOKEN" in told[0].body.decode()
+
+
+def test_the_icon_that_every_browser_asks_for_is_there(shared: Server) -> None:
+    icon = shared.request("GET", "/favicon.ico")
+    assert (icon.status, icon.headers["content-type"]) == (200, "image/svg+xml")
+
 
 # 24: what a client sends is honoured or refused, never passed over.
 
@@ -58,7 +129,9 @@ def test_an_unknown_parameter_is_refused_and_does_not_show_another_conversation(
     assert "began never" not in shared.calls()
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/favicon.ico", "/health/live", "/health/ready", "/docs", "/openapi.json"]
+)
 def test_what_answers_everyone_the_same_takes_any_query(shared: Server, path: str) -> None:
     """Probes and browsers add some, and nothing depends on them."""
     assert shared.request("GET", f"{path}?utm_source=x").status == 200
