@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from runner.api import chat, documents, handlers, openapi, pages
+from runner.api import chat, documents, handlers, openapi, operations, pages
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
-from runner.api.openapi import Route, plain
+from runner.api.openapi import Route
+from runner.api.operations import plain
 from runner.turns.service import Service
 
 
@@ -27,13 +28,13 @@ def _texts(service: Service) -> tuple[Answer, bytes]:
 
 
 ROUTES = (
-    Route("POST", "/chat", chat.chat, openapi.chat),
+    Route("POST", "/chat", chat.chat, operations.chat),
     Route("GET", "/turns/{turn_id}", handlers.turn,
           plain("Ask for a turn", documents.Turn, p.NO_TURN, p.STORE)),
     Route("DELETE", "/turns/{turn_id}", handlers.cancel,
           plain("Cancel a turn, waiting or running; one that has ended stays as it is",
                 documents.Turn, p.NO_TURN, p.STORE)),
-    Route("GET", "/turns/{turn_id}/events", chat.events, openapi.events),
+    Route("GET", "/turns/{turn_id}/events", chat.events, operations.events),
     Route("GET", "/conversations", handlers.conversations,
           plain("List your conversations, those with a turn that lives first",
                 documents.ConversationList, p.STORE), count=100),
@@ -52,13 +53,13 @@ ROUTES = (
     Route("GET", "/health/ready", handlers.ready,
           plain("Whether turns are taken", documents.Probe, p.DRAINING), is_open=True),
     Route("GET", "/", pages.home,
-          openapi.page("What this is", pages.HTML, documents.Home), is_open=True),
+          operations.page("What this is", pages.HTML, documents.Home), is_open=True),
     Route("GET", "/favicon.ico", pages.icon,
-          openapi.page("The icon of the pages", "image/svg+xml"), is_open=True),
+          operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
     Route("GET", "/openapi.json", description,
-          openapi.page("This document", "application/json"), is_open=True),
+          operations.page("This document", "application/json"), is_open=True),
     Route("GET", "/docs", docs,
-          openapi.page("The same, to be read", pages.HTML), is_open=True),
+          operations.page("The same, to be read", pages.HTML), is_open=True),
 )  # fmt: skip
 
 Methods = dict[str, Route]
