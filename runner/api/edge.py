@@ -30,6 +30,8 @@ from runner.turns.service import Service
 CALLER = "turnline.caller"
 """Where a blueprint finds the caller's name in the scope of its request."""
 
+KNOWN_VERSIONS = ("1", "2", "3")
+
 log = structlog.get_logger(__name__)
 
 
@@ -76,6 +78,8 @@ class Edge:
         if b"content-length" in headers and b"transfer-encoding" in headers:
             detail = "Send Content-Length or Transfer-Encoding, not both."  # RFC 9112 6.1: attack.
             raise RequestError(MALFORMED_REQUEST, detail, (("connection", "close"),))
+        if not scope.get("http_version", "1.1").startswith(KNOWN_VERSIONS):
+            raise RequestError(MALFORMED_REQUEST, "Speak HTTP/1.1.")  # h11 takes HTTP/9.9.
         method = scope["method"]
         methods, params = match(scope["path"])
         allow = (("allow", ", ".join(sorted(methods))),)

@@ -52,14 +52,6 @@ def test_the_examples_of_a_page_have_the_address_where_its_reader_is(
     assert ":8080" not in text
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
-@pytest.mark.parametrize("host", ["x;rm", "x'y", "<bad>", "$(id)", "x y"])
-def test_an_address_that_a_shell_would_run_is_not_shown(
-    shared: Server, path: str, host: str
-) -> None:
-    assert host.encode() not in shared.request("GET", path, None, BROWSER | {"host": host}).body
-
-
 def test_a_stranger_is_not_told_what_a_guarded_server_serves(folder: Path) -> None:
     target, token = "tests.support.agents:pieces", "a-token"
     options: Knobs = {
@@ -168,7 +160,7 @@ def test_of_two_last_event_ids_the_last_counts(shared: Server) -> None:
     """As of every header that is repeated."""
     with Stream(shared.port, "hello") as stream:
         events = stream.rest()
-    head = f"GET /turns/{events[0].data['turn_id']}/events HTTP/1.1\r\nhost: test\r\n"
+    head = f"GET /turns/{events[0].data['turn_id']}/events HTTP/1.1\r\nhost: localhost\r\n"
     ids = f"last-event-id: 1.0\r\nlast-event-id: \t{events[-1].id} \r\n\r\n"
     with client.send(shared.port, (head + ids).encode()) as connection:
         assert connection.recv(99).startswith(b"HTTP/1.1 204")

@@ -164,6 +164,14 @@ def talking(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield running
 
 
+def test_white_space_around_a_headers_value_is_no_part_of_it(talking: Server) -> None:
+    for around in ("", " \t"):
+        headers = {"turn-deadline-ms": f"{around}60000{around}", "idempotency-key": f"k{around}"}
+        answer = talking.request("POST", "/chat", {"message": "once"}, headers)
+        assert answer.status == 200, answer
+    assert answer.headers["idempotent-replayed"] == "true"
+
+
 @pytest.mark.parametrize("text", ["a\x00b", "é𝄞日本", "\u202e", "x" * 262_144])
 def test_every_text_that_is_allowed_comes_through_whole(talking: Server, text: str) -> None:
     assert talking.chat(text).status == 200
