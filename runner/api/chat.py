@@ -86,7 +86,8 @@ async def _until_ended(live: LiveTurn, request: Request, limit_s: float | None) 
 async def events(service: Service, request: Request) -> Response:
     """`GET /turns/{id}/events`. A client that has seen the end is told not to come again."""
     live = await find_turn(service, request)
-    cursor = Cursor(request.headers.get(b"last-event-id", b"").decode("latin1"))
-    if cursor.at_end and live.ending is not None:
+    last_id = request.headers.get(b"last-event-id", b"").decode("latin1")
+    cursor = Cursor.after(last_id, live)
+    if cursor.at_end:
         return Answer(204)
     return EventStream(service, live, cursor)

@@ -155,8 +155,22 @@ class Probe(TypedDict):
     status: Literal["alive", "ready"]
 
 
+class Home(TypedDict):
+    """`GET /`: what this is, and where the rest is. To strangers it does not say what it serves."""
+
+    name: Literal["Turnline"]
+    chat: str
+    docs: str
+    openapi: str
+    health: str
+    agent_id: NotRequired[str]
+    agent: NotRequired[Annotated[str, Field(description="its target, and what that was taken for")]]
+    strategy: NotRequired[str]
+
+
 SHAPES = (
     Reply, Accepted, Turn, ConversationDetail, ConversationList, Messages, Health, Probe, Problem,
+    Home,
 )  # fmt: skip
 """What `schemas` describes; the others stand inside of these."""
 
@@ -294,6 +308,23 @@ def _in_line(live: LiveTurn) -> TurnInLine:
         "attempt": live.attempts,
         "priority": live.turn.priority,
     }
+
+
+def home(service: Service) -> Home:
+    document: Home = {
+        "name": "Turnline",
+        "chat": "/chat",
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "health": "/health",
+    }
+    if (
+        not service.settings.server.tokens
+    ):  # With tokens, `/health` tells this, to those who have one.
+        document["agent_id"] = service.settings.agent.id
+        document["agent"] = f"{service.about.target} ({service.about.kind})"
+        document["strategy"] = service.settings.strategy.name
+    return document
 
 
 def health(service: Service) -> Health:

@@ -32,6 +32,8 @@ from runner.turns.service import Service
 CALLER = "turnline.caller"
 """Where a blueprint finds the caller's name in the scope of its request."""
 
+KNOWN_VERSIONS = ("1", "2", "3")
+
 log = structlog.get_logger(__name__)
 
 
@@ -91,8 +93,9 @@ class Edge:
         route = methods.get("GET" if method == "HEAD" else method)
         caller = "" if route is not None and route.is_open else self._caller(headers)
         if route is not None:
+            query = route.parse_query(scope["query_string"])
             content = await self._bodies.read(body, caller) if route.method == "POST" else b""
-            request = Request(scope, headers, content, caller, receive, params)
+            request = Request(scope, headers, content, caller, receive, params, query)
             answer = await route.handler(self._service, request)
             return _without_body(answer) if method == "HEAD" else answer
         if methods:

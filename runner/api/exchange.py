@@ -6,7 +6,6 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 # ASGI.
 Scope = dict[str, Any]
@@ -27,6 +26,7 @@ class Request:
 
     headers  by their names in lower case; of one that is repeated, the last.
     params   the parts of the path that the route names.
+    query    the parameters that the route takes, by their names.
     caller   the caller's name, "" for one without.
     receive  tells when the client leaves, and nothing else any more.
     """
@@ -37,11 +37,7 @@ class Request:
     caller: str
     receive: Receive
     params: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    def query(self, name: str) -> str | None:
-        """The parameter of the query with this name; of one that is repeated, the first."""
-        pairs = parse_qsl(self.scope["query_string"].decode("latin1"), keep_blank_values=True)
-        return next((value for known, value in pairs if known == name), None)
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ async def find_turn(service: Service, request: Request) -> LiveTurn:
 
 
 async def conversations(service: Service, request: Request) -> Answer:
-    count = parse_count(request.query("count"), 100)
+    count = parse_count(request.query.get("count"), 100)
     shown, total = await service.conversations(request.caller, count)
     summaries = [documents.conversation_summary(one) for one in shown]
     return json_answer(
@@ -71,10 +71,10 @@ async def _known(service: Service, request: Request) -> Conversation:
 
 
 async def history(service: Service, request: Request) -> Answer:
-    asked = request.query("conversation_id")
+    asked = request.query.get("conversation_id")
     conversation = parse_conversation(asked, service.settings.server, "?conversation_id")
-    check_conversation(service, conversation)
-    count = parse_count(request.query("count"), 1)
+    check_conversation(service, conversation, "?conversation_id")
+    count = parse_count(request.query.get("count"), 1)
     messages = await service.messages(scoped(request.caller, conversation), count)
     return json_answer(documents.Messages(status="success", messages=messages))
 

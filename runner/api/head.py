@@ -13,6 +13,8 @@ from runner.api.problems import MALFORMED_REQUEST, RequestError, problem
 ABSOLUTE = re.compile(r"https?://([^/]+)(/.*)?", re.IGNORECASE | re.DOTALL)
 """The target that is sent to proxies; RFC 9112 3.2.2 wants every server to take it."""
 
+KNOWN_VERSIONS = ("1", "2", "3")
+
 WEBSOCKET = "There is no WebSocket here. Send plain HTTP; Accept: text/event-stream has events."
 
 
@@ -26,6 +28,8 @@ def check_head(scope: Scope, headers: Mapping[bytes, bytes], hosts: Hosts) -> No
         names = [name for name, _ in scope["headers"]]
         if names.count(b"host") > 1:
             _refuse("Send the header Host once.")
+    if not scope["http_version"].startswith(KNOWN_VERSIONS):
+        _refuse("Speak HTTP/1.1.")  # h11 takes HTTP/9.9.
     host = headers.get(b"host")
     if not scope["path"].startswith("/"):
         host = _of_target(scope, host)

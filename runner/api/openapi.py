@@ -11,32 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner import __version__
-from runner.api import documents
-from runner.api import problems as p
+from runner.api import examples
 from runner.api.exchange import Request, Response
-from runner.api.problems import Cause
-from runner.api.schemas import TEXT, Schema, all_schemas, conversation_id, ref
+from runner.api.names import parse_query
+from runner.api.operations import Describe, Operation, parameter
+from runner.api.schemas import TEXT, all_schemas, conversation_id
 from runner.settings import Settings
 from runner.turns.service import Service
 
-ANYWHERE = (
-    p.MALFORMED_REQUEST, p.UNAUTHORIZED, p.METHOD_NOT_ALLOWED, p.WRONG_HOST, p.INTERNAL,
-    p.SERVER_FULL,
-)  # fmt: skip
-"""What any request may be answered."""
-
-EVENTS = """A stream of events, each with an `id`:
-`queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
-`delta` {text, and pieces where several were joined for a slow reader}, and at the end `done`
-(the body of the 200) or `error` (the problem document). After a restart of the server `started`
-comes again with the next attempt, and the text starts from the beginning. Comments keep
-proxies from closing a silent stream."""
-
 Handler = Callable[[Service, Request], Awaitable[Response]]
 """Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
-
-Operation = dict[str, Any]
-Describe = Callable[[Settings], Operation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +28,9 @@ class Route:
     """One operation.
 
     is_open  it is answered without a token, as probes and readers of the docs have none.
-    query    the names of its parameters beside `count`.
+    any_query  one is ignored: it answers everyone the same, and monitors like to add one.
+    count    how many it gives where `?count` is not there; None where it takes none.
+    query    the names of its other parameters.
     """
 
     method: str
@@ -52,7 +38,15 @@ class Route:
     handler: Handler
     describe: Describe
     is_open: bool = False
+    count: int | None = None
     query: tuple[str, ...] = ()
+    any_query: bool = False
+
+    def parse_query(self, query: bytes) -> dict[str, str]:
+        """Its parameters. Raises RequestError for those that it does not take."""
+        if not query or self.is_open or self.any_query:
+            return {}
+        return parse_query(query, (*self.query, *(() if self.count is None else ("count",))))
 
 
 def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
@@ -81,133 +75,20 @@ def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
 def _operation_of(route: Route, settings: Settings) -> Operation:
     operation = route.describe(settings)
     own = conversation_id(settings.server), "The conversation."
-    known = {"turn_id": (TEXT, "The id that the turn was given."), "conversation_id": own}
+    turn_id = {**TEXT, "examples": [examples.TURN_ID]}
+    known = {"turn_id": (turn_id, "The id that the turn was given."), "conversation_id": own}
     parameters = [
-        *(_parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
-        *(_parameter("query", name, *known[name]) for name in route.query),
+        *(parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
+        *(parameter("query", name, *known[name]) for name in route.query),
     ]
+    if route.count is not None:
+        digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(route.count)}
+        parameters.append(parameter("query", "count", digits, "How many to give; 0 means all."))
     operation["parameters"] = [*parameters, *operation["parameters"]]
     if route.is_open:
         operation["security"] = []
-        del operation["responses"]["401"]
-    return operation
-
-
-# What a route may name to describe itself.
-
-
-def plain(
-    summary: str, document: type | None, *causes: Cause, count: int | None = None
-) -> Describe:
-    """Answers 200 with this document, or 204 with none. `count`: takes one, with this default."""
-    answers = {"204": {"description": "It is done."}}
-    if document is not None:
-        answers = {"200": _answer(document.__name__, "application/json", ref(document))}
-    digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(count)}
-    counted = _parameter("query", "count", digits, "How many to give; 0 means all.")
-    parameters = [] if count is None else [counted]
-    return lambda _: _operation(summary, answers, parameters, *causes)
-
-
-def page(summary: str, media_type: str) -> Describe:
-    return lambda _: _operation(summary, {"200": _answer("The text.", media_type, {})}, [])
-
-
-def chat(settings: Settings) -> Operation:
-    """`POST /chat`."""
-    told = {
-        "Preference-Applied": _header("the preferences that were applied"),
-        "Idempotent-Replayed": _header("true: asked before, under the same key"),
-    }
-    whole = _answer("The reply.", "application/json", ref(documents.Reply), told)
-    whole["content"] |= _STREAM
-    found = told | {"Location": _header("/turns/{turn_id}")}
-    goes_on = "The turn was accepted and runs in the background."
-    later = _answer(goes_on, "application/json", ref(documents.Accepted), found)
-    operation = _operation(
-        "Send a message and get the agent's reply",
-        {"200": whole, "202": later},
-        _chat_headers(settings),
-        p.MALFORMED_JSON, p.BODY_TIMEOUT, p.TOO_LARGE, p.NOT_JSON, p.WRONG_FIELD, p.KEY_REUSED,
-        *p.TURN_CAUSES.values(),
-    )  # fmt: skip
-    body = {"schema": {"$ref": "#/components/schemas/ChatBody"}}
-    operation["requestBody"] = {"required": True, "content": {"application/json": body}}
-    return operation
-
-
-_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": EVENTS}}}
-
-
-def _chat_headers(settings: Settings) -> list[Schema]:
-    key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
-    milliseconds = {"type": "string", "pattern": "^[0-9]{1,12}$"}
-    headers: dict[str, tuple[Schema, str]] = {
-        "Prefer": (TEXT, "respond-async: answer 202 at once. wait=N: the same after N seconds. "
-            "on-disconnect=drop-waiting, continue or cancel: what becomes of the turn when this "
-            "client leaves."),
-        "Idempotency-Key": (key, "The same key and message are one turn: attached to while it "
-            "waits or runs, replayed when it is done. Counts within its conversation."),
-        "Priority": (TEXT, "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes it more urgent."),
-        "Turn-Deadline-Ms": (milliseconds, "Refuse or stop a turn that takes more milliseconds."),
-    }  # fmt: skip
-    if settings.strategy.per_turn:
-        names = {"type": "string", "enum": [*settings.strategy.per_turn]}
-        text = "What to do where the conversation is busy, in place of the server's strategy."
-        headers["Turn-Strategy"] = names, text
-    return [_parameter("header", name, *said) for name, said in headers.items()]
-
-
-def events(settings: Settings) -> Operation:
-    """`GET /turns/{turn_id}/events`."""
-    location = {"Location": _header("/turns/{turn_id}")}
-    answers = {
-        "200": {"description": "The events.", "headers": location, "content": _STREAM},
-        "204": {"description": "You have received the last event; do not reconnect."},
-    }
-    last = _parameter("header", "Last-Event-ID", TEXT, "Continue after this event.")
-    return _operation("Read a turn's events", answers, [last], p.NO_TURN, p.STORE)
-
-
-# The parts of an operation.
-
-
-def _operation(
-    summary: str, answers: dict[str, Any], parameters: list[Schema], *causes: Cause
-) -> Operation:
-    """With a response for each status, and the types that it may have."""
-    by_status: dict[int, list[Cause]] = {}
-    for cause in dict.fromkeys((*causes, *ANYWHERE)):
-        by_status.setdefault(cause.status, []).append(cause)
-    problems = {str(status): _problem(status, by_status[status]) for status in sorted(by_status)}
-    return {"summary": summary, "responses": {**answers, **problems}, "parameters": parameters}
-
-
-def _problem(status: int, causes: list[Cause]) -> dict[str, Any]:
-    types = {"properties": {"type": {"enum": [cause.type for cause in causes]}}}
-    headers = {"Turn-Outcome": _header("not_started, rolled_back or unknown", required=True)}
-    if status in p.RETRY_STATUSES:
-        headers["Retry-After"] = _header("seconds, by depth and measured service time")
-    if status == p.UNAUTHORIZED.status:
-        headers["WWW-Authenticate"] = _header("Bearer", required=True)
-    if status == p.METHOD_NOT_ALLOWED.status:
-        headers["Allow"] = _header("the methods of this path", required=True)
-    titles = ". ".join(f"{cause.title} ({cause.name})" for cause in causes)
-    schema = {"allOf": [ref(documents.Problem), types]}
-    return _answer(f"{titles}.", p.MEDIA_TYPE, schema, headers)
-
-
-def _answer(
-    description: str, media_type: str, schema: Schema, headers: dict[str, Schema] | None = None
-) -> dict[str, Any]:
-    content = {media_type: {"schema": schema}}
-    return {"description": description, "headers": headers or {}, "content": content}
-
-
-def _header(description: str, *, required: bool = False) -> Schema:
-    return {"description": description, "required": required, "schema": TEXT}
-
-
-def _parameter(where: str, name: str, schema: Schema, description: str) -> Schema:
-    about = {"schema": schema, "description": description}
-    return {"in": where, "name": name, "required": where == "path", **about}
+        for status in ("401", "422"):
+            operation["responses"].pop(status, None)
+    needs_token = bool(settings.server.tokens) and not route.is_open
+    samples = examples.samples(route.method, route.path, needs_token=needs_token)
+    return {"operationId": route.handler.__name__, "x-codeSamples": samples, **operation}

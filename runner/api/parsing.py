@@ -10,9 +10,10 @@ from typing import cast, get_args
 
 from runner.api.body import check_media_type, parse_object
 from runner.api.exchange import Request
+from runner.api.names import check_fields
 from runner.api.problems import MALFORMED_REQUEST, TOO_LARGE, RequestError, wrong_field
 from runner.callers import scoped
-from runner.settings import OnDisconnect, ServerSettings
+from runner.settings import OnDisconnect, ServerSettings, StrategySettings
 from runner.turns.service import Service
 from runner.turns.submission import Submission
 from strategies import Turn
@@ -36,8 +37,9 @@ def parse_submission(service: Service, request: Request) -> Submission:
     limits = settings.server
     check_media_type(headers.get(b"content-type", b""))
     fields = parse_object(request.body, limits.max_json_depth)
+    check_fields(fields)
     own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
-    check_conversation(service, own)
+    check_conversation(service, own, "/conversation_id")
     key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
     deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
     turn = Turn(
@@ -46,7 +48,7 @@ def parse_submission(service: Service, request: Request) -> Submission:
         message=_parse_message(fields.get("message"), limits.max_message_bytes),
         deadline_s=None if deadline_ms is None else int(deadline_ms) / 1000,
         priority=_parse_priority(headers.get(b"priority", b"")),
-        strategy=_parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
+        strategy=_parse_strategy(headers.get(b"turn-strategy"), settings.strategy),
         caller=request.caller,
     )
     submission = Submission(
@@ -69,14 +71,14 @@ def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> s
     raise wrong_field(pointer, detail)
 
 
-def check_conversation(service: Service, conversation: str) -> None:
+def check_conversation(service: Service, conversation: str, pointer: str) -> None:
     """Raise RequestError for a conversation that this agent cannot have."""
     if service.about.single_conversation and conversation != DEFAULT_CONVERSATION:
         detail = (
             "This agent is one object with one history, so there is one conversation, `default`. "
             "Serve its class or a factory to have one for each."
         )
-        raise wrong_field("/conversation_id", detail)
+        raise wrong_field(pointer, detail)
 
 
 def parse_count(text: str | None, default: int) -> int:
@@ -89,6 +91,9 @@ def parse_count(text: str | None, default: int) -> int:
 
 
 def _parse_message(message: object, max_bytes: int) -> str:
+    if isinstance(message, list):
+        detail = 'This agent takes text only: send "message" as one text, not as a list of parts.'
+        raise wrong_field("/message", detail)
     if not isinstance(message, str) or not message:
         raise wrong_field("/message", 'The body needs "message", a text that is not empty.')
     try:
@@ -132,12 +137,18 @@ def _parse_priority(value: bytes) -> int:
     return int(match[1]) if match else DEFAULT_URGENCY
 
 
-def _parse_strategy(value: bytes | None, allowed: Iterable[str]) -> str | None:
+def _parse_strategy(value: bytes | None, settings: StrategySettings) -> str | None:
+    """One that the server lets turns choose; None for the server's own, named or not."""
     if value is None:
         return None
     name = value.decode("latin1").strip().lower()
-    if name not in allowed:
-        known = ", ".join(allowed) or "none; see [strategy] per_turn in the settings"
-        detail = f"Turn-Strategy: {name!r} is not allowed here; allowed: {known}."
-        raise RequestError(MALFORMED_REQUEST, detail)
-    return name
+    if name in settings.per_turn:
+        return name
+    if name == settings.name.lower():
+        return None
+    allowed = ", ".join(dict.fromkeys((settings.name, *settings.per_turn)))
+    detail = (
+        f"Turn-Strategy: {name!r} is not allowed here; allowed: {allowed}. "
+        "[strategy] per_turn in the settings allows more."
+    )
+    raise RequestError(MALFORMED_REQUEST, detail)

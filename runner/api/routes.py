@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 
-from jinja2 import Environment, FileSystemLoader
-
-from runner.api import chat, documents, handlers, openapi
+from runner.api import chat, documents, handlers, openapi, operations, pages
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
-from runner.api.openapi import Route, plain
+from runner.api.openapi import Route
+from runner.api.operations import plain
 from runner.turns.service import Service
-
-PAGE_HEADERS = (
-    ("content-type", "text/html; charset=utf-8"),
-    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"),
-)
 
 
 async def description(service: Service, request: Request) -> Answer:
@@ -26,48 +18,50 @@ async def description(service: Service, request: Request) -> Answer:
 
 
 async def docs(service: Service, request: Request) -> Answer:
-    return _texts(service)[1]
+    return pages.page(_texts(service)[1], request)
 
 
 @lru_cache(maxsize=1)
-def _texts(service: Service) -> tuple[Answer, Answer]:
+def _texts(service: Service) -> tuple[Answer, bytes]:
     document = openapi.describe(ROUTES, service.settings)
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    templates.filters["pretty"] = partial(json.dumps, indent=2)
-    page = templates.get_template("docs.html").render(document)
-    return json_answer(document), Answer(200, PAGE_HEADERS, page.encode())
+    return json_answer(document), pages.render("docs.html", **document)
 
 
 ROUTES = (
-    Route("POST", "/chat", chat.chat, openapi.chat),
+    Route("POST", "/chat", chat.chat, operations.chat),
     Route("GET", "/turns/{turn_id}", handlers.turn,
           plain("Ask for a turn", documents.Turn, p.NO_TURN, p.STORE)),
     Route("DELETE", "/turns/{turn_id}", handlers.cancel,
           plain("Cancel a turn, waiting or running; one that has ended stays as it is",
                 documents.Turn, p.NO_TURN, p.STORE)),
-    Route("GET", "/turns/{turn_id}/events", chat.events, openapi.events),
+    Route("GET", "/turns/{turn_id}/events", chat.events, operations.events),
     Route("GET", "/conversations", handlers.conversations,
           plain("List your conversations, those with a turn that lives first",
-                documents.ConversationList, p.WRONG_FIELD, p.STORE, count=100)),
+                documents.ConversationList, p.STORE), count=100),
     Route("GET", "/conversations/{conversation_id}", handlers.conversation,
           plain("Who runs and who waits", documents.ConversationDetail,
-                p.NO_CONVERSATION, p.WRONG_FIELD, p.STORE)),
+                p.NO_CONVERSATION, p.STORE)),
     Route("DELETE", "/conversations/{conversation_id}", handlers.forget,
           plain("Forget a conversation that is idle", None,
-                p.NO_CONVERSATION, p.WRONG_FIELD, p.BUSY, p.STORE)),
+                p.NO_CONVERSATION, p.BUSY, p.STORE)),
     Route("GET", "/history", handlers.history,
-          plain("Read a conversation", documents.Messages, p.WRONG_FIELD, p.STORE, count=1),
-          query=("conversation_id",)),
-    Route("GET", "/health", handlers.health, plain("How the server is", documents.Health)),
+          plain("Read a conversation", documents.Messages, p.STORE),
+          count=1, query=("conversation_id",)),
+    Route("GET", "/health", handlers.health, plain("How the server is", documents.Health),
+          any_query=True),
     Route("GET", "/health/live", handlers.live,
           plain("Whether the process lives", documents.Probe), is_open=True),
     Route("GET", "/health/ready", handlers.ready,
           plain("Whether turns are taken", documents.Probe, p.DRAINING, p.AGENT_HANGS),
           is_open=True),
+    Route("GET", "/", pages.home,
+          operations.page("What this is", pages.HTML, documents.Home), is_open=True),
+    Route("GET", "/favicon.ico", pages.icon,
+          operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
     Route("GET", "/openapi.json", description,
-          openapi.page("This document", "application/json"), is_open=True),
+          operations.page("This document", "application/json"), is_open=True),
     Route("GET", "/docs", docs,
-          openapi.page("The same, to be read", "text/html; charset=utf-8"), is_open=True),
+          operations.page("The same, to be read", pages.HTML), is_open=True),
 )  # fmt: skip
 
 Methods = dict[str, Route]

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from runner.api.documents import SHAPES
+from runner.api.documents import SHAPES, Problem
+from runner.api.examples import EXAMPLES
 from runner.api.problems import ALL_CAUSES
 from runner.settings import ServerSettings
 
@@ -28,6 +29,7 @@ def all_schemas(limits: ServerSettings) -> dict[str, Schema]:
     _, made = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     shapes: dict[str, Schema] = made["$defs"]
     shapes["Problem"]["properties"]["type"]["enum"] = [cause.type for cause in ALL_CAUSES]
+    shapes["Problem"]["examples"] = [EXAMPLES[Problem]]
     message = {
         "type": "string",
         "minLength": 1,
@@ -38,6 +40,7 @@ def all_schemas(limits: ServerSettings) -> dict[str, Schema]:
     shapes["ChatBody"] = {
         "type": "object",
         "required": ["message"],
+        "additionalProperties": False,
         "properties": {"message": message, "conversation_id": own},
     }
     return shapes

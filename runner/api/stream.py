@@ -17,6 +17,9 @@ from runner.turns.service import Service
 PATIENCE_S = 30.0
 """A reader that takes nothing for this many seconds is disconnected; it may resume."""
 
+RETRY = b"retry: 1000\n\n"
+"""What a browser waits before it reconnects, in milliseconds: about what a restart takes."""
+
 HEADERS = (
     ("content-type", "text/event-stream"),
     ("cache-control", "no-store"),
@@ -69,14 +72,14 @@ class EventStream:
         headers = (*HEADERS, location, *self.headers)
         head = [(name.encode(), value.encode()) for name, value in headers]
         await deliver("start", status=200, headers=head)
+        await deliver("body", body=RETRY + self._news(), more_body=True)
         while not self.cursor.at_end:
-            if news := self._news():
-                await deliver("body", body=news, more_body=True)
-            else:
-                await self._wakeup.wait()
-                self._wakeup.clear()
+            await self._wakeup.wait()
+            self._wakeup.clear()
             if departure.done():
                 raise ClientLeft
+            if news := self._news():
+                await deliver("body", body=news, more_body=True)
         await deliver("body", body=b"")
 
     def _fall_silent(self) -> None:
@@ -103,7 +106,8 @@ class EventStream:
                 data = {"turn_id": live.turn.id, "attempt": live.attempts}
             case "end":
                 data = documents.ended(self.service, live)
-                kind = "done" if "response" in data else "error"
+                # Not `error`: an EventSource fires that itself when its connection is lost.
+                kind = "done" if "response" in data else "failed"
         return _event(event.id, kind, to_json(data))
 
 

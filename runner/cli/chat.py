@@ -88,7 +88,7 @@ class _Screen:
                 if not self._said:
                     self._say(str(content.get("response", "")))
                 print(flush=True)
-            case "error":
+            case "failed":
                 self.complain(_refusal(content))
             case "lost":
                 self._show_status("the connection was lost; trying again")

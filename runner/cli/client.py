@@ -25,7 +25,7 @@ PAUSE_S = 0.5
 Content = dict[str, Any]
 Event = tuple[str, Content]
 """A kind and a content, as in the server's streams (queued, started, delta, done ...). `lost`
-is ours, for a connection that broke; `error` may have `retry_after_s`."""
+is ours, for a connection that broke; `failed` may have `retry_after_s`."""
 
 
 def is_http_url(url: str) -> bool:
@@ -55,7 +55,7 @@ class Exchange:
                 for kind, content in self._read():
                     lost_at = None
                     yield kind, content
-                    if kind in ("done", "error"):
+                    if kind in ("done", "failed"):
                         return
                 raise ConnectionResetError("the connection was closed in the middle")
             except (OSError, HTTPException):
@@ -126,7 +126,7 @@ def _whole(response: HTTPResponse) -> Event:
         return "done", _content(response)
     after_s = response.headers.get("Retry-After")
     told = {"status": response.status, "title": response.reason, "retry_after_s": after_s}
-    return "error", told | _content(response)
+    return "failed", told | _content(response)
 
 
 def _content(response: HTTPResponse) -> Content:

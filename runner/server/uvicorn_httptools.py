@@ -2,6 +2,7 @@
 
 - A head has a limit in bytes.
 - A departure is told to the request that is being answered, not to the last one parsed.
+- White space after a header's value is no part of it (RFC 9112, 5.1).
 - What follows an offer to upgrade, such as curl's of h2c, is read as the next request.
 - An answer without a length is not sent in chunks to HTTP/1.0; it ends with the connection.
 - A target that is no path, such as `http://host/path`, comes to the app as it does over h11.
@@ -67,6 +68,9 @@ class HttpTools(Mended, HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -27,6 +27,9 @@ from runner.server.listener import FULL, MALFORMED, as_bytes
 BAD_REQUEST = as_bytes(MALFORMED, "Bad Request")
 
 
+FED_BYTES = 16_384
+
+
 class Flow(FlowControl):
     """Does not read on while `held`: a further request waits for the answer before it."""
 
@@ -127,8 +130,11 @@ h11_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
 
 class H11(Mended, H11Protocol):
     def data_received(self, data: bytes) -> None:
-        self.conn.receive_data(data)
-        self.handle_events()
+        # Part by part: h11 asks how long a head is only while it is not whole.
+        for start in range(0, len(data), FED_BYTES):
+            if not self.transport.is_closing():
+                self.conn.receive_data(data[start : start + FED_BYTES])
+                self.handle_events()
 
     def handle_events(self) -> None:
         super().handle_events()

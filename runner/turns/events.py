@@ -18,7 +18,7 @@ from strategies import State
 
 Kind = Literal["queued", "position", "started", "delta", "end"]
 
-ID = re.compile(r"(\d{1,9})(?:w(\d{1,9})|\.(\d{1,12})|(e))")
+ID = re.compile(r"(0|[1-9][0-9]{0,8})(?:w(0|[1-9][0-9]{0,8})|\.(0|[1-9][0-9]{0,11})|(e))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,32 @@ class Event:
 
 
 class Cursor:
-    """What one client has seen of a turn.
+    """What one client has seen of a turn; nothing yet, as it is made."""
 
-    Made from the id of the last event that it has; an unknown id means: start from the
-    beginning.
-    """
-
-    def __init__(self, last_event_id: str = "") -> None:
+    def __init__(self) -> None:
         self._attempt = 0
         self._position: int | None = None
         self._place: int | None = None
         self.at_end = False
-        match = ID.fullmatch(last_event_id)
-        if match is not None:
-            self._attempt = int(match[1])
-            self._position = int(match[2]) if match[2] else None
-            self._place = int(match[3]) if match[3] else None
-            self.at_end = match[4] is not None
+
+    @classmethod
+    def after(cls, event_id: str, live: LiveTurn) -> Cursor:
+        """Of a client that has seen this event of the turn, and those before it.
+
+        An id that the turn cannot have given means: start from the beginning.
+        """
+        cursor = cls()
+        if (match := ID.fullmatch(event_id)) is None:
+            return cursor
+        attempt, position, place = (
+            None if part is None else int(part) for part in match.group(1, 2, 3)
+        )
+        assert attempt is not None
+        if match[4] is not None:
+            cursor.at_end = live.ending is not None and attempt == live.attempts
+        elif attempt <= live.attempts and (place is None or _has_said(live, attempt, place)):
+            cursor._attempt, cursor._position, cursor._place = attempt, position, place
+        return cursor
 
     def all_new(self, live: LiveTurn) -> Iterator[Event]:
         """What there is now that the client has not seen."""
@@ -98,3 +107,15 @@ class Cursor:
             return None
         self.at_end = True
         return Event(f"{live.attempts}e", "end")
+
+
+def _has_said(live: LiveTurn, attempt: int, place: int) -> bool:
+    """Whether the attempt came as far as this place in its text, or nobody can tell any more."""
+    if attempt == live.attempts and live.is_called and not _is_lost(live):
+        return place <= len(live.text)
+    return attempt > 0  # That process is gone, and its text is too.
+
+
+def _is_lost(live: LiveTurn) -> bool:
+    """Whether what was said may not be there any more: it is kept with a reply only."""
+    return live.ending is not None and live.ending.reply is None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from runner.api import examples
 from runner.api.openapi import describe
 from runner.api.problems import ALL_CAUSES
 from runner.api.routes import ROUTES
@@ -18,7 +24,8 @@ from runner.settings import Settings
 from tests.support import client
 from tests.support.server import Knobs, Server
 
-DOCUMENT = describe(ROUTES, Settings())
+DOCUMENT = json.loads(json.dumps(describe(ROUTES, Settings())))
+OPERATIONS = [one for methods in DOCUMENT["paths"].values() for one in methods.values()]
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 
 HELD_TO = [
@@ -92,6 +99,71 @@ def test_the_page_loads_nothing_from_anywhere(server: Server) -> None:
     assert not re.search(r"(src|href)=[\"'](https?:)?//|@import|url\(|<script", text)
     for path in DOCUMENT["paths"]:
         assert path in text
+
+
+def test_the_index_of_the_page_leads_to_every_operation(server: Server) -> None:
+    text = server.request("GET", "/docs").body.decode()
+    places = re.findall(r'id="([^"]+)"', text)
+    assert len(places) == len(set(places))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(places)
+    index = text.partition("<nav>")[2].partition("</nav>")[0]
+    for operation in OPERATIONS:
+        assert f'href="#{operation["operationId"]}"' in index
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda shown: shown["operationId"])
+def test_every_operation_has_an_example_of_its_request_and_of_its_answer(
+    operation: dict[str, Any],
+) -> None:
+    assert operation["x-codeSamples"]
+    for status, answer in operation["responses"].items():
+        if status in ("200", "202"):
+            for media_type, media in answer.get("content", {}).items():
+                described = "example" in media or not media["schema"]  # Those are whole pages.
+                assert described, (status, media_type)
+
+
+def test_every_example_is_what_its_schema_says() -> None:
+    found = [*_examples(DOCUMENT)]
+    assert len(found) > 15
+    for schema, example in found:
+        jsonschema_rs.validate({**schema, "components": DOCUMENT["components"]}, example)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl's")
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda shown: shown["operationId"])
+def test_every_example_of_a_request_does_what_it_says(
+    server: Server, operation: dict[str, Any]
+) -> None:
+    if "conversation" in operation["operationId"]:
+        server.chat("so that there is one")
+    for sample in operation["x-codeSamples"]:
+        turn = server.chat("hello", "examples").json["turn_id"]
+        command = sample["source"].replace(examples.TURN_ID, turn)
+        command = command.replace(examples.ORIGIN, f"http://127.0.0.1:{server.port}")
+        shown = run_curl(command)
+        assert str(shown) in operation["responses"], (command, shown)
+        assert shown < 300
+
+
+def run_curl(command: str) -> int:
+    """The status that it shows. Done by a shell and curl: quotes and options may be wrong."""
+    shell = ["sh", "-c", f"{command} -s -o {os.devnull} -w '%{{http_code}}'"]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=client.LIMIT_S, check=True)
+    return int(done.stdout)
+
+
+def _examples(part: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each schema with an example of it."""
+    if isinstance(part, dict):
+        if "example" in part:
+            yield part["schema"], part["example"]
+        for example in part["examples"] if isinstance(part.get("examples"), list) else ():
+            yield part, example
+    for inner in (
+        part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    ):
+        yield from _examples(inner)
 
 
 def test_a_description_is_no_place_to_post(server: Server) -> None:

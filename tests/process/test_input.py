@@ -44,6 +44,12 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
         b'{"message": "a", "conversation_id": "%s"}' % (b"x" * 129), 422, "wrong-field"),
     "a conversation id that is a number": (
         b'{"message": "a", "conversation_id": 1}', 422, "wrong-field"),
+    "an unknown field": (b'{"message": "a", "user_id": "u"}', 422, "wrong-field"),
+    "a field without a name": (b'{"message": "a", "": 1}', 422, "wrong-field"),
+    "a field named by half a surrogate pair": (
+        b'{"message": "a", "\\ud800": 1}', 422, "wrong-field"),
+    "a field with a name of 1 MB": (
+        b'{"message": "a", "%s": 1}' % (b"x" * 1_000_000), 422, "wrong-field"),
     "a message of 256 KiB and a byte": (b'{"message": "%s"}' % (b"x" * 262_145), 413, "too-large"),
     "a body of over 1 MiB": (b" " * 1_048_577, 413, "too-large"),
 }  # fmt: skip
@@ -109,8 +115,10 @@ def test_a_deadline_that_has_passed_is_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["count=-1", "count=x", "count=1.5", "count=", "conversation_id=a%20b"]
-)
+    "query",
+    ["count=-1", "count=x", "count=1.5", "count=", "conversation_id=a%20b", "x", "=", "%ff=1",
+     "conversation=a", "COUNT=1", "count=1&count=1", "count=0&conversation_id=a;count=1"],
+)  # fmt: skip
 def test_a_malformed_query_is_refused(server: Server, query: str) -> None:
     check(server, server.request("GET", f"/history?{query}"), 422, "wrong-field")
 
@@ -154,6 +162,14 @@ def test_what_is_not_http_gets_a_4xx_and_the_server_lives(server: Server, junk: 
 def talking(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("text")) as running:
         yield running
+
+
+def test_white_space_around_a_headers_value_is_no_part_of_it(talking: Server) -> None:
+    for around in ("", " \t"):
+        headers = {"turn-deadline-ms": f"{around}60000{around}", "idempotency-key": f"k{around}"}
+        answer = talking.request("POST", "/chat", {"message": "once"}, headers)
+        assert answer.status == 200, answer
+    assert answer.headers["idempotent-replayed"] == "true"
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "é𝄞日本", "\u202e", "x" * 262_144])

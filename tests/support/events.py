@@ -44,6 +44,8 @@ class Stream:
             if after is not None:
                 named["last-event-id"] = after
             self._connection.request("GET", f"/turns/{turn}/events", headers=named)
+        self.retries: list[str] = []
+        """What it was told to wait before it reconnects, each time that it was told."""
         self.response: HTTPResponse = self._connection.getresponse()
         self.headers: Mapping[str, str] = dict(self.response.getheaders())
 
@@ -65,7 +67,10 @@ class Stream:
         fields: dict[str, str] = {}
         while line := self.response.readline().decode():
             name, _, value = line.rstrip("\n").partition(":")
-            if line != "\n":
+            if name == "retry":
+                self.retries.append(value.strip())
+                assert self.response.readline() == b"\n", "it stands alone"
+            elif line != "\n":
                 fields[name] = value.strip()
             else:
                 data = json.loads(fields["data"]) if "data" in fields else None

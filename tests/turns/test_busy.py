@@ -41,7 +41,7 @@ def test_a_turn_may_be_rolled_back_for_the_newest(server: Server) -> None:
         stream.until("delta")
         assert server.chat("1 0", "i2", turn_strategy="rollback").json["turn"] == 1
         last = stream.rest()[-1]
-    assert (last.kind, last.data["status"], last.data["outcome"]) == ("error", 409, "rolled_back")
+    assert (last.kind, last.data["status"], last.data["outcome"]) == ("failed", 409, "rolled_back")
     assert last.data["type"].endswith("turn-interrupted")
 
 
@@ -79,9 +79,20 @@ def test_a_server_may_allow_none_or_some(folder: Path) -> None:
         refused = server.chat("hello", turn_strategy="merge")
         assert (refused.status, refused.cause) == (400, "malformed-request")
     with Server(folder) as server:
-        refused = server.chat("hello", turn_strategy="queue")
+        refused = server.chat("hello", turn_strategy="reject")
         assert refused.status == 400
+        assert "allowed: queue." in refused.json["detail"]
         assert "per_turn" in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "strategy", ["queue", "lock", "interrupt", "loadtests.unprotected:Unprotected"]
+)
+def test_a_turn_may_name_the_strategy_of_its_server(folder: Path, strategy: str) -> None:
+    """It asks for what it would get anyway."""
+    with Server(folder, "--strategy", strategy) as server:
+        assert server.chat("hello", turn_strategy=strategy).status == 200
+        assert server.chat("hello", turn_strategy=f" {strategy.upper()}").status == 200
 
 
 @pytest.mark.parametrize("strategy", ["lock", "loadtests.unprotected:Unprotected"])

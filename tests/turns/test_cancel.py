@@ -63,7 +63,7 @@ def test_whoever_waits_for_a_cancelled_turn_is_told(server: Server) -> None:
         stream.until("started")
         server.cancel(turn)
         last = stream.rest()[-1]
-    assert (last.kind, last.data["status"]) == ("error", 409)
+    assert (last.kind, last.data["status"]) == ("failed", 409)
 
 
 def test_the_client_that_posted_it_gets_409(server: Server) -> None:

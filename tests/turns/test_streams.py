@@ -79,8 +79,17 @@ def test_every_event_has_an_id_of_its_own(server: Server) -> None:
 def test_a_failed_turn_ends_with_its_problem_document(server: Server) -> None:
     with Stream(server.port, "1 0 raise ValueError", "failing") as stream:
         last = stream.rest()[-1]
-    assert last.kind == "error"
+    assert last.kind == "failed"
     assert (last.data["status"], last.data["outcome"]) == (502, "rolled_back")
+
+
+def test_each_stream_says_once_what_a_browser_waits_before_it_reconnects(server: Server) -> None:
+    """After the first one too: whoever resumes may be another client."""
+    with Stream(server.port, "3 0.01", "retry") as stream:
+        events = stream.rest()
+    with Stream(server.port, turn=events[-1].data["turn_id"], after=events[-2].id) as again:
+        assert [event.kind for event in again.rest()] == ["done"]
+    assert stream.retries == again.retries == ["1000"]
 
 
 def test_a_refused_turn_is_answered_with_its_status_and_no_stream(server: Server) -> None:
@@ -170,7 +179,7 @@ def test_an_id_that_is_none_of_ours_counts_as_nothing_seen(server: Server) -> No
     turn = server.chat("2 0", "strange").json["turn_id"]
     for after in ("", "x", "1.x", "9" * 50, "1.99999999999999999", "\xe9"):
         with Stream(server.port, turn=turn, after=after) as stream:
-            assert kinds(stream.rest())[-1] == "done"
+            assert kinds(stream.rest()) == ["queued", "started", "delta", "done"]
 
 
 def test_a_stream_can_only_be_read(server: Server) -> None:
