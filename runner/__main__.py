@@ -133,7 +133,8 @@ def serve_command(context: click.Context, /, reload: bool, **_settings: object) 
     if reload:
         from runner.cli.reload import serve_with_reload
 
-        context.exit(serve_with_reload([word for word in sys.argv[1:] if word != "--reload"]))
+        words = [word for word in sys.argv[1:] if word != "--reload"]
+        context.exit(serve_with_reload(words, flags.config_named(context)))
     loaded = flags.load_settings(context)
     for note in loaded.notes:
         click.echo(f"Note: {note}", err=True)

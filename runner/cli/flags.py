@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from shutil import which
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from runner.config.sources import Given, Loaded
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class UsageError(click.ClickException):
@@ -48,13 +51,26 @@ def look_here() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-with_settings = click.option(
+_set = click.option(
     "--set",
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
     help="Any setting, such as server.drain_s=5. Repeatable.",
 )
+_config = click.option(
+    "--config",
+    "config",
+    metavar="FILE",
+    help="A settings file in place of ./runner.toml; RUNNER_CONFIG names one too.",
+)
+
+
+def with_settings(command: Command) -> Command:
+    """The options of each command that reads the settings; `load_settings` takes them."""
+    return _config(_set(command))
+
+
 with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -68,8 +84,17 @@ def load_settings(context: click.Context | None = None) -> Loaded:
     from runner.settings import SettingsError
 
     given = list(_given(context)) if context else []
+    config = context.params["config"] if context else None
     with usage_errors(SettingsError):
-        return load(given, environ=os.environ, folder=Path.cwd())
+        return load(given, environ=os.environ, folder=Path.cwd(), config=config)
+
+
+def config_named(context: click.Context) -> str | None:
+    """The settings file that somebody named."""
+    from runner.config.files import NAMES_IT
+
+    named: str | None = context.params["config"]
+    return os.environ.get(NAMES_IT) if named is None else named
 
 
 def _given(context: click.Context) -> Iterator[Given]:
@@ -78,7 +103,10 @@ def _given(context: click.Context) -> Iterator[Given]:
     for assignment in context.params["assignments"]:
         key, equals, text = assignment.partition("=")
         if not equals:
-            refusal = f"{assignment!r} is not KEY=VALUE, such as server.drain_s=5"
+            # The key alone: what follows it may be a secret.
+            written = re.match(r"[\w.]*", assignment)
+            start = written[0] if written else ""
+            refusal = f"'{start}' is not KEY=VALUE, such as server.drain_s=5"
             raise click.BadParameter(refusal, context, param_hint="'--set'")
         yield from from_text(tuple(key.strip().split(".")), text, f"--set {key.strip()}")
     for parameter in context.command.params:

@@ -22,14 +22,19 @@ WATCHED = ("runner.toml", "pyproject.toml")
 POLL_MS = 300
 
 
-def serve_with_reload(arguments: Sequence[str]) -> int:
-    """Run `runner` with the arguments until told to stop; the child's last exit status."""
+def serve_with_reload(arguments: Sequence[str], config: str | None = None) -> int:
+    """Run `runner` with the arguments until told to stop; the child's last exit status.
+
+    config  a settings file that somebody named, wherever it is.
+    """
     child = _Child([sys.executable, "-m", "runner", *arguments])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, child.stop)
+    named = [Path(config).expanduser().absolute()] if config else []
     looks = watch(
         Path.cwd(),
-        watch_filter=PythonFilter(extra_extensions=WATCHED),
+        *[file.parent for file in named if file.parent.is_dir()],
+        watch_filter=PythonFilter(extra_extensions=(*WATCHED, *map(str, named))),
         stop_event=child.stopped,
         yield_on_timeout=True,
         rust_timeout=POLL_MS,

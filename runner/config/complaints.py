@@ -24,6 +24,7 @@ def complaint(details: ErrorDetails, source_of: Callable[[Key], str]) -> str:
     path = tuple(part for part in details["loc"] if isinstance(part, str))
     if details["type"] == "unguarded":
         source, host = source_of(("server", "host")), details.get("ctx", {})["host"]
+        host = shown(("server", "host"), host)
         return f"server.host (from {source}) is {host!r}, which {details['msg']}"
     source = source_of(path)
     where = f"{'.'.join(path)} (from {source})"

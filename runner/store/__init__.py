@@ -23,5 +23,5 @@ def make_store(url: str, most_turns: int = 1_000_000, most_bytes: int = 2**28) -
     path = url.removeprefix("sqlite:///")
     if path not in (url, "", ":memory:"):
         return SqliteStore(Path(path))
-    scheme = url.partition("://")[0]  # No more of it: what follows may hold a password.
+    scheme = url.partition(":")[0]  # No more of it: what follows may hold a password.
     raise UnknownStore(f"no store is called {scheme!r}, or not like this. {UnknownStore.__doc__}")
