@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from runner import __version__
 from runner.cli import flags
+from runner.cli.own_code import with_traceback
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -115,6 +116,7 @@ def cli() -> None:
 )
 @option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
 @flags.with_settings
+@with_traceback
 @pass_context
 def serve_command(context: click.Context, /, reload: bool, **_settings: object) -> None:
     """Serve an agent over HTTP until told to stop.
@@ -183,11 +185,15 @@ def make_asgi_app() -> Quart:
 
 
 def compose(settings: Settings) -> Service:
-    """Everything that serves, connected and not yet started. Raises UsageError."""
+    """Everything that serves, connected and not yet started.
+
+    Raises UsageError, and OwnCodeError for what the user's own modules raise.
+    """
     from runner.agents.loader import AgentNotFound, load_agent
     from runner.store import UnknownStore, make_store
+    from runner.store.memory import MemoryStore
     from runner.turns.service import Service
-    from strategies import Limits, registry
+    from strategies import AgentFailed, Limits, registry
 
     flags.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
@@ -205,6 +211,11 @@ def compose(settings: Settings) -> Service:
             f"agent {agent.about.target!r} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
+    target = f"agent {answers.target!r}"
+    failures = (AgentFailed, OSError, TypeError, ValueError)
+    with flags.told_when_slow(f"{target}: the first one is being made"):
+        with flags.usage_errors(*failures, about=f"{target}: "):
+            agent.try_out(MemoryStore().history("default"))
     named = vars(answers) | vars(strategy)  # Each limit is a setting of the same name.
     limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
     per_turn = bool(strategy.per_turn)
@@ -269,6 +280,7 @@ def show_command(
 
 @config_group.command("check")
 @flags.with_settings
+@with_traceback
 @flags.with_json
 @pass_context
 def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
@@ -279,7 +291,7 @@ def check_command(context: click.Context, /, as_json: bool, **_settings: object)
         settings = flags.load_settings(context).settings
         http_library(settings)
         about = compose(settings).about
-    except flags.UsageError as error:
+    except click.ClickException as error:
         if not as_json:
             raise
         flags.say(to_json({"valid": False, "problem": error.message}))

@@ -7,9 +7,11 @@ import re
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from shutil import which
+from threading import Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,6 +19,7 @@ import click
 if TYPE_CHECKING:
     from runner.config.sources import Given, Loaded
 
+SLOW_S = 1.0
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -28,11 +31,35 @@ class UsageError(click.ClickException):
 
 @contextmanager
 def usage_errors(*kinds: type[Exception], about: str = "") -> Generator[None]:
-    """Turn these exceptions into a UsageError that says the same."""
+    """Turn these exceptions into a UsageError that says the same.
+
+    The user's code may be imported and made in here. What that raises, whatever it is, becomes
+    an OwnCodeError with file and line.
+    """
     try:
         yield
-    except kinds as error:
-        raise UsageError(f"{about}{error}") from error
+    except (click.ClickException, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        from runner.cli.own_code import OwnCodeError, frames_of_users, in_short
+
+        if frames := frames_of_users(error):
+            raise OwnCodeError(in_short(error, frames)) from error
+        if isinstance(error, kinds):
+            raise UsageError(f"{about}{error}") from error
+        raise
+
+
+@contextmanager
+def told_when_slow(text: str) -> Generator[None]:
+    """Say on stderr what is done in here, if it takes more than a moment."""
+    timer = Timer(SLOW_S, partial(click.echo, text, err=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def own_command() -> str:

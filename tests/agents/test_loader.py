@@ -153,9 +153,27 @@ def test_a_target_that_cannot_be_is_refused_with_the_remedy(
 
 @pytest.mark.parametrize(
     ("target", "words"),
-    [("elisa", "Did you mean 'eliza'?"), ("no_such_module:agent", "no module 'no_such_module'")],
+    [
+        ("elisa", "Did you mean 'eliza'?"),
+        ("no_such_module:agent", "no module 'no_such_module'"),
+        ("kinds_of_agents:tow", "has no 'tow'; did you mean 'two'?"),
+        ("kinds_of_agents:zzzz", "has no 'zzzz'; it has two, one, pieces, sync, optional"),
+        ("kinds_of_agents:own.chatt", "has no 'own.chatt'; did you mean 'chat'?"),
+        ("kinds_of_agents.py:two", "did you mean 'kinds_of_agents:two'?"),
+        ("kinds_of_agents.py", "Did you mean 'kinds_of_agents:agent'?"),
+        ("./kinds_of_agents.py:two", "did you mean 'kinds_of_agents:two'?"),
+        ("kinds_of_agents.two", "Did you mean 'kinds_of_agents:two'?"),
+        ("kinds_of_agents:", "Did you mean 'kinds_of_agents:agent'?"),
+        ("kinds_of_agents", "Did you mean 'kinds_of_agents:agent'?"),
+        ("kinds_of_agents::two", "did you mean 'two'?"),
+        ("package/kinds_of_agents:two", "did you mean 'package.kinds_of_agents:two'?"),
+        ("kinds_of_agent:two", "did you mean 'kinds_of_agents:two'?"),
+    ],
 )
-def test_a_name_that_is_not_known_says_so(target: str, words: str) -> None:
+def test_a_name_that_is_not_known_says_so(
+    module: str, target: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sys.path[0])
     with pytest.raises(AgentNotFound) as refusal:
         load(target)
     assert words in str(refusal.value)
