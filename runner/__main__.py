@@ -6,7 +6,7 @@ Commands import what they need when they run, so that `--help` comes at once.
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -25,6 +25,7 @@ from runner.cli.own_code import with_traceback
 if TYPE_CHECKING:
     from quart import Quart
 
+    from runner.config.sources import Loaded
     from runner.server.server import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
@@ -34,12 +35,12 @@ ADDED = "runner.commands"
 
 
 def main() -> None:
-    """The console script."""
+    """The console script, by either of its names."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name that the terminal cannot show is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="runner")
+    cli(prog_name=flags.own_name())
 
 
 def _strategy_names(
@@ -65,7 +66,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 90}
 )
-@click.version_option(__version__, prog_name="runner")
+@click.version_option(__version__)
 def cli() -> None:
     """Serve one agent to many callers, one turn of a conversation at a time.
 
@@ -79,7 +80,7 @@ def cli() -> None:
       runner serve                          the built-in agent, at 127.0.0.1:8080
       runner serve my_module:agent          a function, object or factory of yours
       runner serve my_module:agent --reload     start again when the code changes
-      runner serve --strategy reject --set strategy.max_running=2
+      runner serve --strategy lock --set agent.turn_timeout_s=30
       runner chat                           talk to it from another terminal
       echo "Hello" | runner chat            or from a pipe
 
@@ -88,10 +89,13 @@ def cli() -> None:
       1. flags                 --port 9000, or --set TABLE.KEY=VALUE for any
       2. the environment       RUNNER_SERVER__PORT=9000; RUNNER_AGENT,
                                RUNNER_STRATEGY and RUNNER_STORE for short
-      3. ./runner.toml         [server] port = 9000
+      3. one file              of --config FILE or RUNNER_CONFIG, else of this folder:
+         ./runner.toml         [server] port = 9000
          or ./pyproject.toml   [tool.runner.server] port = 9000
       4. the defaults
     `runner config show` prints every setting with its source.
+
+    `turnline` is the same command, where another `runner` has the name.
 
     Exit status: 0 done, 1 failed, 2 wrong usage.
     """
@@ -137,22 +141,23 @@ def serve_command(context: click.Context, /, reload: bool, **_settings: object) 
 
         words = [word for word in sys.argv[1:] if word != "--reload"]
         context.exit(serve_with_reload(words, flags.config_named(context)))
-    loaded = flags.load_settings(context)
-    for note in loaded.notes:
-        click.echo(f"Note: {note}", err=True)
-    context.exit(serve(loaded.settings))
+    context.exit(serve(flags.load_settings(context)))
 
 
-def serve(settings: Settings) -> int:
+def serve(loaded: Loaded) -> int:
     """Serve until told to stop; the exit status."""
     from runner.app import make_app
     from runner.cli.banner import banner
+    from runner.config.effects import without_effect
     from runner.server import server
     from runner.telemetry import configure_logging
 
+    settings = loaded.settings
     http = http_library(settings)
     configure_logging(settings.observability)
+    flags.tell(loaded.notes)
     service = compose(settings)
+    flags.tell(without_effect(loaded, service.about))
 
     def announce(url: str) -> None:
         flags.say(banner(settings, service.about, url, flags.own_command()))
@@ -273,8 +278,12 @@ def show_command(
 ) -> None:
     """Print every setting with its source. The text is itself a valid runner.toml."""
     from runner.cli.tables import settings_as_json, settings_as_toml
+    from runner.config.effects import without_effect
+    from strategies import registry
 
     loaded = flags.load_settings(context)
+    if loaded.settings.strategy.name in registry.BUILT_IN:  # To show imports nobody's module.
+        loaded = replace(loaded, notes=[*loaded.notes, *without_effect(loaded)])
     flags.say(settings_as_json(loaded) if as_json else settings_as_toml(loaded, describe=describe))
 
 
@@ -286,26 +295,30 @@ def show_command(
 def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
     from runner.cli.tables import to_json
+    from runner.config.effects import without_effect
 
     try:
-        settings = flags.load_settings(context).settings
-        http_library(settings)
-        about = compose(settings).about
+        loaded = flags.load_settings(context)
+        http_library(loaded.settings)
+        about = compose(loaded.settings).about
     except click.ClickException as error:
         if not as_json:
             raise
         flags.say(to_json({"valid": False, "problem": error.message}))
         context.exit(error.exit_code)
+    notes = [*loaded.notes, *without_effect(loaded, about)]
     if as_json:
-        flags.say(to_json({"valid": True, "agent": about.target, "kind": about.kind}))
+        found = {"valid": True, "agent": about.target, "kind": about.kind, "notes": notes}
+        flags.say(to_json(found))
     else:
+        flags.tell(notes)
         flags.say(f"valid; {about.target} is taken for: {about.kind}")
 
 
 @cli.command("completion")
 @argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """Print the script that completes `runner` in a shell.
+    """Print the script that completes `runner` in a shell; `turnline` prints its own.
 
     \b
     bash: runner completion bash > ~/.local/share/bash-completion/completions/runner
@@ -314,7 +327,8 @@ def completion_command(shell: str) -> None:
     """
     script = get_completion_class(shell)
     assert script is not None
-    flags.say(script(cli, {}, "runner", "_RUNNER_COMPLETE").source())
+    name = flags.own_name()
+    flags.say(script(cli, {}, name, f"_{name.upper()}_COMPLETE").source())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import click
 if TYPE_CHECKING:
     from runner.config.sources import Given, Loaded
 
+NAMES = ("runner", "turnline")
 SLOW_S = 1.0
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -62,14 +63,20 @@ def told_when_slow(text: str) -> Generator[None]:
         timer.cancel()
 
 
+def own_name() -> str:
+    """The name by which this program was called: `turnline` is a second name of `runner`."""
+    name = Path(sys.argv[0]).name
+    return name if name in NAMES else NAMES[0]
+
+
 def own_command() -> str:
     """How any shell runs this program: by name where the PATH has it, else by its full path."""
-    started = Path(sys.argv[0])
-    script = started if started.name == "runner" else Path(sys.executable).with_name("runner")
+    started, name = Path(sys.argv[0]), own_name()
+    script = started if started.name == name else Path(sys.executable).with_name(name)
     if not script.exists():
         return f"{quote(sys.executable)} -m runner"
-    found = which("runner")
-    return "runner" if found and script.samefile(found) else quote(str(script.absolute()))
+    found = which(name)
+    return name if found and script.samefile(found) else quote(str(script.absolute()))
 
 
 def look_here() -> None:
@@ -143,6 +150,12 @@ def _given(context: click.Context) -> Iterator[Given]:
             is_flag = isinstance(parameter, click.Option)
             source = parameter.opts[0] if is_flag else parameter.human_readable_name.strip("[]")
             yield from from_text((table, key), str(value), source)
+
+
+def tell(notes: Iterable[str]) -> None:
+    """On stderr, what a person should know and no program reads."""
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
 
 
 def say(text: str) -> None:
