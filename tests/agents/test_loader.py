@@ -9,12 +9,14 @@ from textwrap import dedent
 
 import pytest
 
-from runner.agents.base import Agent, Message
+from runner.agents.base import Message
+from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent, names
 from strategies import AgentFailed
 
 KINDS = """
 import functools
+from runner.agents import current_turn
 
 async def two(message, history): return f"{message} {len(history)}"
 async def one(message): return message
@@ -54,6 +56,26 @@ class Heavy(Own):
     most_kept = 1
 class Broken:
     def __init__(self): raise SystemExit("a secret of the agent")
+class Mute: pass
+async def break_async(): raise RuntimeError("broken")
+def make_with_turn():
+    turn = current_turn()
+    return lambda message: turn.id
+class Count:
+    def __init_subclass__(cls): cls.made = 0
+    def count(self): type(self).made += 1; self.number = self.made
+    def answer(self, message): return str(self.number)
+class Counted(Count):
+    def __init__(self): self.count()
+class CountedForHistory(Count):
+    def __init__(self, history): self.count()
+class CountedForConversation(Count):
+    def __init__(self, conversation_id): self.count()
+class CountedAsync(Count): pass
+async def count_async():
+    made = CountedAsync()
+    made.count()
+    return made
 """
 
 HISTORY: list[Message] = [
@@ -71,7 +93,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sys.path.remove(str(folder))
 
 
-def load(target: str, **options: object) -> Agent:
+def load(target: str, **options: object) -> SharedAgent | AgentPerConversation:
     return load_agent(target, options, threads=4, max_reply_bytes=100)
 
 
@@ -193,6 +215,50 @@ def test_what_is_missing_inside_the_targets_module_is_shown_as_it_is(tmp_path: P
 async def test_a_factory_that_fails_fails_the_turn(module: str, name: str) -> None:
     with pytest.raises(AgentFailed):
         await load(f"{module}:{name}").answer("c", "hi", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("make_nothing", AgentFailed, "made NoneType, which cannot be asked"),
+        ("Mute", AgentFailed, "made Mute, which cannot be asked"),
+        ("Broken", SystemExit, "a secret of the agent"),
+        ("break_async", RuntimeError, "broken"),
+    ],
+)
+def test_a_factory_that_is_tried_out_raises_what_is_wrong_with_it(
+    module: str, name: str, error: type[BaseException], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        load(f"{module}:{name}").try_out([])
+
+
+@pytest.mark.parametrize("name", ["own", "two", "make_with_turn"])
+def test_what_can_answer_passes_its_trial(module: str, name: str) -> None:
+    load(f"{module}:{name}").try_out([])
+
+
+@pytest.mark.parametrize(
+    ("name", "conversation", "history", "made"),
+    [
+        ("Counted", "c", HISTORY, 1),
+        ("CountedForHistory", "c", [], 1),
+        ("CountedForHistory", "c", HISTORY, 2),
+        ("CountedForConversation", "default", [], 1),
+        ("CountedForConversation", "c", [], 2),
+        ("count_async", "default", [], 2),
+    ],
+)
+async def test_the_agent_that_was_tried_out_serves_the_first_conversation_if_it_fits(
+    module: str, name: str, conversation: str, history: list[Message], made: int
+) -> None:
+    for counted in sys.modules[module].Count.__subclasses__():
+        counted.made = 0
+    agent = load(f"{module}:{name}")
+    agent.try_out([])
+    first = int(await agent.answer(conversation, "hi", history))
+    second = int(await agent.answer("another", "hi", []))
+    assert (first, second) == (made, made + 1)
 
 
 def test_the_built_in_agents_are_listed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -121,6 +122,19 @@ def test_the_agent_that_a_factory_made_at_the_start_serves_the_first_conversatio
     with Server(folder, target="counted:make") as server:
         replies = [server.chat("?", name).json["response"] for name in ("a", "b", "a")]
     assert replies == ["1", "2", "1"]
+
+
+@pytest.mark.slow
+def test_a_factory_that_takes_its_time_is_told_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ndef make(): time.sleep(600)\n")
+    words = [sys.executable, "-c", MAIN, "serve", "slow:make"]
+    environ = {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=tmp_path, env=environ, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"agent 'slow:make': the first one is being made" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) != 0
+        assert b"Traceback" not in process.stderr.read()
 
 
 def test_a_kubernetes_service_called_runner_does_not_stop_the_pod(
