@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -44,11 +45,17 @@ def respelt(name: str, usual: str = "agent") -> str:
     attribute = attribute.strip(":")
     if not attribute and module == file and "." in module:
         module, _, attribute = module.rpartition(".")
-    elif not attribute and module == file and not (module.isidentifier() and find_spec(module)):
+    elif not attribute and module == file and not _is_module(module):
         return ""
     meant = f"{module}:{attribute or usual}"
     names_one = all(part.isidentifier() for part in module.split("."))
     return meant if names_one and meant != name else ""
+
+
+def _is_module(name: str) -> bool:
+    with suppress(ValueError):  # As `__main__` gives.
+        return name.isidentifier() and find_spec(name) is not None
+    return False
 
 
 def _import(name: str, module_name: str, usual: str) -> object:
@@ -77,7 +84,7 @@ def _own_names(module: object) -> str:
     name = getattr(module, "__name__", "")
     own = [
         key
-        for key, value in vars(module).items()
+        for key, value in getattr(module, "__dict__", {}).items()
         if callable(value) and not key.startswith("_") and value.__module__ == name
     ]
     return f"; it has {', '.join(own[:5])}" if own else ""

@@ -67,9 +67,13 @@ def in_short(error: BaseException, frames: list[FrameSummary]) -> str:
 
 
 def _unparsed(error: BaseException) -> Iterator[FrameSummary]:
-    """A file that is no Python has no frame; this stands for it."""
+    """A file that is no Python has no frame of its own; this stands for it."""
     if isinstance(error, SyntaxError) and error.filename:
-        yield FrameSummary(error.filename, error.lineno, "<module>", line=error.text or "")
+        yield FrameSummary(error.filename, error.lineno or 1, "<module>", line=error.text or "")
+        return
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "source_to_code":  # importlib's, which is given the file.
+            yield FrameSummary(frame.f_locals["path"], 1, "<module>", line="")
 
 
 def _raised(error: BaseException) -> str:

@@ -31,7 +31,9 @@ def complaint(details: ErrorDetails, source_of: Callable[[Key], str]) -> str:
     if details["type"] == "extra_forbidden":
         name = source if source.startswith(PREFIX) else where
         return f"{name} is no setting; {_did_you_mean(path, source)}"
-    text = KINDS.get(details["type"]) or details["msg"].removeprefix("Input ")
+    text = KINDS.get(details["type"]) or details["msg"].removeprefix("Input ").removeprefix(
+        "String "
+    )
     value = repr(shown(path, details["input"]))
     value = value if len(value) <= 60 else f"{value[:57]}..."
     return f"{where} is {value} and {text}"

@@ -69,6 +69,14 @@ def test_a_module_that_cannot_be_imported_is_told_in_a_line_and_the_users_own_fr
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_that_is_no_text_is_told_by_its_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("x = 1\0")
+    done = run("config", "check", "--set", "agent.target=mine:agent")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: mine.py:1: ")
+    assert len(done.stderr.splitlines()) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words",

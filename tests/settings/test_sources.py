@@ -301,7 +301,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("strategy.on_disconnect=ignore", "'drop-waiting', 'continue' or 'cancel'"),
         ("server.insecure=maybe", "valid boolean"),
         ("server.cors_origins=http://a/", 'scheme://host, scheme://host:port or "*"'),
-        ("agent.id=", "at least 1 character"),
+        ("agent.id=", "is '' and should have at least 1 character"),
         ("agent.id=a\udc80", "unicode"),
         ("server=3", "a table"),
         ("server.tokens=a b", "one or more of A-Z"),
