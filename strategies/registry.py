@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
@@ -113,14 +112,6 @@ def find(name: str, *, per_turn: bool = False) -> Factory:
         f"there is no strategy {name!r}.{hint} Known: {', '.join(known)}, "
         "or one of your own as package.module:Class"
     )
-
-
-def limits_of(name: str, *, per_turn: bool = False) -> frozenset[str]:
-    """STUB, until the lead's is there."""
-    every = frozenset(one.name for one in fields(Limits))
-    if name in ("lock", "reject") and not per_turn:
-        return frozenset({"turn_timeout_s"})
-    return getattr(find(name, per_turn=per_turn), "uses", every)
 
 
 def names() -> dict[str, str]:
