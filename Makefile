@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install hooks serve test test-slow test-all check lock compare review bench demo-llm clean
+.PHONY: help install hooks serve test test-slow test-all soak check lock compare review bench demo-llm clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -32,6 +32,9 @@ test: install  ## Run the fast tests (under 75 s on 2 quiet cores).
 
 test-slow: install  ## Run the slow tests: statistics, real comparisons, 200 kills, 5,000 clients that wait.
 	$(BIN)/python -m pytest -q -m slow -n 2 --dist worksteal
+
+soak: install  ## Ten minutes of honest clients beside hostile ones, over each HTTP server.
+	SOAK_S=600 $(BIN)/python -m pytest -q -s -m slow tests/hostile/test_soak.py
 
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
 	$(BIN)/python tests/matrix.py $(TEST_ALL_ARGS)

@@ -25,10 +25,12 @@ from runner.cli.own_code import with_traceback
 if TYPE_CHECKING:
     from quart import Quart
 
+    from runner.agents.base import Agent
     from runner.config.sources import Loaded
     from runner.server.server import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
+    from strategies import Limits
 
 ADDED = "runner.commands"
 """The entry point group for more commands; the load tests are there."""
@@ -194,41 +196,63 @@ def compose(settings: Settings) -> Service:
 
     Raises UsageError, and OwnCodeError for what the user's own modules raise.
     """
-    from runner.agents.loader import AgentNotFound, load_agent
     from runner.store import UnknownStore, make_store
-    from runner.store.memory import MemoryStore
     from runner.turns.service import Service
-    from strategies import AgentFailed, Limits, registry
+    from strategies import registry
 
     flags.look_here()
-    answers, strategy, kept = settings.agent, settings.strategy, settings.store
-    with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
+    strategy, kept = settings.strategy, settings.store
+    with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
+    agent = _make_agent(settings)
+    make_strategy = partial(
+        registry.make,
+        strategy.name,
+        limits=_limits(settings),
+        options=strategy.options,
+        per_turn=bool(strategy.per_turn),
+    )
+    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
+        return Service(settings, agent, store, make_strategy)
+
+
+def _make_agent(settings: Settings) -> Agent:
+    """The agent, of which it is known that it can be made."""
+    from runner.agents.loader import AgentNotFound, load_agent
+    from runner.store.memory import MemoryStore
+    from strategies import AgentFailed
+
+    given, target = settings.agent, f"agent {settings.agent.target!r}"
+    with flags.usage_errors(AgentNotFound):
         agent = load_agent(
-            answers.target,
-            answers.options,
-            threads=answers.threads,
-            max_reply_bytes=answers.max_reply_bytes,
+            given.target,
+            given.options,
+            threads=given.threads,
+            max_reply_bytes=given.max_reply_bytes,
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
         raise flags.UsageError(
-            f"agent {agent.about.target!r} is one object with one history, which several callers "
+            f"{target} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
-    target = f"agent {answers.target!r}"
     failures = (AgentFailed, OSError, TypeError, ValueError)
     with flags.told_when_slow(f"{target}: the first one is being made"):
         with flags.usage_errors(*failures, about=f"{target}: "):
             agent.try_out(MemoryStore().history("default"))
-    named = vars(answers) | vars(strategy)  # Each limit is a setting of the same name.
+    return agent
+
+
+def _limits(settings: Settings) -> Limits:
+    from strategies import Limits
+
+    named = vars(settings.agent) | vars(settings.strategy)  # Each is a setting of the same name.
     limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
-    per_turn = bool(strategy.per_turn)
-    make_strategy = partial(
-        registry.make, strategy.name, limits=limits, options=strategy.options, per_turn=per_turn
-    )
-    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
-        return Service(settings, agent, store, make_strategy)
+    callers = len(set(settings.server.callers.values()))
+    if limits.max_waiting_per_caller is None and callers > 1:
+        # So one caller's flood never costs another its place in the line.
+        return replace(limits, max_waiting_per_caller=max(limits.max_waiting // callers, 1))
+    return limits
 
 
 @cli.command("chat")

@@ -110,6 +110,9 @@ class StrategySettings(Table):
     name: Text = knob("queue", "when a turn may run: a known name or package.module:Class")
     max_running: Count = knob(8, "turns that may run at once, over all conversations")
     max_waiting: CountOrZero = knob(1_000, "turns that may wait, over all conversations")
+    max_waiting_per_caller: CountOrNone = knob(
+        None, 'turns of a named caller that may wait, or "none": an equal share'
+    )
     max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
     max_wait_s: SecondsOrNone = knob(60.0, 'seconds that a turn may wait, or "none"')
     on_disconnect: OnDisconnect = knob(

@@ -3,6 +3,7 @@
 from .base import Answer, Attempt, Limits, Load, Place, Reply, Strategy, Ticket, Turn
 from .errors import (
     AgentFailed,
+    CallerQueueFull,
     ConversationBusy,
     ConversationQueueFull,
     Draining,
@@ -17,7 +18,8 @@ from .errors import (
 )
 
 __all__ = [
-    "AgentFailed", "Answer", "Attempt", "ConversationBusy", "ConversationQueueFull", "Draining",
-    "Limits", "Load", "Outcome", "Place", "Reply", "ServerFull", "State", "Strategy", "Ticket",
-    "Turn", "TurnCancelled", "TurnError", "TurnInterrupted", "TurnTimeout", "WaitExpired",
+    "AgentFailed", "Answer", "Attempt", "CallerQueueFull", "ConversationBusy",
+    "ConversationQueueFull", "Draining", "Limits", "Load", "Outcome", "Place", "Reply",
+    "ServerFull", "State", "Strategy", "Ticket", "Turn", "TurnCancelled", "TurnError",
+    "TurnInterrupted", "TurnTimeout", "WaitExpired",
 ]  # fmt: skip

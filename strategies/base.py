@@ -24,6 +24,7 @@ class Turn:
     message     what the agent is asked.
     deadline_s  seconds from submission in which the turn must have ended, or None.
     priority    urgency from 0, most urgent, to 7, as in RFC 9218.
+    caller      who asks, "" where nobody is named. A conversation has one caller.
     strategy    what to do where its conversation is busy: one of `strategies.queue.CHOICES`,
                 or None for what the strategy does by itself.
     merged      the turns that this one was made of, in order; their messages are joined in
@@ -39,6 +40,7 @@ class Turn:
     priority: int = 3
     strategy: str | None = None
     merged: tuple[Turn, ...] = ()
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,13 @@ class Answer(Protocol):
 class Limits:
     """The bounds that every strategy is given; each takes those that it has a use for.
 
-    Turns that may run or wait at once, over all conversations or in one; and the
-    seconds that a turn may wait and run, or None.
+    Turns that may run or wait at once, over all conversations, of one caller (or None) or
+    in one conversation; and the seconds that a turn may wait and run, or None.
     """
 
     max_running: int = 8
     max_waiting: int = 1_000
+    max_waiting_per_caller: int | None = None
     max_waiting_per_conversation: int = 100
     max_wait_s: float | None = 60.0
     turn_timeout_s: float | None = 120.0
@@ -192,7 +195,9 @@ class Strategy(Protocol):
     """Decides when a turn may run. Implementations need not inherit.
 
     It is made by `Class(answer, limits, **options)`, which only stores and checks, and
-    called from one event loop. What it promises, whatever agents and callers do:
+    called from one event loop. The class may say which of the limits it takes, by a
+    class attribute `uses`: a frozenset of their names. What it promises, whatever agents
+    and callers do:
 
     1. At most one turn of a conversation runs at once, and the next one
        starts only when the agent has really stopped.
@@ -209,6 +214,9 @@ class Strategy(Protocol):
     6. The figures of `load()` agree with each other and with what happened.
     7. When nothing waits and nothing runs, nothing is left over: no task, no
        timer, no entry for a conversation.
+    8. However many turns one caller submits, another that has no slot waits for
+       one no longer than until the next is free, and finds room to wait in
+       where each caller's is bounded (`max_waiting_per_caller`).
     """
 
     def submit(self, turn: Turn) -> Ticket:

@@ -58,8 +58,8 @@ class Discipline(Protocol):
         """A waiting turn has ended without having started."""
         return
 
-    def freed(self, conversation: str, /) -> None:
-        """An agent has stopped, so its conversation is free; or its slot was written off."""
+    def freed(self, turn: Turn, /) -> None:
+        """Its agent has stopped, so its conversation is free; or its slot was written off."""
         return
 
     def place(self, ticket: LocalTicket, /) -> Place:
@@ -78,6 +78,9 @@ class Engine:
     ) -> None:
         self.discipline = discipline
         self.service_time = ServiceTime()
+        self.slots: Counter[str] = Counter()
+        """Of each caller: agents at work, less those that ignore being told to stop."""
+        self.slots_taken = 0
         self._answer = answer
         self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
@@ -86,7 +89,6 @@ class Engine:
         self._refused = 0
         self._running = 0
         self._fenced = 0
-        self._written_off = 0
         self._draining = False
 
     # What the strategy asks.
@@ -103,9 +105,12 @@ class Engine:
         return len(self._waiting)
 
     @property
-    def slots_taken(self) -> int:
-        """Agents at work, less those that ignore being told to stop."""
-        return len(self._holders) - self._written_off
+    def service_s(self) -> float:
+        """Seconds that a turn runs: the mean, or before a measurement the longest run so far."""
+        if self.service_time.mean_s is not None:
+            return self.service_time.mean_s
+        now = self.now()
+        return max((now - run.started_at for run in self._holders.values()), default=0.0)
 
     def until_free(self, conversation: str) -> Span | None:
         """Until its agent is likely to stop, told to or not; None where nothing tells."""
@@ -137,7 +142,7 @@ class Engine:
     def refuse_busy(self, conversation: str) -> TurnError:
         """The same for a conversation that is busy, with the time for which it is likely to be."""
         free = self.until_free(conversation)
-        return self.refuse(ConversationBusy(retry_after_s=free.mean_s if free else None))
+        return self.refuse(ConversationBusy(retry_after_s=free.mean_s if free else self.service_s))
 
     def admit(self, turn: Turn) -> None:
         """Refuse what no strategy may take."""
@@ -170,6 +175,7 @@ class Engine:
         turn, now = as_one or tickets[0].turn, self.now()
         assert turn.conversation not in self._holders, "its conversation is not free"
         run = self._holders[turn.conversation] = Run(turn, list(tickets), now)
+        self._take_slots(turn.caller, 1)
         self._running += len(tickets)
         for ticket in tickets:
             self._waiting.pop(ticket, None)
@@ -246,13 +252,20 @@ class Engine:
             run.timer.cancel()
         if phase is phases.FENCED or phase is phases.WRITTEN_OFF:
             self._fenced -= 1
-            self._written_off -= phase is phases.WRITTEN_OFF
         elif ending is not None:
             if phase is not phases.INTERRUPTED and phase is not phases.CUT_SHORT:
                 self.service_time.observe(self.now() - run.started_at)
             for ticket in tuple(run.tickets):
                 self._end(ticket, ending)
-        self.discipline.freed(run.turn.conversation)
+        if phase is not phases.WRITTEN_OFF:
+            self._take_slots(run.turn.caller, -1)
+        self.discipline.freed(run.turn)
+
+    def _take_slots(self, caller: str, count: int) -> None:
+        self.slots_taken += count
+        self.slots[caller] += count
+        if not self.slots[caller]:
+            del self.slots[caller]
 
     def _abandon(
         self, run: Run | None, event: Event, kind: type[TurnError], *tickets: LocalTicket
@@ -322,8 +335,8 @@ class Engine:
 
     def _write_off(self, run: Run) -> None:
         if run.move(phases.WRITE_OFF):
-            self._written_off += 1
-            self.discipline.freed(run.turn.conversation)
+            self._take_slots(run.turn.caller, -1)
+            self.discipline.freed(run.turn)
 
 
 def _failure(run: Run, cause: BaseException) -> TurnError:

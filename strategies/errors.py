@@ -74,6 +74,10 @@ class ConversationQueueFull(TurnError, state=State.REFUSED, outcome="not_started
     """The line of this conversation is full. Send the message again when some turns have ended."""
 
 
+class CallerQueueFull(TurnError, state=State.REFUSED, outcome="not_started"):
+    """Too many of your turns are waiting. Send the message again when some of them have ended."""
+
+
 class ServerFull(TurnError, state=State.REFUSED, outcome="not_started"):
     """Too many turns are waiting. Send the message again later, or to another instance."""
 

@@ -1,10 +1,11 @@
 """Lines: who waits, and who is next.
 
-Within a conversation turns wait in order of arrival. Between conversations the lines
-that could run stand in a ring, `_ready`, and the free slots go round it (round-robin):
-a flooded conversation delays the others by one turn and not by its line.
+Within a conversation turns wait in order of arrival. The free slots go round the callers
+(see `shares`), and a caller's go round its conversations: its lines that could run stand
+in a ring (round-robin). So a flooded conversation delays the others by one turn and not by
+its line, and one caller's flood delays the others by the wait for a slot.
 
-On both levels the more urgent go first, and whoever waits grows more urgent (see
+In a line and in a ring the more urgent go first, and whoever waits grows more urgent (see
 `ageing`). A conversation stands in the ring once for each urgency at which one of its
 turns waits, since it could run and had such a turn. So what joins or leaves its line
 changes that one place, and none must be put between others.
@@ -12,23 +13,45 @@ changes that one place, and none must be put between others.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from .ageing import Ageing
 from .base import Turn
+from .shares import Shares
 from .ticket import LocalTicket
 
 
+class Line(Ageing[LocalTicket]):
+    """The turns that wait in one conversation.
+
+    caller  whose it is: who asked for the first of them, should several callers share it.
+    """
+
+    __slots__ = ("caller",)
+
+    def __init__(self, ageing_s: float, caller: str) -> None:
+        super().__init__(ageing_s)
+        self.caller = caller
+
+
 class Lines:
-    """A line of tickets for each conversation, and a ring of the lines that could run.
+    """A line of tickets for each conversation, and for each caller a ring of those that could run.
+
+    slots  how many each caller has; `shares.moved` is to be told of each change.
 
     Adding, removing and looking at the first cost the same however many wait.
     """
 
-    __slots__ = ("_ageing_s", "_lines", "_ready")
+    __slots__ = ("_ageing_s", "_lines", "_rings", "_total", "_waiting", "shares")
 
-    def __init__(self, ageing_s: float) -> None:
+    def __init__(self, ageing_s: float, slots: Mapping[str, int]) -> None:
+        self.shares = Shares(slots)
         self._ageing_s = ageing_s
-        self._lines: dict[str, Ageing[LocalTicket]] = {}
-        self._ready: Ageing[str] = Ageing(ageing_s)
+        self._lines: dict[str, Line] = {}
+        self._rings: dict[str, Ageing[str]] = {}
+        self._waiting: Counter[str] = Counter()
+        self._total = 0
 
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._lines
@@ -37,40 +60,74 @@ class Lines:
         """Its line, to be looked at."""
         return self._lines.get(conversation) or Ageing(self._ageing_s)
 
+    def waiting(self, caller: str) -> int:
+        """How many of its turns wait."""
+        return self._waiting[caller]
+
     def first(self) -> LocalTicket | None:
         """The next one, of those whose conversation could run."""
-        return self._lines[self._ready.first()].first() if self._ready else None
+        if not self.shares:
+            return None
+        ring = self._rings[self.shares.first()]
+        return self._lines[ring.first()].first()
 
     def add(self, ticket: LocalTicket, *, could_run: bool) -> None:
         turn = ticket.turn
-        line = self._lines.setdefault(turn.conversation, Ageing(self._ageing_s))
+        line = self._lines.get(turn.conversation)
+        if line is None:
+            line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
         line.add(ticket, turn.priority, ticket.accepted_at)
+        self._waiting[line.caller] += 1
+        self._total += 1
         if could_run:
-            self._ready.add(turn.conversation, turn.priority, ticket.accepted_at)
+            self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
 
     def remove(self, ticket: LocalTicket) -> None:
         """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
         turn = ticket.turn
+        caller = self._lines[turn.conversation].caller
         self._leave(ticket)
         if turn.priority not in self.of(turn.conversation).urgencies:
-            self._ready.remove(turn.conversation, turn.priority)
+            self._quit(caller, turn.conversation, turn.priority)
 
     def take(self, tickets: list[LocalTicket]) -> None:
         """They start, so their conversation cannot run any more."""
         conversation = tickets[0].turn.conversation
-        for urgency in self._lines[conversation].urgencies:
-            self._ready.remove(conversation, urgency)
+        line = self._lines[conversation]
+        self._quit(line.caller, conversation, *line.urgencies)
         for ticket in tickets:
             self._leave(ticket)
 
     def free(self, conversation: str, now: float) -> None:
         """From now on the conversation could run."""
-        for urgency in self.of(conversation).urgencies:
-            self._ready.add(conversation, urgency, now)
+        line = self._lines[conversation]
+        for urgency in line.urgencies:
+            self._join(line.caller, conversation, urgency, now)
+
+    def _join(self, caller: str, conversation: str, urgency: int, since: float) -> None:
+        """The conversation takes this place in its caller's ring, if it has none there."""
+        if caller not in self._rings:
+            self._rings[caller] = Ageing(self._ageing_s)
+            self.shares.add(caller)
+        self._rings[caller].add(conversation, urgency, since)
+
+    def _quit(self, caller: str, conversation: str, *urgencies: int) -> None:
+        ring = self._rings.get(caller)
+        if ring is None:
+            return
+        for urgency in urgencies:
+            ring.remove(conversation, urgency)
+        if not ring:
+            del self._rings[caller]
+            self.shares.remove(caller)
 
     def _leave(self, ticket: LocalTicket) -> None:
         line = self._lines[ticket.turn.conversation]
         line.remove(ticket, ticket.turn.priority)
+        self._total -= 1
+        self._waiting[line.caller] -= 1
+        if not self._waiting[line.caller]:
+            del self._waiting[line.caller]
         if not line:
             del self._lines[ticket.turn.conversation]
 
@@ -81,13 +138,29 @@ class Lines:
         return self.of(turn.conversation).before(turn.priority, now) + 1
 
     def others_ahead(self, turn: Turn, position: int, now: float) -> int:
-        """Turns of other lines that start before it: in each round one of each before it."""
-        come_now = turn.priority, now
-        stands = self._ready.standing(turn.conversation) or come_now
-        this_round = self._before_in_ring(turn, *min(stands, come_now, key=self._ready.rank))
-        return this_round + (position - 1) * self._before_in_ring(turn, *come_now)
+        """About how many turns of other lines start before it.
 
-    def _before_in_ring(self, turn: Turn, urgency: int, since: float) -> int:
-        rank, stands = self._ready.rank, self._ready.standing(turn.conversation)
-        counts_itself = stands is not None and rank(stands) <= rank((urgency, since))
-        return self._ready.before(urgency, since) - counts_itself
+        In each round of its caller's ring one of each line before its own; and between two
+        turns of its caller one of each other caller, while they have any.
+        """
+        in_line = len(self.of(turn.conversation))
+        own = min(self._ahead_in_ring(turn, position, now), self._waiting[turn.caller] - in_line)
+        rounds = max(own, 0) + position - 1
+        foreign = self.shares.ahead_of(turn.caller) + rounds * self.shares.besides(turn.caller)
+        return max(own, 0) + min(foreign, self._total - self._waiting[turn.caller])
+
+    def _ahead_in_ring(self, turn: Turn, position: int, now: float) -> int:
+        ring = self._rings.get(turn.caller)
+        if ring is None:
+            return 0
+        come_now = turn.priority, now
+        stands = ring.standing(turn.conversation) or come_now
+        this_round = _before(ring, turn, *min(stands, come_now, key=ring.rank))
+        return this_round + (position - 1) * _before(ring, turn, *come_now)
+
+
+def _before(ring: Ageing[str], turn: Turn, urgency: int, since: float) -> int:
+    """Lines before that place, without the turn's own."""
+    stands = ring.standing(turn.conversation)
+    counts_itself = stands is not None and ring.rank(stands) <= ring.rank((urgency, since))
+    return ring.before(urgency, since) - counts_itself

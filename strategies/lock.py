@@ -17,6 +17,8 @@ class Lock(Discipline):
     leave. It cannot say who stands where. Takes `turn_timeout_s` of the limits alone.
     """
 
+    uses = frozenset({"turn_timeout_s"})
+
     def __init__(self, answer: Answer, limits: Limits) -> None:
         self._engine = Engine(answer, limits.turn_timeout_s, self)
         # A lock lives as long as a task holds or awaits it, so idle conversations leave nothing.

@@ -26,7 +26,14 @@ from typing import Literal, get_args
 
 from .base import Answer, Limits, Load, Place, Ticket, Turn
 from .engine import Discipline, Engine
-from .errors import ConversationQueueFull, ServerFull, State, TurnInterrupted, WaitExpired
+from .errors import (
+    CallerQueueFull,
+    ConversationQueueFull,
+    ServerFull,
+    State,
+    TurnInterrupted,
+    WaitExpired,
+)
 from .lines import Lines
 from .service_time import NONE, Span
 from .ticket import LocalTicket
@@ -84,8 +91,10 @@ class Queue(Discipline):
         self._joined_by = joined_by
         self._limits = limits
         self._max_wait_s = inf if limits.max_wait_s is None else limits.max_wait_s
+        per_caller = limits.max_waiting_per_caller
+        self._max_per_caller = inf if per_caller is None else per_caller
         self._engine = Engine(answer, limits.turn_timeout_s, self)
-        self._lines = Lines(ageing_s)
+        self._lines = Lines(ageing_s, self._engine.slots)
 
     def submit(self, turn: Turn) -> Ticket:
         policy = self._policy(turn)
@@ -93,7 +102,9 @@ class Queue(Discipline):
         busy = self._engine.holder(turn.conversation) is not None
         # Were a slot free and a line ready, the line would have started.
         if not busy and self._free_slots() > 0:
-            return self._engine.start_now(turn)
+            ticket = self._engine.start_now(turn)
+            self._lines.shares.moved(turn.caller)
+            return ticket
         if policy in ("interrupt", "rollback"):
             return self._interrupt(turn, keeps_said=policy == "interrupt")
         if policy == "reject" and (busy or turn.conversation in self._lines):
@@ -139,12 +150,22 @@ class Queue(Discipline):
 
     def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
         """`leaving`: how many turns of its line are about to leave for it."""
-        in_line = len(self._lines.of(turn.conversation)) - leaving
-        if in_line >= self._limits.max_waiting_per_conversation:
-            shorter_s = self._eta_s(turn, leaving=1)
-            raise self._engine.refuse(ConversationQueueFull(retry_after_s=shorter_s))
-        if self._engine.waiting - leaving >= self._limits.max_waiting:
-            raise self._engine.refuse(ServerFull(retry_after_s=self._eta_s(turn)))
+        engine, in_line = self._engine, len(self._lines.of(turn.conversation))
+        if in_line - leaving >= self._limits.max_waiting_per_conversation:
+            shorter_s = self._eta_s(turn, leaving=1) or in_line * engine.service_s
+            raise engine.refuse(ConversationQueueFull(retry_after_s=shorter_s))
+        of_caller = self._lines.waiting(turn.caller)
+        if of_caller - leaving >= self._max_per_caller:
+            # While they start, each other caller starts as many, if it has them.
+            among = of_caller * (1 + self._lines.shares.besides(turn.caller))
+            in_s = self._starts_s(min(among, engine.waiting))
+            raise engine.refuse(CallerQueueFull(retry_after_s=in_s))
+        if engine.waiting - leaving >= self._limits.max_waiting:
+            raise engine.refuse(ServerFull(retry_after_s=self._starts_s(engine.waiting)))
+
+    def _starts_s(self, turns: int) -> float:
+        """Until so many of those that wait have started."""
+        return turns * self._engine.service_s / self._limits.max_running
 
     def _check_time(self, turn: Turn) -> None:
         eta_s = self._eta_s(turn)
@@ -190,8 +211,7 @@ class Queue(Discipline):
         free = self._engine.until_free(turn.conversation)
         # A holder gives its slot to the ring when it ends; any other slot must be waited for.
         ahead = self._lines.others_ahead(turn, position, self._engine.now())
-        others = self._engine.waiting - len(self._lines.of(turn.conversation))
-        slots = min(others, ahead) + (free is None)
+        slots = ahead + (free is None)
         in_line = service_time.one_by_one(position - 1)
         return (free or NONE) + in_line + service_time.slots_freed(slots, self._limits.max_running)
 
@@ -206,6 +226,7 @@ class Queue(Discipline):
             self._lines.take(together)
             as_one = self._merged(together) if len(together) > 1 else None
             self._engine.start(*together, as_one=as_one)
+            self._lines.shares.moved(first.turn.caller)
 
     def _is_late(self, ticket: LocalTicket) -> bool:
         """It cannot end in time any more."""
@@ -230,6 +251,7 @@ class Queue(Discipline):
             message=self._joined_by.join(turn.message for turn in turns),
             priority=min(turn.priority for turn in turns),
             merged=turns,
+            caller=turns[0].caller,
         )
 
     # As a Discipline.
@@ -237,9 +259,10 @@ class Queue(Discipline):
     def left(self, ticket: LocalTicket, /) -> None:
         self._lines.remove(ticket)
 
-    def freed(self, conversation: str, /) -> None:
-        if conversation in self._lines and self._engine.holder(conversation) is None:
-            self._lines.free(conversation, self._engine.now())
+    def freed(self, turn: Turn, /) -> None:
+        self._lines.shares.moved(turn.caller)
+        if turn.conversation in self._lines and self._engine.holder(turn.conversation) is None:
+            self._lines.free(turn.conversation, self._engine.now())
         self._start_ready()
 
     def place(self, ticket: LocalTicket, /) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
@@ -112,6 +113,12 @@ def find(name: str, *, per_turn: bool = False) -> Factory:
         f"there is no strategy {name!r}.{hint} Known: {', '.join(known)}, "
         "or one of your own as package.module:Class"
     )
+
+
+def limits_of(name: str, *, per_turn: bool = False) -> frozenset[str]:
+    """The names of the limits that the strategy takes: what it says, else all. Raises as `find`."""
+    every = frozenset(limit.name for limit in fields(Limits))
+    return getattr(find(name, per_turn=per_turn), "uses", every)
 
 
 def names() -> dict[str, str]:

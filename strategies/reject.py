@@ -12,6 +12,8 @@ class Reject(Discipline):
     Takes `turn_timeout_s` of the limits and no other: there is no line to bound.
     """
 
+    uses = frozenset({"turn_timeout_s"})
+
     def __init__(self, answer: Answer, limits: Limits) -> None:
         self._engine = Engine(answer, limits.turn_timeout_s, self)
 

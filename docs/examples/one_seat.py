@@ -6,7 +6,7 @@ from strategies.ticket import LocalTicket
 
 
 class OneSeat(Discipline):
-    """Takes `turn_timeout_s` of the limits and no other."""
+    uses = frozenset({"turn_timeout_s"})  # Of the limits; a setting of any other is told at start.
 
     def __init__(self, answer: Answer, limits: Limits) -> None:
         self._engine = Engine(answer, limits.turn_timeout_s, self)
@@ -24,9 +24,9 @@ class OneSeat(Discipline):
     def left(self, ticket: LocalTicket, /) -> None:
         del self._seats[ticket.turn.conversation]
 
-    def freed(self, conversation: str, /) -> None:
-        if self._engine.holder(conversation) is None and conversation in self._seats:
-            self._engine.start(self._seats.pop(conversation))
+    def freed(self, turn: Turn, /) -> None:
+        if self._engine.holder(turn.conversation) is None and turn.conversation in self._seats:
+            self._engine.start(self._seats.pop(turn.conversation))
 
     def place(self, ticket: LocalTicket, /) -> Place:
         return Place(position=1)

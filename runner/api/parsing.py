@@ -47,6 +47,7 @@ def parse_submission(service: Service, request: Request) -> Submission:
         deadline_s=None if deadline_ms is None else int(deadline_ms) / 1000,
         priority=_parse_priority(headers.get(b"priority", b"")),
         strategy=_parse_strategy(headers.get(b"turn-strategy"), settings.strategy.per_turn),
+        caller=request.caller,
     )
     submission = Submission(
         turn,

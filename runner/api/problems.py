@@ -54,6 +54,7 @@ REQUEST_CAUSES = (
 
 BUSY = Cause(409, "conversation-busy", "A turn of this conversation is running")
 QUEUE_FULL = Cause(429, "conversation-queue-full", "The line of this conversation is full")
+CALLER_FULL = Cause(429, "caller-queue-full", "Too many of your turns wait here")
 SERVER_FULL = Cause(503, "server-full", "Too many turns wait here")
 DRAINING = Cause(503, "draining", "The server is shutting down")
 STORE = Cause(503, "store-unavailable", "The store is unavailable")
@@ -63,6 +64,7 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
     strategies.TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
     strategies.TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
     strategies.ConversationQueueFull: QUEUE_FULL,
+    strategies.CallerQueueFull: CALLER_FULL,
     strategies.AgentFailed: Cause(502, "agent-failed", "The agent failed"),
     strategies.ServerFull: SERVER_FULL,
     strategies.WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),

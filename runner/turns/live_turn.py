@@ -24,6 +24,7 @@ from typing import Literal
 
 from runner.settings import OnDisconnect
 from runner.store.base import AcceptedTurn, Ending
+from runner.turns.callers import split
 from runner.turns.text import GrowingText
 from strategies import State, Ticket, Turn
 
@@ -90,9 +91,9 @@ class LiveTurn:
     def from_kept(cls, kept: AcceptedTurn, now: float) -> LiveTurn:
         """A turn that the store remembers: promised, or with its ending."""
         deadline_s = None if kept.deadline_at is None else kept.deadline_at - now
-        turn = Turn(
-            kept.id, kept.conversation, kept.message, deadline_s, kept.priority, kept.strategy
-        )
+        caller, _ = split(kept.conversation)
+        told = kept.message, deadline_s, kept.priority, kept.strategy
+        turn = Turn(kept.id, kept.conversation, *told, caller=caller)
         live = cls(turn, key=kept.key, attempts=kept.attempts)
         live.row = asyncio.get_running_loop().create_future()
         live.row.set_result(True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -60,6 +61,42 @@ async def conversations_do_not_wait_for_each_other(factory: Factory) -> None:
     ticket = rig.submit("work 1", "other")
     await ticket.reply()
     assert ticket.waited_s == 0, "another conversation's turn made it wait, with slots free"
+
+
+async def a_flood_of_one_caller_costs_another_no_more_than_the_next_slot(factory: Factory) -> None:
+    rig = Rig(factory, Limits(max_running=2, turn_timeout_s=TIMEOUT_S))
+    flood = [rig.submit(f"work {number}", f"c{number}", caller="many") for number in (4, 5)]
+    flood += [rig.submit("work 5", f"more {number}", caller="many") for number in range(8)]
+    await asyncio.sleep(1)
+    mine = rig.submit("work 1", "mine", caller="one")
+    await mine.reply()
+    assert mine.waited_s <= 3.0, "it waited for more than the first slot that was free"
+    again = rig.submit("work 1", "mine", caller="one")
+    await again.reply()
+    assert again.waited_s <= 5.0, "it had no slot, and others got more than one before it"
+    await asyncio.gather(*(ticket.reply() for ticket in flood))
+
+
+async def urgent_turns_of_one_caller_do_not_overtake_those_of_another(factory: Factory) -> None:
+    rig = Rig(factory, Limits(max_running=1, turn_timeout_s=TIMEOUT_S))
+    for number in range(4):
+        rig.submit("work 1", f"c{number}", caller="many", priority=0)
+    mine = rig.submit("work 1", "mine", caller="one", priority=7)
+    await mine.reply()
+    assert mine.waited_s <= 1.0, "the urgent turns of another caller went before it"
+    await rig.strategy.drain(TIMEOUT_S)
+
+
+async def one_caller_cannot_fill_the_line_for_all(factory: Factory) -> None:
+    limits = Limits(max_running=1, max_waiting=6, max_waiting_per_caller=3)
+    rig = Rig(factory, limits)
+    for number in range(12):
+        with suppress(TurnError):
+            rig.submit("work 1", f"c{number}", caller="many")
+    mine = [rig.submit("work 1", f"mine {number}", caller="one") for number in range(3)]
+    for ticket in mine:
+        await ticket.reply()
+    await rig.strategy.drain(TIMEOUT_S)
 
 
 async def a_reply_is_the_turns_own_with_its_place_in_the_history(factory: Factory) -> None:
@@ -502,6 +539,9 @@ PROMISES: tuple[Promise, ...] = (
     one_turn_of_a_conversation_runs_at_once,
     turns_that_wait_start_in_the_order_of_submission,
     conversations_do_not_wait_for_each_other,
+    a_flood_of_one_caller_costs_another_no_more_than_the_next_slot,
+    urgent_turns_of_one_caller_do_not_overtake_those_of_another,
+    one_caller_cannot_fill_the_line_for_all,
     a_reply_is_the_turns_own_with_its_place_in_the_history,
     whatever_the_agent_raises_ends_its_turn_and_frees_its_conversation,
     a_turn_error_of_the_answer_reaches_its_ticket_as_it_is,

@@ -33,6 +33,9 @@ PRIORITIES = ((3,), (3, 3, 3, 2, 4, 1, 5))
 In another half no turn names a strategy, so that the one under test shows what it does itself.
 """
 
+CROWDED = 0.2
+"""The share of schedules in which several callers contend; in the others nobody is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
@@ -55,6 +58,7 @@ class TurnPlan:
     keeping_s: float
     keeps_said: bool
     strategy: str | None
+    caller: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def make_plan(seed: int) -> Plan:
     rng = Random(seed)
     later = Random(f"{seed} again")  # For what was added: the seeds of old faults stay theirs.
     choosy = Random(f"{seed} choosy").random() < 0.5
+    crowd = Random(f"{seed} crowd")
     tick_s = rng.choice((TICK_S, TICK_S, SLOW_TICK_S))
     limits = Limits(
         max_running=rng.choice((1, 1, 2, 3)),
@@ -86,6 +91,9 @@ def make_plan(seed: int) -> Plan:
         _make_turn(rng, later, tick_s, number, rng.choice(conversations), rng.choice(priorities))
         for number in range(rng.randint(2, 8))
     )
+    if crowd.random() < CROWDED:
+        turns = _crowd(crowd, tick_s, turns)
+        limits = replace(limits, max_waiting_per_caller=crowd.choice((2, 4, 100)))
     if not choosy:
         turns = tuple(replace(turn, strategy=None) for turn in turns)
     drains = rng.random() < 0.3
@@ -95,6 +103,18 @@ def make_plan(seed: int) -> Plan:
         drains_at_s=tick_s * rng.randint(0, 6) if drains else None,
         drain_timeout_s=tick_s * rng.randint(0, 4),
     )
+
+
+def _crowd(rng: Random, tick_s: float, turns: tuple[TurnPlan, ...]) -> tuple[TurnPlan, ...]:
+    """More turns, most of them plain ones, in more conversations, which have several callers."""
+    caller_of = {one: rng.choice(("ann", "ann", "bob", "cat")) for one in "abcdef"}
+    more = tuple(
+        replace(turn, id=f"t{number}", deed="reply", cancels_after_s=None, deadline_s=None,
+                arrives_s=rng.randint(0, 6) * tick_s, takes_s=rng.randint(0, 3) * tick_s)
+        for number, turn in enumerate(rng.choices(turns, k=8), len(turns))
+    )  # fmt: skip
+    placed = (replace(turn, conversation=rng.choice("abcdef")) for turn in turns + more)
+    return tuple(replace(turn, caller=caller_of[turn.conversation]) for turn in placed)
 
 
 def _make_turn(
@@ -118,4 +138,5 @@ def _make_turn(
         keeping_s=rng.choice((0.0, 0.0, tick_s, 4 * tick_s)),
         keeps_said=later.random() < 0.5,
         strategy=later.choice((None, "queue", "reject", "interrupt", "rollback", "merge")),
+        caller="",
     )

@@ -8,8 +8,8 @@ from typing import Any
 from ..base import Turn
 
 
-def residue(strategy: object, conversations: Collection[str]) -> list[str]:
-    """Turns and names of conversations that can be reached from the strategy.
+def residue(strategy: object, names: Collection[str]) -> list[str]:
+    """Turns, and these names of conversations and callers, that can be reached from the strategy.
 
     Follows containers and the attributes of objects that the standard library
     did not define; so it needs to know nothing of the strategy.
@@ -25,8 +25,8 @@ def residue(strategy: object, conversations: Collection[str]) -> list[str]:
         if isinstance(thing, Turn):
             found.append(repr(thing))
         elif isinstance(thing, str):
-            if thing in conversations:
-                found.append(f"the conversation {thing!r}")
+            if thing in names:
+                found.append(f"the name {thing!r}")
         else:
             stack.extend(_parts(thing))
     return found

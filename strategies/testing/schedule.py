@@ -103,15 +103,14 @@ class Schedule:
         await asyncio.sleep(plan.arrives_s)
         for _ in range(plan.yields):
             await asyncio.sleep(0)
-        turn = Turn(
-            plan.id, plan.conversation, plan.id, plan.deadline_s, plan.priority, plan.strategy
-        )
+        told = plan.deadline_s, plan.priority, plan.strategy
+        turn = Turn(plan.id, plan.conversation, plan.id, *told, caller=plan.caller)
         before = self.strategy.load().accepted
         there = self.watch.states_in(plan.conversation)
         try:
             ticket = self.strategy.submit(turn)
         except TurnError as error:
-            self.watch.refusals += 1
+            self.watch.refused(plan, error)
             if error.outcome != "not_started" or self.strategy.load().accepted != before:
                 self.watch.fault(
                     f"2: the refusal of {plan.id} is not one of a turn that did not start"

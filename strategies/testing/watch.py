@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
 from ..base import Limits, Reply, Strategy, Ticket, Turn
-from ..errors import AgentFailed, State, TurnError
+from ..errors import (
+    AgentFailed,
+    CallerQueueFull,
+    ConversationQueueFull,
+    ServerFull,
+    State,
+    TurnError,
+)
 from .clock import VirtualLoop
 from .plan import Plan, TurnPlan
 from .residue import residue
@@ -16,7 +24,17 @@ from .residue import residue
 GRACE_S = 1.0
 """How long past its deadline a sealed turn may end, and a withdrawn agent may hold its slot."""
 
+JUST_BEFORE_S, JUST_AFTER_S = GRACE_S - 1e-6, GRACE_S + 1e-6
+"""An agent's slot may have been given to others, and must have been: timers are rounded."""
+
 FINAL = frozenset(State) - {State.WAITING, State.RUNNING}
+
+BOUNDS: dict[type[TurnError], tuple[str, str]] = {
+    ConversationQueueFull: ("max_waiting_per_conversation", "conversation"),
+    CallerQueueFull: ("max_waiting_per_caller", "caller"),
+    ServerFull: ("max_waiting", ""),
+}
+"""For each refusal the limit that is reached, and what the turns have in common that it is for."""
 
 
 class Watch:
@@ -45,6 +63,12 @@ class Watch:
         self.ready_since: dict[str, tuple[int, float]] = {}
         """For each conversation that could run: since which event, and since which instant."""
         self.last_start: dict[str, int] = {}
+        self.could_run: set[str] = set()
+        """Turns that could have run when time last passed."""
+        self.slots: dict[str, int] = {}
+        """Their callers, and how many slots each had then."""
+        self.starts: dict[str, Counter[str]] = {}
+        """For each of those that has no slot, the starts of others since then."""
         self.running_when_came: dict[str, set[str]] = {}
         self.callbacks: Counter[str] = Counter()
 
@@ -77,6 +101,18 @@ class Watch:
             self.ready_since.pop(plan.conversation, None)
         self.note_ready(plan.conversation)
 
+    def refused(self, plan: TurnPlan, error: TurnError) -> None:
+        self.refusals += 1
+        bound = BOUNDS.get(type(error))
+        if not self.bounds or bound is None:
+            return
+        limit, of = bound
+        most = getattr(self.plan.limits, limit)
+        waiting = [t.turn for t in self.tickets.values() if t.state is State.WAITING]
+        count = sum(getattr(turn, of, "") == getattr(plan, of, "") for turn in waiting)
+        if count < most:
+            self.fault(f"bounds: {plan.id} was refused though {count} of {most} wait")
+
     # When the agent is called.
 
     def check_call(self, turn: Turn, parts: tuple[str, ...]) -> None:
@@ -94,7 +130,8 @@ class Watch:
         ready = self.ready_since.pop(conversation, None)
         if self.bounds and self._priorities_count() and ready is not None:
             self._check_urgency(turn, parts, ready[1])
-        self._check_round(conversation)
+        self._check_round(turn)
+        self._check_share(turn.caller)
 
     def _check_order(self, turn: Turn, parts: tuple[str, ...]) -> None:
         asked = tuple(re.findall(r"t\d+", turn.message))
@@ -135,33 +172,85 @@ class Watch:
         ids = list(self.tickets)
         return ids.index(other) < ids.index(started)
 
-    def _check_round(self, conversation: str) -> None:
-        previous = self.last_start.get(conversation)
+    def _check_round(self, turn: Turn) -> None:
+        """No conversation runs twice while another one of its caller could have run."""
+        previous = self.last_start.get(turn.conversation)
         self.events += 1
-        self.last_start[conversation] = self.events
+        self.last_start[turn.conversation] = self.events
         if not self.bounds or previous is None or self._priorities_count():
             return
-        for other, (since, _) in self.ready_since.items():
-            if since < previous and self.waiting_in(other) and not self.held(other):
-                self.fault(f"fairness: {conversation} ran twice while {other} could have")
+        for other in self._ready_of(turn.caller):
+            if self.ready_since[other][0] < previous and not self.held(other):
+                self.fault(f"fairness: {turn.conversation} ran twice while {other} could have")
+
+    def _check_share(self, caller: str) -> None:
+        """The slot was not for another: one that could run, and has fewer or waits for its first.
+
+        What became of the others at this very instant counts for the strategy, for nobody sees
+        in which order it happened.
+        """
+        self.starts.pop(caller, None)
+        mine = self._slots_of(caller) - 1
+        for other in self._callers_of(self.could_run & self._could_run()) - {caller}:
+            theirs = max(self.slots[other], self._slots_of(other))
+            if mine > theirs:
+                self.fault(f"8: {caller}, with {mine} slots, got one before {other} with {theirs}")
+            if not theirs:
+                starts = self.starts.setdefault(other, Counter())
+                starts[caller] += 1
+                if starts[caller] > 1:
+                    self.fault(f"8: {caller} started twice while {other}, without a slot, waited")
+
+    def _note_shares(self) -> None:
+        self.could_run = self._could_run()
+        callers = self._callers_of(self.could_run)
+        self.slots = {caller: self._slots_of(caller) for caller in callers}
+        self.starts = {
+            caller: starts
+            for caller, starts in self.starts.items()
+            if caller in callers and not self.slots[caller]
+        }
+
+    def _slots_of(self, caller: str) -> int:
+        conversations = {turn.conversation for turn in self.plan.turns if turn.caller == caller}
+        return sum(map(self.held, conversations)) - len(conversations & self._given_up())
+
+    def _could_run(self) -> set[str]:
+        """Turns that wait, and whose conversation is free."""
+        return {
+            turn_id
+            for turn_id, ticket in self.tickets.items()
+            if ticket.state is State.WAITING and not self.held(ticket.turn.conversation)
+        }
+
+    def _callers_of(self, turn_ids: Iterable[str]) -> set[str]:
+        return {self.tickets[turn_id].turn.caller for turn_id in turn_ids}
+
+    def _ready_of(self, caller: str) -> list[str]:
+        """Its conversations that could have run for a while."""
+        of_caller = {turn.conversation for turn in self.plan.turns if turn.caller == caller}
+        return [one for one in self.ready_since if one in of_caller and self.waiting_in(one)]
 
     def had_its_turn(self, conversation: str) -> None:
         """In the round, though it was withdrawn before any agent saw it."""
         self.ready_since.pop(conversation, None)
+        caller = next(turn.caller for turn in self.plan.turns if turn.conversation == conversation)
+        self.starts.pop(caller, None)
+        self.could_run = {one for one in self.could_run if self.tickets[one].turn.caller != caller}
 
     def _priorities_count(self) -> bool:
         return bool(self.ageing_s) and len({turn.priority for turn in self.plan.turns}) > 1
 
     def _check_urgency(self, started: Turn, parts: tuple[str, ...], ready_at: float) -> None:
-        """No conversation that could have run since an earlier instant has a turn of better rank.
+        """No conversation of its caller that could have run for a while has a turn of better rank.
 
         At the very instant of the start it may have become ready after it.
         """
         line = [*parts, *self.waiting_in(started.conversation)]
         best = min(self._rank(turn_id, ready_at) for turn_id in line)
-        for other, (_, other_ready_at) in self.ready_since.items():
+        for other in self._ready_of(started.caller):
             for turn_id in self.waiting_in(other):
-                since = max(other_ready_at, self.accepted_at[turn_id])
+                since = max(self.ready_since[other][1], self.accepted_at[turn_id])
                 is_better = self._rank(turn_id, since) < best - 1e-6
                 if is_better and since < self.now() - 1e-6 and not self.held(other):
                     self.fault(f"urgency: {started.id} started before {turn_id} of {other}")
@@ -258,6 +347,7 @@ class Watch:
             self.fault(f"6: load() says that turns ended {dict(load.ended)}; seen: {ended}")
         self._check_running()
         self._check_idle(self.plan.limits)
+        self._note_shares()
         for conversation in {turn.conversation for turn in self.plan.turns}:
             if self.waiting_in(conversation) and not self.held(conversation):
                 self.ready_since.setdefault(conversation, (self.events, self.now()))
@@ -273,16 +363,19 @@ class Watch:
         if self.strategy.load().fenced != fenced:
             self.fault(f"6: load() says {self.strategy.load().fenced} fenced; seen: {fenced}")
 
-    def _at_work(self) -> int:
+    def _at_work(self, after_s: float = JUST_BEFORE_S) -> int:
         """Agents at work, less those that were told to stop a grace ago and have not."""
+        return len(self.active) - len(self._given_up(after_s))
+
+    def _given_up(self, after_s: float = JUST_BEFORE_S) -> set[str]:
+        """Conversations whose agents were told to stop `after_s` ago and have not."""
         now = self.now()
-        told_at = (
-            max(self.withdrawn_at.get(part, now) for part in parts)
-            for parts in self.active.values()
+        told_at = {
+            conversation: max(self.withdrawn_at.get(part, now) for part in parts)
+            for conversation, parts in self.active.items()
             if self._is_over(parts)
-        )
-        given_up = sum(now - told >= GRACE_S - 1e-6 for told in told_at)
-        return len(self.active) - given_up
+        }
+        return {one for one, told in told_at.items() if now - told >= after_s}
 
     def _is_over(self, parts: tuple[str, ...]) -> bool:
         return all(self._is_final(part) for part in parts)
@@ -291,19 +384,22 @@ class Watch:
         return part in self.tickets and self.tickets[part].state in FINAL
 
     def _check_idle(self, limits: Limits) -> None:
-        if self._at_work() >= limits.max_running:
+        if self._at_work(JUST_AFTER_S) >= limits.max_running:
             return
         for turn_id, ticket in self.tickets.items():
             if ticket.state is State.WAITING and not self.held(ticket.turn.conversation):
                 self.fault(f"5: {turn_id} waits though its conversation and a slot are free")
 
     def _check_bounds(self, limits: Limits) -> None:
-        waiting = [t.turn.conversation for t in self.tickets.values() if t.state is State.WAITING]
-        most = max((waiting.count(conversation) for conversation in waiting), default=0)
+        waiting = [t.turn for t in self.tickets.values() if t.state is State.WAITING]
+        most = _most_common(turn.conversation for turn in waiting)
+        of_one = _most_common(turn.caller for turn in waiting)
         if self._at_work() > limits.max_running:
             self.fault(f"bounds: {self._at_work()} agents at work, {limits.max_running} allowed")
         if len(waiting) > limits.max_waiting or most > limits.max_waiting_per_conversation:
             self.fault(f"bounds: {len(waiting)} wait, {most} in one conversation")
+        if limits.max_waiting_per_caller is not None and of_one > limits.max_waiting_per_caller:
+            self.fault(f"bounds: {of_one} turns of one caller wait")
         for turn_id, ticket in self.tickets.items():
             limit_s = limits.max_wait_s
             if limit_s is not None and ticket.waited_s > limit_s + 1e-6:
@@ -326,11 +422,17 @@ class Watch:
         left = [task for task in asyncio.all_tasks(loop) if not task.done()]
         if left or loop.pending_timers():
             self.fault(f"7: left over: {len(left)} tasks and {loop.pending_timers()} timers")
-        conversations = {turn.conversation for turn in self.plan.turns}
-        for thing in residue(self.strategy, conversations):
+        names = {turn.conversation for turn in self.plan.turns}
+        names |= {turn.caller for turn in self.plan.turns} - {""}
+        for thing in residue(self.strategy, names):
             self.fault(f"7: left over in the strategy: {thing}")
         for report in loop.reports:
             self.fault(f"asyncio reports {report}")
+
+
+def _most_common(names: Iterable[str]) -> int:
+    """How often the most frequent one occurs."""
+    return max(Counter(names).values(), default=0)
 
 
 def _error_of(ticket: Ticket) -> TurnError | None:

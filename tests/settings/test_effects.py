@@ -25,7 +25,14 @@ def told(folder: Path, *settings: str, about: About | None = None) -> list[str]:
 
 @pytest.mark.parametrize("strategy", ["lock", "reject"])
 @pytest.mark.parametrize(
-    "limit", ["max_running", "max_waiting", "max_waiting_per_conversation", "max_wait_s"]
+    "limit",
+    [
+        "max_running",
+        "max_waiting",
+        "max_waiting_per_caller",
+        "max_waiting_per_conversation",
+        "max_wait_s",
+    ],
 )
 def test_a_limit_that_the_strategy_does_not_use_is_told(
     tmp_path: Path, strategy: str, limit: str

@@ -183,7 +183,8 @@ MUTANTS = (
     Mutant(
         "a slot that was written off is taken twice when its agent ends",
         "engine.Engine._stopped",
-        "self._written_off -= ",
+        "if phase is not phases.WRITTEN_OFF",
+        "if True",
     ),
     Mutant(
         "a turn that failed after its seal is said to be rolled back",
@@ -275,20 +276,59 @@ MUTANTS = (
     Mutant(
         "a turn is started again though its conversation is held",
         "queue.Queue.freed",
-        "self._engine.holder(conversation) is None",
+        "self._engine.holder(turn.conversation) is None",
         "True",
     ),
     Mutant(
         "the line is served last in, first out",
         "lines.Lines.first",
-        "self._lines[self._ready.first()].first()",
-        "list(self._lines[self._ready.first()])[-1]",
+        "self._lines[ring.first()].first()",
+        "list(self._lines[ring.first()])[-1]",
     ),
     Mutant(
         "the ring is served last in, first out, so one conversation starves the others",
         "lines.Lines.first",
-        "self._ready.first()",
-        "list(self._ready)[-1]",
+        "ring.first()",
+        "list(ring)[-1]",
+    ),
+    Mutant(
+        "slots go to the caller that has most of them",
+        "shares.Shares.first",
+        "min(self._levels)",
+        "max(self._levels)",
+    ),
+    Mutant(
+        "callers with equally many slots are served last in, first out",
+        "shares.Shares.first",
+        "iter(",
+        "reversed(",
+    ),
+    Mutant(
+        "a caller that took a slot keeps its place before the others",
+        "queue.Queue._start_ready",
+        "self._lines.shares.moved(",
+    ),
+    Mutant(
+        "a caller whose turn ended counts as having its slot",
+        "queue.Queue.freed",
+        "self._lines.shares.moved(",
+    ),
+    Mutant(
+        "all turns count as one caller's",
+        "lines.Lines.add",
+        "turn.caller",
+        "''",
+    ),
+    Mutant(
+        "one turn more than allowed of a caller may wait",
+        "queue.Queue._check_bounds",
+        ">= self._max_per_caller",
+        "> self._max_per_caller",
+    ),
+    Mutant(
+        "a caller whose turns have started is still said to wait for so many",
+        "lines.Lines._leave",
+        "self._waiting[line.caller] -= 1",
     ),
     Mutant(
         "one turn more than allowed may wait in a conversation",
@@ -318,7 +358,7 @@ MUTANTS = (
     Mutant(
         "a freed conversation whose line is not empty is forgotten",
         "queue.Queue.freed",
-        "if conversation in self._lines",
+        "if turn.conversation in self._lines",
     ),
     Mutant("a freed slot wakes nobody", "queue.Queue.freed", "self._start_ready()"),
     # Urgency.
@@ -342,7 +382,7 @@ MUTANTS = (
         "a more urgent turn does not move its conversation forward in the ring",
         "lines.Lines.add",
         "if could_run",
-        "if could_run and turn.conversation not in self._ready",
+        "if could_run and turn.conversation not in self._rings.get(turn.caller, ())",
     ),
     Mutant(
         "the conversation keeps the place of an urgent turn that has left",
@@ -353,8 +393,8 @@ MUTANTS = (
     Mutant(
         "a conversation that has had its turn keeps a place in the ring",
         "lines.Lines.take",
-        "self._lines[conversation].urgencies",
-        "[max(self._lines[conversation].urgencies)]",
+        "*line.urgencies",
+        "max(line.urgencies)",
     ),
     Mutant(
         "a conversation comes back into the ring as if all its turns were alike",
@@ -365,8 +405,8 @@ MUTANTS = (
     Mutant(
         "a turn joins the ring at the urgency of all, and its line at its own",
         "lines.Lines.add",
-        "self._ready.add(turn.conversation, turn.priority",
-        "self._ready.add(turn.conversation, 3",
+        "turn.conversation, turn.priority, ticket",
+        "turn.conversation, 3, ticket",
     ),
     # Lock and reject.
     Mutant(

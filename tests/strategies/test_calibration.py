@@ -40,8 +40,11 @@ class Told:
     high_s: float
 
 
-async def listen(service: str, seed: int) -> list[Told]:
-    """Turns come at random; one in seven that wait is cancelled after a while, some are urgent."""
+async def listen(service: str, seed: int, callers: str = "") -> list[Told]:
+    """Turns come at random; one in seven that wait is cancelled after a while, some are urgent.
+
+    Of several callers the first asks for most of them.
+    """
     rng = Random(seed)
     told: list[tuple[Ticket, float, tuple[float, float]]] = []
     loop = asyncio.get_running_loop()
@@ -53,10 +56,12 @@ async def listen(service: str, seed: int) -> list[Told]:
     rig = Rig(Queue, Limits(max_running=SLOTS, max_wait_s=None, turn_timeout_s=None))
     for _ in range(TURNS):
         await asyncio.sleep(rng.expovariate(LOAD * SLOTS / MEAN_S))
-        conversation = f"c{rng.randrange(CONVERSATIONS)}"
+        number = rng.randrange(CONVERSATIONS)
+        caller = callers[number % len(callers)] if callers and number % 2 else callers[:1]
+        conversation = f"c{number}"
         priority = rng.choice((3, 3, 3, 3, 3, 3, 1, 5))
         message = f"unsealed {SERVICES[service](rng)!r}"
-        ticket = rig.submit(message, conversation, priority=priority)
+        ticket = rig.submit(message, conversation, priority=priority, caller=caller)
         place = ticket.place()
         if place is not None and place.eta_s is not None and place.range_s is not None:
             told.append((ticket, place.eta_s, place.range_s))
@@ -96,6 +101,12 @@ def test_a_turn_starts_in_the_range_that_it_was_told_with_a_chance_of_80_percent
     share = show(service, told)
     # Where all turns take the same time the ranges are too narrow; docs/strategies.md says why.
     assert (0.70 if service != "constant" else 0.55) <= share <= 0.92
+
+
+@pytest.mark.slow
+def test_the_range_holds_where_callers_share_the_slots() -> None:
+    told = run(listen("exponential", seed=1, callers="abc"))
+    assert 0.70 <= show("exponential, three callers", told) <= 0.92
 
 
 def test_the_range_narrows_with_what_is_measured_and_is_nothing_once_started() -> None:
