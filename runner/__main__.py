@@ -211,6 +211,7 @@ def compose(settings: Settings) -> Service:
         strategy.name,
         limits=_limits(settings),
         options=strategy.options,
+        defaults={"max_merged_bytes": settings.server.max_message_bytes},
         per_turn=bool(strategy.per_turn),
     )
     with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):

@@ -66,6 +66,21 @@ def _listed(value: object) -> object:
     return value
 
 
+def _one_caller_each(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """A token tells who calls, so it belongs to one; a caller may have several."""
+    callers: dict[str, str] = {}
+    for name, token in (found for one in tokens for found in TOKEN.findall(one)):
+        other = callers.setdefault(token, name)
+        if other != name:
+            both = " and ".join(
+                repr(one) if one else "a caller without a name" for one in (other, name)
+            )
+            raise PydanticCustomError(
+                "shared_token", "gives one token to {both}; each needs its own", {"both": both}
+            )
+    return tokens
+
+
 # A year at most: timers of the platform overflow on figures that nobody means.
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 DrainSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -82,7 +97,12 @@ Token = Annotated[
 # Not strict: TOML and JSON have lists where a frozen model has a tuple.
 PerTurns = Annotated[tuple[PerTurn, ...], Field(strict=False)]
 Origins = Annotated[tuple[Origin, ...], Field(strict=False)]
-Tokens = Annotated[tuple[Token, ...], Field(strict=False), BeforeValidator(_listed)]
+Tokens = Annotated[
+    tuple[Token, ...],
+    Field(strict=False),
+    BeforeValidator(_listed),
+    AfterValidator(_one_caller_each),
+]
 Options = dict[str, Any]
 
 

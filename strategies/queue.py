@@ -14,13 +14,13 @@ interrupt  The turn stops the running one and takes its place. What the agent ha
            kept as the stopped turn's reply, if the agent and `answer` can do so.
 rollback   The same, and nothing of the stopped turn is kept.
 merge      The turn waits, and runs as one with its neighbours in the line whose policy is
-           merge too. All of them get the same reply.
+           merge too. All of them get the same reply. What would be too long together runs
+           one after the other, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Literal, get_args
 
@@ -40,6 +40,8 @@ from .ticket import LocalTicket
 
 AGEING_S = 10.0
 
+MAX_MERGED_BYTES = 262_144
+
 Policy = Literal["wait", "reject", "interrupt", "rollback", "merge"]
 Waiting = Literal["drop", "keep"]
 
@@ -57,6 +59,8 @@ class Queue(Discipline):
     waiting    what becomes of those that wait when a newer turn interrupts: `drop` ends
                them as interrupted, `keep` leaves them their places, before the newest.
     joined_by  stands between messages that are merged, which keep their order.
+    max_merged_bytes
+               they are not longer together; a single message may be.
     ageing_s   a waiting turn gains one level of urgency in so many seconds, or it might starve.
 
     A reply that is just being kept is not interrupted, and an agent that does not stop
@@ -75,6 +79,7 @@ class Queue(Discipline):
         on_busy: Policy = "wait",
         waiting: Waiting = "drop",
         joined_by: str = "\n\n",
+        max_merged_bytes: int = MAX_MERGED_BYTES,
         ageing_s: float = AGEING_S,
     ) -> None:
         if limits.max_running < 1:
@@ -83,12 +88,15 @@ class Queue(Discipline):
         one_of("waiting", waiting, get_args(Waiting))
         if type(joined_by) is not str:
             raise TypeError(f"joined_by must be a text, and not {joined_by!r}")
+        if type(max_merged_bytes) is not int or max_merged_bytes < 1:
+            raise ValueError(f"max_merged_bytes must be 1 or more, and not {max_merged_bytes!r}")
         if type(ageing_s) not in (int, float) or not 0 < ageing_s < inf:
             raise ValueError(f"ageing_s must be a number of seconds above 0, and not {ageing_s!r}")
         self.ageing_s = ageing_s
         self._on_busy: Policy = on_busy
         self._drops_waiting = waiting == "drop"
         self._joined_by = joined_by
+        self._max_merged_bytes = max_merged_bytes
         self._limits = limits
         self._max_wait_s = inf if limits.max_wait_s is None else limits.max_wait_s
         per_caller = limits.max_waiting_per_caller
@@ -185,13 +193,8 @@ class Queue(Discipline):
 
     def _position(self, ticket: LocalTicket) -> int:
         """The place among the runs to come: those that are to be merged share one."""
-        position, merged = 0, False
-        for other in self._lines.of(ticket.turn.conversation):
-            joins, merged = merged, self._merges(other)
-            position += not (joins and merged)
-            if other is ticket:
-                break
-        return position
+        runs = self._runs(ticket.turn.conversation)
+        return next(position for position, run in enumerate(runs, 1) if ticket in run)
 
     def _eta_s(self, turn: Turn, leaving: int = 0) -> float | None:
         """For a turn that would come now, or when so many of its line have left it."""
@@ -236,11 +239,27 @@ class Queue(Discipline):
         """The first of a line, and those behind it with which it is merged."""
         if not self._merges(first):
             return [first]
-        together = list(takewhile(self._merges, self._lines.of(first.turn.conversation)))
+        together = next(self._runs(first.turn.conversation))
         for ticket in together:
             if self._is_late(ticket):
                 self._engine.expire(ticket)
         return [ticket for ticket in together if ticket.state is State.WAITING]
+
+    def _runs(self, conversation: str) -> Iterator[list[LocalTicket]]:
+        """The line as it is to run: neighbours that merge are together, as far as they fit."""
+        run: list[LocalTicket] = []
+        room, between = 0, _bytes(self._joined_by)
+        for ticket in self._lines.of(conversation):
+            size = _bytes(ticket.turn.message) + between
+            if run and (size > room or not self._merges(run[-1]) or not self._merges(ticket)):
+                yield run
+                run = []
+            if not run:
+                room = self._max_merged_bytes + between
+            run.append(ticket)
+            room -= size
+        if run:
+            yield run
 
     def _merged(self, tickets: Iterable[LocalTicket]) -> Turn:
         """The turn that stands for these: their messages in order, the first one's id."""
@@ -270,6 +289,11 @@ class Queue(Discipline):
         wait = self._wait(ticket.turn, position)
         range_s = self._engine.service_time.range_s(wait) if wait else None
         return Place(position, wait.mean_s if wait else None, range_s)
+
+
+def _bytes(text: str) -> int:
+    """Bytes that the text has at most; it is asked for often, so long texts are not encoded."""
+    return len(text) if text.isascii() else 4 * len(text)
 
 
 def one_of(option: str, value: object, known: Iterable[str]) -> None:

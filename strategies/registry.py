@@ -8,12 +8,13 @@ from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from .base import Answer, Limits, Strategy
 from .lock import Lock
 from .naming import NothingNamed, did_you_mean, find_named, respelt
-from .queue import AGEING_S, Policy, Queue, Waiting, one_of
+from .queue import AGEING_S, MAX_MERGED_BYTES, Policy, Queue, Waiting, one_of
 from .reject import Reject
 
 GROUP = "runner.strategies"
@@ -29,19 +30,39 @@ def interrupt(
     *,
     said: Literal["keep", "rollback"] = "keep",
     waiting: Waiting = "drop",
+    max_merged_bytes: int = MAX_MERGED_BYTES,
     ageing_s: float = AGEING_S,
 ) -> Queue:
     """The newest message stops the running turn; its words so far are kept or rolled back."""
     policies: dict[str, Policy] = {"keep": "interrupt", "rollback": "rollback"}
     one_of("said", said, policies)
-    return Queue(answer, limits, on_busy=policies[said], waiting=waiting, ageing_s=ageing_s)
+    return Queue(
+        answer,
+        limits,
+        on_busy=policies[said],
+        waiting=waiting,
+        max_merged_bytes=max_merged_bytes,
+        ageing_s=ageing_s,
+    )
 
 
 def merge(
-    answer: Answer, limits: Limits, *, joined_by: str = "\n\n", ageing_s: float = AGEING_S
+    answer: Answer,
+    limits: Limits,
+    *,
+    joined_by: str = "\n\n",
+    max_merged_bytes: int = MAX_MERGED_BYTES,
+    ageing_s: float = AGEING_S,
 ) -> Queue:
     """Turns wait as in the queue; when their conversation is free, all of them run as one."""
-    return Queue(answer, limits, on_busy="merge", joined_by=joined_by, ageing_s=ageing_s)
+    return Queue(
+        answer,
+        limits,
+        on_busy="merge",
+        joined_by=joined_by,
+        max_merged_bytes=max_merged_bytes,
+        ageing_s=ageing_s,
+    )
 
 
 BUILT_IN: dict[str, Factory] = {
@@ -60,14 +81,25 @@ class UnknownStrategy(ValueError):
 
 
 def make(
-    name: str, answer: Answer, limits: Limits, options: Mapping[str, Any], *, per_turn: bool = False
+    name: str,
+    answer: Answer,
+    limits: Limits,
+    options: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+    per_turn: bool = False,
 ) -> Strategy:
-    """The strategy called `name`, made. Raises as `find`, and TypeError for an unknown option."""
+    """The strategy called `name`, made. Raises as `find`, and TypeError for an unknown option.
+
+    defaults  options for those that take them, where `options` says nothing.
+    """
     factory = find(name, per_turn=per_turn)
     try:
         expected = signature(factory)
     except ValueError:  # Compiled code need not tell what it takes.
         return factory(answer, limits, **options)
+    taken = {key: value for key, value in defaults.items() if key in expected.parameters}
+    options = {**taken, **options}
     try:
         expected.bind(answer, limits, **options)
     except TypeError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,12 +14,17 @@ from typing import Any, TypeVar
 from runner.agents.base import CURRENT, About, CurrentTurn, Emit, Message, unheard
 from runner.agents.calling import Callee, Caller, as_callee
 from runner.agents.threads import Outcome, given
+from runner.callers import caller_of
+from runner.fair_bound import FairBound
 from strategies import AgentFailed
 
 T = TypeVar("T")
 
 MOST_KEPT = 1_000
-"""Conversations whose agents are kept; a factory of heavy ones says less: `most_kept`."""
+"""Conversations whose agents are kept; a factory of heavy ones says less: `most_kept`.
+
+Over it the caller with most of them loses the one used longest ago (see `fair_bound`).
+"""
 
 FIRST = "default"
 """The conversation for which a factory makes the agent that is tried out."""
@@ -55,23 +59,36 @@ class AgentPerConversation:
     takes: frozenset[str]
     options: Mapping[str, object]
     caller: Caller
-    kept: OrderedDict[str, Callee] = field(default_factory=OrderedDict[str, Callee])
+    kept: dict[str, Callee] = field(default_factory=dict[str, Callee])
+    shares: FairBound[str] = field(init=False)
     first: list[Callee] = field(default_factory=list[Callee])
     """The agent that was tried out, until the first turn."""
+
+    def __post_init__(self) -> None:
+        most = getattr(self.factory, "most_kept", MOST_KEPT)
+        object.__setattr__(self, "shares", FairBound[str](most))  # As a frozen one is made.
 
     async def answer(
         self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         callee = self.kept.get(conversation) or self._first(conversation, history)
         callee = callee or await self._make(conversation, history)
-        self.kept[conversation] = callee
-        self.kept.move_to_end(conversation)
-        while len(self.kept) > getattr(self.factory, "most_kept", MOST_KEPT):
-            self.kept.popitem(last=False)
+        self._keep(conversation, callee)
         return await self.caller.ask(callee, message, history, emit)
 
+    def _keep(self, conversation: str, callee: Callee) -> None:
+        caller = caller_of(conversation)
+        if conversation not in self.kept:
+            self.shares.count(caller, 1)
+        self.kept[conversation] = callee
+        self.shares.keep(caller, conversation)
+        while (surplus := self.shares.surplus()) is not None:
+            self.forget(surplus)
+
     def forget(self, conversation: str) -> None:
-        self.kept.pop(conversation, None)
+        if self.kept.pop(conversation, None) is not None:
+            self.shares.drop(caller_of(conversation), conversation)
+            self.shares.count(caller_of(conversation), -1)
 
     def try_out(self, history: Sequence[Message]) -> None:
         """Make an agent as for a new conversation, before anything is served.

@@ -15,9 +15,9 @@ import strategies
 from runner.agents.base import Message
 from runner.api.exchange import Answer, Headers, json_answer
 from runner.api.problems import as_answer, turn_document
+from runner.callers import split
 from runner.store.base import Ending
 from runner.telemetry import in_a_line
-from runner.turns.callers import split
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service

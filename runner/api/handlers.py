@@ -6,7 +6,7 @@ from runner.api import documents
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.parsing import check_conversation, parse_conversation, parse_count
 from runner.api.problems import DRAINING, NO_CONVERSATION, NO_TURN, RequestError, problem
-from runner.turns.callers import owns, scoped
+from runner.callers import owns, scoped
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
 

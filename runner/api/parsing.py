@@ -11,8 +11,8 @@ from typing import cast, get_args
 from runner.api.body import check_media_type, parse_object
 from runner.api.exchange import Request
 from runner.api.problems import MALFORMED_REQUEST, TOO_LARGE, RequestError, wrong_field
+from runner.callers import scoped
 from runner.settings import OnDisconnect, ServerSettings
-from runner.turns.callers import scoped
 from runner.turns.service import Service
 from runner.turns.submission import Submission
 from strategies import Turn

@@ -162,4 +162,7 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: float, most: int) -> None:
-        """Remove those that have ended and were accepted `before`, and all but the last `most`."""
+        """Remove those that have ended and were accepted `before`, and all but `most` others.
+
+        The newest of each caller stay first, then the second newest of each, and so on.
+        """

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from sys import getsizeof
 
 from runner.agents.base import Message
+from runner.callers import caller_of
+from runner.fair_bound import FairBound
 from runner.store.base import AcceptedTurn, Ending, Record, StoreUnavailable
 from runner.store.history import History
 from strategies import State
@@ -40,18 +42,18 @@ class MemoryStore:
     """Keeps everything in dictionaries; for tests, and for agents whose past does not matter.
 
     No method waits for anything: each is one step, and nobody sees half of one. Over
-    `most_turns` or `most_bytes`, the oldest turns go, first those of the conversation
-    that was used longest ago. The turn that was committed last stays.
+    `most_turns` or `most_bytes`, the caller who keeps most loses turns (see `fair_bound`):
+    the oldest ones, first those of the conversation that was used longest ago. The turn
+    that was committed last stays.
     """
 
     durable = False
 
     def __init__(self, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> None:
-        self._most_turns = most_turns
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._pasts: OrderedDict[str, _Past] = OrderedDict()  # Used longest ago first.
-        self._numbers: OrderedDict[str, int] = OrderedDict()
+        self._pasts: dict[str, _Past] = {}
+        self._shares: FairBound[str] = FairBound(most_turns, most_bytes)  # Of conversations.
+        self._numbers: dict[str, int] = {}
+        self._number_shares: FairBound[str] = FairBound(MOST_NUMBERS)
         self._committed: dict[str, Kept] = {}
         self._accepted: dict[str, AcceptedTurn] = {}
 
@@ -64,8 +66,7 @@ class MemoryStore:
     # History.
 
     def history(self, conversation: str, turns: int | None = None) -> History:
-        if conversation in self._pasts:
-            self._pasts.move_to_end(conversation)
+        self._use(conversation)
         return History(self, conversation, turns)
 
     def span(self, conversation: str) -> tuple[int, int]:
@@ -85,40 +86,66 @@ class MemoryStore:
             raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.")
         conversation = record.conversation
         past = self._pasts.get(conversation)
-        if past is None:
-            past = self._pasts[conversation] = _Past(self._numbers.pop(conversation, 0))
-        past.last += 1
+        number = (past.last if past else self._numbers.get(conversation, 0)) + 1
         turn = (
             record.message, record.reply, record.turn_id, conversation,
-            past.last, time.time(), record.state.value,
+            number, time.time(), record.state.value,
         )  # fmt: skip
-        past.turns[past.last] = self._committed[record.turn_id] = turn
-        self._bytes += _weight(turn)
-        self._pasts.move_to_end(conversation)
+        self._make_room(turn)
+        self._add(turn)
         for turn_id in record.answers or (record.turn_id,):
             if turn_id in self._accepted:
-                await MemoryStore.end(self, turn_id, Ending(record.state, number=past.last))
-        while self._is_full() and len(self._committed) > 1:
-            self._drop_oldest()
-        return past.last
+                await MemoryStore.end(self, turn_id, Ending(record.state, number=number))
+        return number
 
-    def _is_full(self) -> bool:
-        return len(self._committed) > self._most_turns or self._bytes > self._most_bytes
+    def _make_room(self, turn: Kept) -> None:
+        conversation = turn[3]
+        self._use(conversation)
+        # It counts, but is not there yet: so it is none of those that go.
+        self._shares.count(caller_of(conversation), 1, _weight(turn))
+        while (surplus := self._shares.surplus()) is not None:
+            past = self._pasts[surplus]
+            oldest = past.turns.pop(past.first)
+            past.first += 1
+            if not past.turns:
+                self._leave(surplus)
+                self._keep_number(surplus, past.last)
+            self._drop(oldest)
 
-    def _drop_oldest(self) -> None:
-        """Of the conversation that was used longest ago."""
-        conversation, past = next(iter(self._pasts.items()))
-        self._drop(past.turns.pop(past.first))
-        past.first += 1
-        if not past.turns:
-            del self._pasts[conversation]
-            self._numbers[conversation] = past.last
-            if len(self._numbers) > MOST_NUMBERS:
-                self._numbers.popitem(last=False)
+    def _add(self, turn: Kept) -> None:
+        conversation, number = turn[3:5]
+        past = self._pasts.get(conversation)
+        if past is None:
+            past = self._pasts[conversation] = _Past(number - 1)
+            self._use(conversation)
+            self._drop_number(conversation)
+        past.last = number
+        past.turns[number] = self._committed[turn[2]] = turn
+
+    def _use(self, conversation: str) -> None:
+        """Of the caller's conversations it is the last one to lose turns."""
+        if conversation in self._pasts:
+            self._shares.keep(caller_of(conversation), conversation)
 
     def _drop(self, turn: Kept) -> None:
-        self._bytes -= _weight(turn)
+        self._shares.count(caller_of(turn[3]), -1, -_weight(turn))
         del self._committed[turn[2]]
+
+    def _leave(self, conversation: str) -> None:
+        del self._pasts[conversation]
+        self._shares.drop(caller_of(conversation), conversation)
+
+    def _keep_number(self, conversation: str, number: int) -> None:
+        self._numbers[conversation] = number
+        self._number_shares.count(caller_of(conversation), 1)
+        self._number_shares.keep(caller_of(conversation), conversation)
+        while (surplus := self._number_shares.surplus()) is not None:
+            self._drop_number(surplus)
+
+    def _drop_number(self, conversation: str) -> None:
+        if self._numbers.pop(conversation, None) is not None:
+            self._number_shares.drop(caller_of(conversation), conversation)
+            self._number_shares.count(caller_of(conversation), -1)
 
     async def turns(self, conversation: str) -> int:
         return self.span(conversation)[1]
@@ -131,8 +158,9 @@ class MemoryStore:
         return {name: self._pasts[name].last for name in names[: limit or None]}, len(names)
 
     async def forget(self, conversation: str) -> None:
-        self._numbers.pop(conversation, None)
-        if past := self._pasts.pop(conversation, None):
+        self._drop_number(conversation)
+        if past := self._pasts.get(conversation):
+            self._leave(conversation)
             for turn in past.turns.values():
                 self._drop(turn)
         for accepted in self._ended():
@@ -176,10 +204,16 @@ class MemoryStore:
         return [turn for turn in self._accepted.values() if turn.key is not None]
 
     async def prune(self, before: float, most: int) -> None:
-        ended = self._ended()
-        for place, turn in enumerate(ended):
-            if turn.accepted_at < before or place < len(ended) - most:
+        kept: Counter[str] = Counter()
+        places: list[tuple[int, str]] = []
+        for turn in reversed(self._ended()):
+            if turn.accepted_at < before:
                 del self._accepted[turn.id]
+            else:
+                kept[caller_of(turn.conversation)] += 1
+                places.append((kept[caller_of(turn.conversation)], turn.id))
+        for _, turn_id in sorted(places)[most:]:
+            del self._accepted[turn_id]
 
     def _ended(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is not None]

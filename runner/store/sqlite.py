@@ -135,19 +135,28 @@ class SqliteStore:
         )
 
     async def prune(self, before: float, most: int) -> None:
-        too_many = """
-            DELETE FROM accepted WHERE sequence IN (
-                SELECT sequence FROM accepted WHERE state IS NOT NULL
-                ORDER BY accepted_at DESC, sequence DESC LIMIT -1 OFFSET ?
-            )
+        old = "SELECT sequence FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
+        recent = "FROM accepted WHERE state IS NOT NULL AND accepted_at >= ?"
+        newest_of_each = f"""
+            SELECT sequence FROM (
+                SELECT sequence, row_number() OVER (
+                    PARTITION BY substr(conversation, 1, instr(conversation, '/'))
+                    ORDER BY accepted_at DESC, sequence DESC
+                ) AS place {recent}
+            ) ORDER BY place, sequence DESC LIMIT -1 OFFSET ?
         """
 
-        def write(db: Connection) -> None:
-            sql = "DELETE FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
-            db.execute(sql, (before,))
-            db.execute(too_many, (most,))
+        def read(db: Connection) -> list[tuple[int]]:
+            surplus = [tuple(row) for row in db.execute(old, (before,))]
+            (total,) = db.execute(f"SELECT count(*) {recent}", (before,)).fetchone()
+            if total > most:
+                surplus += [tuple(row) for row in db.execute(newest_of_each, (before, most))]
+            return surplus
 
-        await self.database.write(write)
+        # Found where it holds up no write: it is a look at all of them.
+        if surplus := await self.database.read(read):
+            sql = "DELETE FROM accepted WHERE sequence = ?"
+            await self.database.write(lambda db: db.executemany(sql, surplus))
 
 
 def _last_number(db: Connection, conversation: str) -> int:

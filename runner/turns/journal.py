@@ -80,6 +80,8 @@ class Journal:
         times = "once" if kept.attempts == 1 else f"{kept.attempts} times"
         detail = f"The server ended while the turn ran, {times}. Nothing was kept; ask again."
         await self._store.end(kept.id, endings.of(TurnInterrupted(detail), kept.attempts))
+        if kept.key is not None:
+            self.keys.end(kept.conversation, kept.key)
         log.warning("turn interrupted", turn_id=kept.id, attempts=kept.attempts)
         return False
 

@@ -1,10 +1,16 @@
-"""Idempotency keys: which turn was asked under which, bounded in number and in age."""
+"""Idempotency keys: which turn was asked under which.
+
+That of a turn that lives stays. Those of ended turns are bounded in age and in number, and
+none of them goes for the sake of a caller who keeps more of them than its own (see `fair_bound`).
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import sha256
 
+from runner.callers import caller_of
+from runner.fair_bound import FairBound
 from runner.store.base import AcceptedTurn
 from strategies import Turn
 
@@ -12,6 +18,9 @@ from strategies import Turn
 class KeyReused(Exception):
     """The key was used for another message. Use a new one for each message."""
 
+
+Name = tuple[str, str]
+"""A conversation, and a key."""
 
 Entry = tuple[str, str | None, float]
 """Which turn was asked under a key, the digest of its message, and when."""
@@ -22,13 +31,15 @@ class Keys:
 
     def __init__(self, age_s: float, most: int) -> None:
         self._age_s = age_s
-        self._most = most
-        self._entries: OrderedDict[tuple[str, str], Entry] = OrderedDict()
+        self._living: dict[Name, Entry] = {}
+        self._ended: OrderedDict[Name, Entry] = OrderedDict()
+        self._bound: FairBound[Name] = FairBound(most)
 
     def find(self, turn: Turn, key: str, now: float) -> str | None:
         """The id of the turn that was asked under this key, if any. Raises KeyReused."""
         self._drop_old(now)
-        entry = self._entries.get((turn.conversation, key))
+        name = turn.conversation, key
+        entry = self._living.get(name) or self._ended.get(name)
         if entry is None:
             return None
         turn_id, asked, _ = entry
@@ -39,24 +50,47 @@ class Keys:
     def add(self, row: AcceptedTurn) -> None:
         """The turn was asked under a key, if it has one."""
         if row.key is not None:
-            self._entries[row.conversation, row.key] = row.id, row.digest, row.accepted_at
+            self._living[row.conversation, row.key] = row.id, row.digest, row.accepted_at
+            if row.ending is not None:
+                self.end(row.conversation, row.key)
             self._drop_old(row.accepted_at)
+
+    def end(self, conversation: str, key: str) -> None:
+        """The turn has ended, so that the key is kept within the bounds."""
+        name = conversation, key
+        if (entry := self._living.pop(name, None)) is not None:
+            self._ended[name] = entry
+            caller = caller_of(conversation)
+            self._bound.count(caller, 1)
+            self._bound.keep(caller, name)
+            while (surplus := self._bound.surplus()) is not None:
+                self._drop(surplus)
 
     def release(self, turn_id: str, conversation: str, key: str) -> None:
         """The turn never started, so the key may be used as if for the first time."""
-        if self._entries.get((conversation, key), ("",))[0] == turn_id:
-            del self._entries[conversation, key]
+        name = conversation, key
+        if self._living.get(name, ("",))[0] == turn_id:
+            del self._living[name]
+        elif self._ended.get(name, ("",))[0] == turn_id:
+            self._drop(name)
 
     def forget(self, conversation: str) -> None:
-        for known in [known for known in self._entries if known[0] == conversation]:
-            del self._entries[known]
+        """Drop those of its turns that have ended."""
+        for name in [name for name in self._ended if name[0] == conversation]:
+            self._drop(name)
+
+    def _drop(self, name: Name) -> None:
+        del self._ended[name]
+        caller = caller_of(name[0])
+        self._bound.drop(caller, name)
+        self._bound.count(caller, -1)
 
     def _drop_old(self, now: float) -> None:
-        while self._entries:
-            _, _, at = next(iter(self._entries.values()))
-            if len(self._entries) <= self._most and at >= now - self._age_s:
+        while self._ended:
+            name, (_, _, at) = next(iter(self._ended.items()))
+            if at >= now - self._age_s:
                 return
-            self._entries.popitem(last=False)
+            self._drop(name)
 
 
 def digest(message: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from sys import getsizeof
 
+from runner.callers import caller_of
+from runner.fair_bound import FairBound
 from runner.turns.live_turn import LiveTurn
 
 OWN_BYTES = 1_000
@@ -18,15 +20,13 @@ class KnownTurns:
     """Finds turns by their id and by their conversation.
 
     keep_s      seconds that an ended turn is kept.
-    most        ended turns at most; the one that ended first goes first.
+    most        ended turns at most; first goes the oldest of who keeps most (see `fair_bound`).
     most_bytes  that they weigh together, their texts included.
     """
 
     def __init__(self, keep_s: float, most: int = 10_000, most_bytes: int = 2**25) -> None:
         self._keep_s = keep_s
-        self._most = most
-        self._most_bytes = most_bytes
-        self._bytes = 0
+        self._bound: FairBound[str] = FairBound(most, most_bytes)
         self._living: dict[str, LiveTurn] = {}
         self._lines: dict[str, dict[str, LiveTurn]] = {}
         self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
@@ -62,8 +62,12 @@ class KnownTurns:
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
-        self._bytes += _weight(live)
+        caller = caller_of(conversation)
+        self._bound.count(caller, 1, _weight(live))
+        self._bound.keep(caller, live.turn.id)
         self._drop_old()
+        while (surplus := self._bound.surplus()) is not None:
+            self._drop(self._ended[surplus])
         self.line_moved(conversation)
 
     def forget(self, conversation: str) -> None:
@@ -76,14 +80,15 @@ class KnownTurns:
         before = asyncio.get_running_loop().time() - self._keep_s
         while self._ended:
             first = next(iter(self._ended.values()))
-            fits = len(self._ended) <= self._most and self._bytes <= self._most_bytes
-            if fits and first.ended_at >= before:
+            if first.ended_at >= before:
                 return
             self._drop(first)
 
     def _drop(self, live: LiveTurn) -> None:
         del self._ended[live.turn.id]
-        self._bytes -= _weight(live)
+        caller = caller_of(live.turn.conversation)
+        self._bound.drop(caller, live.turn.id)
+        self._bound.count(caller, -1, -_weight(live))
 
     @contextmanager
     def watching(self, live: LiveTurn, watcher: Callable[[], object]) -> Generator[None]:

@@ -22,9 +22,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
+from runner.callers import split
 from runner.settings import OnDisconnect
 from runner.store.base import AcceptedTurn, Ending
-from runner.turns.callers import split
 from runner.turns.text import GrowingText
 from strategies import State, Ticket, Turn
 

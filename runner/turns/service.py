@@ -18,12 +18,12 @@ import structlog
 
 from runner import telemetry
 from runner.agents.base import Agent
+from runner.callers import owns, scoped
 from runner.lag import LoopLag
 from runner.settings import Settings
 from runner.store.base import Ending, Store, StoreUnavailable
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
-from runner.turns.callers import owns, scoped
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
@@ -110,7 +110,9 @@ class Service:
                 try:
                     self._start(live)
                 except TurnError as error:
-                    await self._journal.end(live, endings.of(error, live.attempts))
+                    ending = endings.of(error, live.attempts)
+                    await self._journal.end(live, ending)
+                    self._end_key(live, ending)
             self.lag.start()
             self.opened = True
 
@@ -189,14 +191,22 @@ class Service:
 
     async def cancel(self, live: LiveTurn) -> None:
         """Cancel the turn, and wait for its end and its agent's, but no longer than a second."""
-        if live.ticket is not None:
-            live.ticket.cancel()
+        if live.ticket is None:
+            return
+        live.ticket.cancel()
         news = asyncio.Event()
         with suppress(TimeoutError), self.watching(live, news.set):
             async with asyncio.timeout(STOP_S):
-                while live.phase is not Phase.ENDED:
+                while not self._is_over(live):
                     await news.wait()
                     news.clear()
+
+    def _is_over(self, live: LiveTurn) -> bool:
+        """Whether the turn has ended, and its agent was not told to stop or has stopped."""
+        if live.phase is not Phase.FENCED:
+            return live.phase is Phase.ENDED
+        # An agent at work in its conversation for another turn is at work for both: see merge.
+        return any(other.is_at_work for other in self._known.line(live.turn.conversation))
 
     # Conversations. Of all it holds that another caller's is as if it were not there.
 
@@ -285,8 +295,15 @@ class Service:
         self._show(live, error, endings.of(came_to, live.attempts, ticket))
 
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
-        if live.key is not None and endings.frees_key(ending):
-            self._keys.release(live.turn.id, live.turn.conversation, live.key)
+        self._end_key(live, ending)
         self._last_turn_at = monotonic()
         live.end(ending, None if error is None else error.__cause__)
         self._known.ended(live)
+
+    def _end_key(self, live: LiveTurn, ending: Ending) -> None:
+        if live.key is None:
+            return
+        if endings.frees_key(ending):
+            self._keys.release(live.turn.id, live.turn.conversation, live.key)
+        else:
+            self._keys.end(live.turn.conversation, live.key)

@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from runner.agents.base import Message
-from runner.agents.kinds import AgentPerConversation, SharedAgent
+from runner.agents.kinds import MOST_KEPT, AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent, names
 from strategies import AgentFailed
 
@@ -148,6 +148,16 @@ async def test_an_agent_that_was_forgotten_is_made_again_from_the_history(module
 async def test_as_many_agents_are_kept_as_their_class_says(module: str) -> None:
     agent = load(f"{module}:Heavy")
     assert [await agent.answer(name, "hi", []) for name in "aaba"] == ["1", "2", "1", "1"]
+
+
+async def test_one_callers_conversations_push_out_no_other_callers_agent(module: str) -> None:
+    """I-29"""
+    agent = load(f"{module}:Own")
+    assert await agent.answer("bob/c", "hi", []) == "1"
+    for number in range(MOST_KEPT + 1):
+        await agent.answer(f"ann/{number}", "hi", [])
+    assert await agent.answer("bob/c", "hi", []) == "2"
+    assert await agent.answer("ann/0", "hi", []) == "1"
 
 
 async def test_options_reach_a_factory_by_name(module: str) -> None:

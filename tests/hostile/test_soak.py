@@ -21,7 +21,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.client import until
-from tests.support.server import ROOT, Server
+from tests.support.server import ROOT, Knobs, Server
 
 SOAK_S = float(os.environ.get("SOAK_S", "60"))
 ALONE_S = min(SOAK_S / 4, 60.0)
@@ -29,7 +29,7 @@ TURN_S = 0.3
 REST_S = 0.2
 """What an honest client waits between two turns, and how long its agent takes."""
 
-BOUNDED = {
+BOUNDED: Knobs = {
     "server__tokens": ["ann:a-token", "bob:b-token", "eve:e-token"],
     "server__header_timeout_s": 2.0,
     "server__body_timeout_s": 2.0,

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,18 @@ async def test_old_and_surplus_turns_are_pruned_but_not_the_unfinished(store: St
     await store.prune(2.0, 2)
     left = [name for name in "012345" if await store.find(name) is not None]
     assert left == ["1", "4", "5"]
+
+
+async def test_one_callers_surplus_is_pruned_before_the_turns_of_others(store: Store) -> None:
+    """I-29"""
+    for place, name in enumerate(("b1", "b2", *(f"a{number}" for number in range(9)), "c1")):
+        caller = {"a": "ann/", "b": "bob/", "c": ""}[name[0]]
+        await store.accept(replace(turn(name, at=float(place)), conversation=f"{caller}c"))
+        await store.end(name, FAILED)
+    await store.prune(1.0, 5)
+    names = ("b1", "b2", *(f"a{number}" for number in range(9)), "c1")
+    left = [name for name in names if await store.find(name) is not None]
+    assert left == ["b2", "a6", "a7", "a8", "c1"]
 
 
 async def test_keyed_turns_are_given_with_their_keys(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.store.base import AcceptedTurn, Record, StoreUnavailable
-from runner.store.memory import MemoryStore
+from runner.store.memory import MOST_NUMBERS, MemoryStore
 
 
 async def commit(store: MemoryStore, conversation: str, *names: str, text: str = "m") -> list[int]:
@@ -82,3 +82,41 @@ async def test_an_accepted_turn_goes_with_its_reply() -> None:
     assert found.ending.reply == "reply a"
     await commit(store, "c", "b")
     assert await store.find("a") is None
+
+
+async def test_one_callers_flood_pushes_out_its_own_turns() -> None:
+    """I-29"""
+    store = MemoryStore(most_turns=10)
+    await commit(store, "bob/a", "b1", "b2")
+    await commit(store, "bob/b", "b3")
+    for number in range(50):
+        await commit(store, f"ann/{number % 7}", f"a{number}")
+    assert [await store.turns("bob/a"), await store.turns("bob/b")] == [2, 1]
+    assert len(store.history("bob/a")) == 4
+    assert await commit(store, "bob/a", "b4") == [3]
+
+
+async def test_a_large_turn_pushes_out_the_others_of_its_caller_first() -> None:
+    """I-29"""
+    store = MemoryStore(most_bytes=20_000)
+    await commit(store, "bob/c", *"abc", text="x" * 2_000)
+    await commit(store, "ann/c", *"defgh", text="x" * 2_000)
+    await commit(store, "ann/d", "large", text="x" * 10_000)
+    assert len(store.history("bob/c")) == 6
+    assert len(store.history("ann/d")) == 2
+
+
+async def test_the_turn_that_was_committed_last_stays_among_callers_too() -> None:
+    store = MemoryStore(most_turns=1)
+    for number, caller in enumerate(("ann", "bob", "ann", "", "ann", "bob")):
+        await commit(store, f"{caller}/c" if caller else "c", str(number))
+        assert await store.find(str(number)) is not None
+        assert number == 0 or await store.find(str(number - 1)) is None
+
+
+async def test_numbers_of_other_callers_outlive_a_flood_of_conversations() -> None:
+    store = MemoryStore(most_turns=1)
+    await commit(store, "bob/c", "a", "b")
+    for number in range(MOST_NUMBERS + 10):
+        await commit(store, f"ann/{number}", str(number))
+    assert await commit(store, "bob/c", "c") == [3]

@@ -124,3 +124,38 @@ def test_those_that_are_stopped_together_are_told_what_became_of_all() -> None:
             assert await ended(ticket) == (State.INTERRUPTED, "rolled_back")
 
     run(scenario())
+
+
+def test_what_would_be_too_long_together_runs_one_after_the_other_in_order() -> None:
+    async def scenario() -> None:
+        rig = Rig(partial(merge, max_merged_bytes=20))
+        first = rig.submit("say 1 first")
+        tickets = [rig.submit(f"say 1 {letter}") for letter in "abcde"]
+        assert [position_of(ticket) for ticket in tickets] == [1, 1, 2, 2, 3]
+        await asyncio.gather(*map(ended, [first, *tickets]))
+        assert rig.messages[1:] == ["say 1 a\n\nsay 1 b", "say 1 c\n\nsay 1 d", "say 1 e"]
+
+    run(scenario())
+
+
+def test_a_message_that_is_too_long_to_be_merged_runs_alone() -> None:
+    async def scenario() -> None:
+        rig = Rig(partial(merge, max_merged_bytes=20))
+        rig.submit("say 1 first")
+        long = "say 1 " + "long" * 10
+        tickets = [rig.submit("say 1 a"), rig.submit(long), rig.submit("say 1 b")]
+        await asyncio.gather(*map(ended, tickets))
+        assert rig.messages[1:] == ["say 1 a", long, "say 1 b"]
+
+    run(scenario())
+
+
+def test_what_is_merged_is_bounded_in_bytes_and_not_in_characters() -> None:
+    async def scenario() -> None:
+        rig = Rig(partial(merge, max_merged_bytes=100))
+        rig.submit("say 1 first")
+        tickets = [rig.submit("say 1 " + "\N{SNOWMAN}" * 10) for _ in range(9)]
+        await asyncio.gather(*map(ended, tickets))
+        assert all(len(message.encode()) <= 100 for message in rig.messages)
+
+    run(scenario())

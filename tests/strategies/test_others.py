@@ -142,9 +142,13 @@ def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) ->
 @pytest.mark.parametrize(
     ("name", "option", "words"),
     [
-        ("queue", {"speed": 3}, "no option 'speed'; its options: ageing_s, joined_by, on_busy"),
+        (
+            "queue",
+            {"speed": 3},
+            "no option 'speed'; its options: ageing_s, joined_by, max_merged_bytes",
+        ),
         ("merge", {"said": "keep"}, "no option 'said'; its options: ageing_s, joined_by"),
-        ("interrupt", {"joined_by": ""}, "its options: ageing_s, said, waiting"),
+        ("interrupt", {"joined_by": ""}, "its options: ageing_s, max_merged_bytes, said, waiting"),
         ("lock", {"ageing_s": 1.0}, "no option 'ageing_s'; its options: none"),
         ("loadtests.unprotected:Unprotected", {"x": 1}, "no option 'x'; its options: none"),
         ("queue", {"on_buzy": "wait"}, "no option 'on_buzy'; did you mean 'on_busy'?"),

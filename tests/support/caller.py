@@ -1,4 +1,4 @@
-"""One of several named callers of a server."""
+"""A caller with a token of its own."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from runner.turns.submission import Submission
 from strategies import ConversationBusy, Limits, State, Turn
 from strategies.queue import Queue
 from strategies.testing import run
+from strategies.testing.stubborn import ignore_cancellation
 
 
 class SlowStore(MemoryStore):
@@ -48,6 +49,9 @@ class Sleeper:
         self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
     ) -> str:
         self.calls.append(message)
+        if message == "stubborn":
+            await ignore_cancellation(5)
+            return message
         await asyncio.sleep(float(message.split()[0]))
         return message
 
@@ -64,10 +68,14 @@ class World:
         self._serial = 0
 
     async def ask(
-        self, message: str, key: str | None = None, wish: OnDisconnect = "drop-waiting"
+        self,
+        message: str,
+        key: str | None = None,
+        wish: OnDisconnect = "drop-waiting",
+        strategy: str | None = None,
     ) -> LiveTurn:
         self._serial += 1
-        turn = Turn(f"t{self._serial}", "c", message)
+        turn = Turn(f"t{self._serial}", "c", message, strategy=strategy)
         live, _ = await self.service.submit(Submission(turn, wish, key))
         return live
 
@@ -183,6 +191,36 @@ def test_a_client_that_stops_waiting_stops_no_other() -> None:
         first.cancel()
         await second
         assert live.ending is not None
+
+    play(scene)
+
+
+def test_one_of_several_merged_turns_is_cancelled_at_once_though_their_agent_goes_on() -> None:
+    async def scene(world: World) -> None:
+        await world.ask("1")
+        one, other, last = [await world.ask("5 merged", strategy="merge") for _ in range(3)]
+        await asyncio.sleep(2)
+        for live in (one, other, last):
+            began = asyncio.get_running_loop().time()
+            await world.service.cancel(live)
+            assert live.state is State.CANCELLED
+            assert asyncio.get_running_loop().time() == began
+        assert last.phase.name == "ENDED"  # Its agent was told to stop, and has.
+
+    play(scene)
+
+
+def test_who_cancels_a_turn_that_has_ended_does_not_wait_for_its_agent() -> None:
+    async def scene(world: World) -> None:
+        live = await world.ask("stubborn")
+        await asyncio.sleep(0.1)
+        took_s: list[float] = []
+        for _ in range(2):
+            began = asyncio.get_running_loop().time()
+            await world.service.cancel(live)
+            took_s.append(asyncio.get_running_loop().time() - began)
+        assert live.phase.name == "FENCED"
+        assert took_s == [pytest.approx(1.0), 0.0]
 
     play(scene)
 

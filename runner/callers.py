@@ -17,5 +17,9 @@ def split(conversation: str) -> tuple[str, str]:
     return caller, own
 
 
+def caller_of(conversation: str) -> str:
+    return conversation.rpartition("/")[0]
+
+
 def owns(caller: str, conversation: str) -> bool:
-    return split(conversation)[0] == caller
+    return caller_of(conversation) == caller
