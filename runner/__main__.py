@@ -19,21 +19,26 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 import runner
 from runner.cli import flags
+from runner.cli.own_code import with_traceback
 from runner.process import LEAVE_S, watchdog
 
 if TYPE_CHECKING:
     from quart import Quart
 
+    from runner.agents.base import Agent
+    from runner.agents.threads import Threads
+    from runner.config.sources import Loaded
     from runner.server.server import HttpServer
     from runner.settings import Settings
     from runner.turns.service import Service
+    from strategies import Limits
 
 ADDED = "runner.commands"
 """The entry point group for more commands; the load tests are there."""
 
 
 def main() -> None:
-    """The console script. However a command ends, the process soon does, with its status."""
+    """The console script, by either name. However a command ends, the process soon does too."""
     watchdog.start()
     if sys.argv[1:2] == ["serve"]:
         watchdog.take_signals_early()
@@ -52,7 +57,7 @@ def _run() -> None:
         if isinstance(stream, TextIOWrapper):
             # A name that the terminal cannot show is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="runner")
+    cli(prog_name=flags.own_name())
 
 
 def _strategy_names(
@@ -81,7 +86,7 @@ class _Commands(click.Group):
 
 def _show_version(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        click.echo(f"runner, version {runner.__version__}")
+        click.echo(f"{flags.own_name()}, version {runner.__version__}")
         context.exit()
 
 
@@ -109,7 +114,7 @@ def cli() -> None:
       runner serve                          the built-in agent, at 127.0.0.1:8080
       runner serve my_module:agent          a function, object or factory of yours
       runner serve my_module:agent --reload     start again when the code changes
-      runner serve --strategy reject --set strategy.max_running=2
+      runner serve --strategy lock --set agent.turn_timeout_s=30
       runner chat                           talk to it from another terminal
       echo "Hello" | runner chat            or from a pipe
 
@@ -118,10 +123,13 @@ def cli() -> None:
       1. flags                 --port 9000, or --set TABLE.KEY=VALUE for any
       2. the environment       RUNNER_SERVER__PORT=9000; RUNNER_AGENT,
                                RUNNER_STRATEGY and RUNNER_STORE for short
-      3. ./runner.toml         [server] port = 9000
+      3. one file              of --config FILE or RUNNER_CONFIG, else of this folder:
+         ./runner.toml         [server] port = 9000
          or ./pyproject.toml   [tool.runner.server] port = 9000
       4. the defaults
     `runner config show` prints every setting with its source.
+
+    `turnline` is the same command, where another `runner` has the name.
 
     Exit status: 0 done, 1 failed, 2 wrong usage.
     """
@@ -147,6 +155,7 @@ def cli() -> None:
 @option("--reload", is_flag=True, help="Start again when *.py or runner.toml changes.")
 @option("--again", is_flag=True, hidden=True, help="Started by --reload, not for the first time.")
 @flags.with_settings
+@with_traceback
 @pass_context
 def serve_command(
     context: click.Context, /, reload: bool, again: bool, **_settings: object
@@ -168,23 +177,25 @@ def serve_command(
     if reload:
         from runner.cli.reload import serve_with_reload
 
-        context.exit(serve_with_reload([word for word in sys.argv[2:] if word != "--reload"]))
-    loaded = flags.load_settings(context)
-    for note in loaded.notes:
-        click.echo(f"Note: {note}", err=True)
-    context.exit(serve(loaded.settings, again=again))
+        words = [word for word in sys.argv[1:] if word != "--reload"]
+        context.exit(serve_with_reload(words, flags.config_named(context)))
+    context.exit(serve(flags.load_settings(context), again=again))
 
 
-def serve(settings: Settings, *, again: bool = False) -> int:
+def serve(loaded: Loaded, *, again: bool = False) -> int:
     """Serve until told to stop; the exit status. Who has seen the banner is not shown it again."""
     from runner.app import make_app
     from runner.cli.banner import banner, headline
+    from runner.config.effects import without_effect
     from runner.server import server
     from runner.telemetry import configure_logging
 
+    settings = loaded.settings
     http = http_library(settings)
     configure_logging(settings.observability)
+    flags.tell(loaded.notes)
     service = compose(settings)
+    flags.tell(without_effect(loaded, service.about))
 
     def announce(url: str) -> None:
         if again:
@@ -220,48 +231,67 @@ def make_asgi_app() -> Quart:
 
 
 def compose(settings: Settings) -> Service:
-    """Everything that serves, connected and not yet started. Raises UsageError."""
-    from runner.agents.loader import AgentNotFound, load_agent
+    """Everything that serves, connected and not yet started.
+
+    Raises UsageError, and OwnCodeError for what the user's own modules raise.
+    """
     from runner.agents.threads import Threads
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
-    from strategies import Limits, registry
+    from strategies import registry
 
     flags.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
-    threads = Threads(answers.threads, most_hung=answers.max_hung_threads)
-    with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
+    with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
+    threads = Threads(answers.threads, most_hung=answers.max_hung_threads)
+    agent = _make_agent(settings, threads)
+    make_strategy = partial(
+        registry.make,
+        strategy.name,
+        limits=_limits(settings),
+        options=strategy.options,
+        defaults={"max_merged_bytes": settings.server.max_message_bytes},
+        per_turn=bool(strategy.per_turn),
+    )
+    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
+        return Service(settings, agent, store, make_strategy, threads=threads)
+
+
+def _make_agent(settings: Settings, threads: Threads) -> Agent:
+    """The agent, of which it is known that it can be made."""
+    from runner.agents.loader import AgentNotFound, load_agent
+    from runner.store.memory import MemoryStore
+    from strategies import AgentFailed
+
+    given, target = settings.agent, f"agent {settings.agent.target!r}"
+    with flags.usage_errors(AgentNotFound):
         agent = load_agent(
-            answers.target,
-            answers.options,
-            threads=threads,
-            max_reply_bytes=answers.max_reply_bytes,
+            given.target, given.options, threads=threads, max_reply_bytes=given.max_reply_bytes
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
         raise flags.UsageError(
-            f"agent {agent.about.target!r} is one object with one history, which several callers "
+            f"{target} is one object with one history, which several callers "
             "would share. Serve its class or a factory, or remove the names from server.tokens"
         )
-    named = vars(answers) | vars(strategy)  # Each limit is a setting of the same name.
+    failures = (AgentFailed, OSError, TypeError, ValueError)
+    with flags.told_when_slow(f"{target}: the first one is being made"):
+        with flags.usage_errors(*failures, about=f"{target}: "):
+            agent.try_out(MemoryStore().history("default"))
+    return agent
+
+
+def _limits(settings: Settings) -> Limits:
+    from strategies import Limits
+
+    named = vars(settings.agent) | vars(settings.strategy)  # Each is a setting of the same name.
     limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
     callers = len(set(settings.server.callers.values()))
     if limits.max_waiting_per_caller is None and callers > 1:
         # So one caller's flood never costs another its place in the line.
-        share = max(limits.max_waiting // callers, 1)
-        limits = replace(limits, max_waiting_per_caller=share)
-    per_turn = bool(strategy.per_turn)
-    make_strategy = partial(
-        registry.make,
-        strategy.name,
-        limits=limits,
-        options=strategy.options,
-        defaults={"max_merged_bytes": settings.server.max_message_bytes},
-        per_turn=per_turn,
-    )
-    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
-        return Service(settings, agent, store, make_strategy, threads=threads)
+        return replace(limits, max_waiting_per_caller=max(limits.max_waiting // callers, 1))
+    return limits
 
 
 @cli.command("chat")
@@ -311,38 +341,47 @@ def show_command(
 ) -> None:
     """Print every setting with its source. The text is itself a valid runner.toml."""
     from runner.cli.tables import settings_as_json, settings_as_toml
+    from runner.config.effects import without_effect
+    from strategies import registry
 
     loaded = flags.load_settings(context)
+    if loaded.settings.strategy.name in registry.BUILT_IN:  # To show imports nobody's module.
+        loaded = replace(loaded, notes=[*loaded.notes, *without_effect(loaded)])
     flags.say(settings_as_json(loaded) if as_json else settings_as_toml(loaded, describe=describe))
 
 
 @config_group.command("check")
 @flags.with_settings
+@with_traceback
 @flags.with_json
 @pass_context
 def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
     """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
     from runner.cli.tables import to_json
+    from runner.config.effects import without_effect
 
     try:
-        settings = flags.load_settings(context).settings
-        http_library(settings)
-        about = compose(settings).about
-    except flags.UsageError as error:
+        loaded = flags.load_settings(context)
+        http_library(loaded.settings)
+        about = compose(loaded.settings).about
+    except click.ClickException as error:
         if not as_json:
             raise
         flags.say(to_json({"valid": False, "problem": error.message}))
         context.exit(error.exit_code)
+    notes = [*loaded.notes, *without_effect(loaded, about)]
     if as_json:
-        flags.say(to_json({"valid": True, "agent": about.target, "kind": about.kind}))
+        found = {"valid": True, "agent": about.target, "kind": about.kind, "notes": notes}
+        flags.say(to_json(found))
     else:
+        flags.tell(notes)
         flags.say(f"valid; {about.target} is taken for: {about.kind}")
 
 
 @cli.command("completion")
 @argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """Print the script that completes `runner` in a shell.
+    """Print the script that completes `runner` in a shell; `turnline` prints its own.
 
     \b
     bash: runner completion bash > ~/.local/share/bash-completion/completions/runner
@@ -351,7 +390,8 @@ def completion_command(shell: str) -> None:
     """
     script = get_completion_class(shell)
     assert script is not None
-    flags.say(script(cli, {}, "runner", "_RUNNER_COMPLETE").source())
+    name = flags.own_name()
+    flags.say(script(cli, {}, name, f"_{name.upper()}_COMPLETE").source())
 
 
 if __name__ == "__main__":

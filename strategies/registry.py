@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
-from inspect import signature
+from inspect import Parameter, signature
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from .base import Answer, Limits, Strategy
 from .lock import Lock
+from .naming import NothingNamed, did_you_mean, find_named, respelt
 from .queue import AGEING_S, MAX_MERGED_BYTES, Policy, Queue, Waiting, one_of
 from .reject import Reject
 
@@ -102,10 +102,21 @@ def make(
     options = {**taken, **options}
     try:
         expected.bind(answer, limits, **options)
-    except TypeError as error:
-        its_own = ", ".join(sorted([*expected.parameters][2:])) or "none"
-        raise TypeError(f"{error}; its options: {its_own}") from None
+    except TypeError:
+        raise TypeError(_refusal(expected.parameters, options)) from None
     return factory(answer, limits, **options)
+
+
+def _refusal(takes: Mapping[str, Parameter], options: Mapping[str, Any]) -> str:
+    """Why a strategy that takes these cannot be made with the options."""
+    named = {name: one for name, one in [*takes.items()][2:] if one.kind is not one.VAR_KEYWORD}
+    its_own = f"its options: {', '.join(sorted(named)) or 'none'}"
+    for name in sorted(options.keys() - named.keys()):
+        return f"there is no option {name!r}{did_you_mean(name, named)}; {its_own}"
+    for name, one in named.items():
+        if one.default is one.empty and name not in options:
+            return f"the option {name!r} is missing; {its_own}"
+    return "it must take (answer, limits), and its options by name"
 
 
 def find(name: str, *, per_turn: bool = False) -> Factory:
@@ -128,8 +139,8 @@ def find(name: str, *, per_turn: bool = False) -> Factory:
     for entry in entry_points(group=GROUP, name=name):
         return cast(Factory, entry.load())
     known = names()
-    close = get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    meant = get_close_matches(name, known, n=1) or [respelt(name, "Class")]
+    hint = f" Did you mean {meant[0]!r}?" if meant[0] else ""
     raise UnknownStrategy(
         f"there is no strategy {name!r}.{hint} Known: {', '.join(known)}, "
         "or one of your own as package.module:Class"
@@ -151,15 +162,11 @@ def names() -> dict[str, str]:
 
 
 def _import(name: str) -> Factory:
-    module_name, _, path = name.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # Something that the module itself imports is missing.
-        raise UnknownStrategy(f"strategy {name!r}: there is no module {error.name!r}") from error
-    for attribute in path.split("."):
-        found = getattr(found, attribute, None)
+        found = find_named(name, noun="class ", usual="Class")
+    except NothingNamed as error:
+        raise UnknownStrategy(f"strategy {name!r}: {error}") from error
     if not callable(found):
+        module_name, _, path = name.partition(":")
         raise UnknownStrategy(f"strategy {name!r}: {module_name} has no class {path!r}")
     return cast(Factory, found)

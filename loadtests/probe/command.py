@@ -16,6 +16,7 @@ from loadtests.controls import is_control
 from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
 from loadtests.servers import python_path
 from runner.cli.flags import look_here, say, usage_errors, with_json
+from runner.cli.own_code import with_traceback
 
 STAGGERS = (0.0, 0.4)
 """When the turns of a trial come: all at once, and each when the one before is partly done."""
@@ -28,6 +29,7 @@ STAGGERS = (0.0, 0.4)
               show_default=True)  # fmt: skip
 @click.option("--timeout-s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
               help="For each trial; more for a slow model.")  # fmt: skip
+@with_traceback
 @with_json
 @click.pass_context
 def probe_command(

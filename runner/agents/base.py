@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from math import inf
+from typing import Any, Literal, Protocol
 
 from typing_extensions import TypedDict  # On Python 3.11 pydantic reads no other.
 
@@ -24,12 +26,14 @@ class About:
     kind                  what it was taken for, in words, such as "async function".
     wants_history         False: `answer` need not be given the history.
     single_conversation   True: one object with one history, for the conversation `default`.
+    uses_threads          False: `answer` runs on the event loop alone.
     """
 
     target: str
     kind: str
     wants_history: bool
     single_conversation: bool
+    uses_threads: bool = True
 
 
 Emit = Callable[[str], None]
@@ -79,3 +83,12 @@ class Agent(Protocol):
 
     def forget(self, conversation: str) -> None:
         """A turn was not kept: the next `answer` starts from the history that it is given."""
+
+
+def seconds(name: str, value: Any) -> float:
+    """An option's value as seconds. ValueError, in words for people, where it is none."""
+    with suppress(TypeError, ValueError):
+        number = float(value)
+        if 0 <= number < inf:
+            return number
+    raise ValueError(f"{name} must be a number of seconds, 0 or more, and not {value!r}")

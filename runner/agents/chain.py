@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 
-from runner.agents.base import Message
+from runner.agents.base import Message, seconds
 
 START = "0" * 64
 
@@ -21,9 +21,7 @@ class Chain:
     """Answers with the next link. `thinking_s` is how many seconds each answer takes."""
 
     def __init__(self, thinking_s: float = 0.0) -> None:
-        self._thinking_s = float(thinking_s)
-        if not self._thinking_s >= 0:
-            raise ValueError("thinking_s must be 0 or more")
+        self._thinking_s = seconds("thinking_s", thinking_s)
 
     async def answer(self, message: str, history: Sequence[Message]) -> str:
         # Read before the work and answered after it, as a model does with its context.

@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 
-from runner.agents.base import Message
+from runner.agents.base import Message, seconds
 
 REFLECTIONS = {
     "am": "are", "are": "am", "i": "you", "i'd": "you'd", "i'll": "you'll", "i'm": "you are",
@@ -50,9 +50,7 @@ class Eliza:
     """One conversation. `thinking_s` is how many seconds each answer takes."""
 
     def __init__(self, history: Sequence[Message] = (), thinking_s: float = 0.0) -> None:
-        self._thinking_s = float(thinking_s)
-        if not self._thinking_s >= 0:
-            raise ValueError("thinking_s must be 0 or more")
+        self._thinking_s = seconds("thinking_s", thinking_s)
         self._name = ""
         self._turns = 0
         for said in history:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
-from operator import attrgetter
 from typing import Any
 
-from runner.agents.base import About, Agent
+from runner.agents.base import About
 from runner.agents.calling import Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
+from strategies.naming import NothingNamed, did_you_mean, find_named, respelt
 
 BUILT_IN = {"eliza": "Eliza", "chain": "Chain", "smollm": "SmolLM"}
 """A class for each, in the module of its name."""
@@ -40,7 +38,7 @@ def names() -> dict[str, str]:
 
 def load_agent(
     target: str, options: Mapping[str, object], *, threads: Threads, max_reply_bytes: int
-) -> Agent:
+) -> SharedAgent | AgentPerConversation:
     """The agent that `target` names. Raises AgentNotFound, and what the target's module raises."""
     found = _find(target)
     caller = Caller(threads, max_reply_bytes)
@@ -59,12 +57,13 @@ def load_agent(
     is_method = inspect.ismethod(found) and not inspect.isclass(found.__self__)
     alone = not callee.wants_history and (is_method or not is_function(found))
     kind = f"{callee.kind}, one object with a history of its own" if alone else callee.kind
-    return SharedAgent(About(target, kind, callee.wants_history, alone), callee, caller)
+    about = About(target, kind, callee.wants_history, alone, not callee.is_async)
+    return SharedAgent(about, callee, caller)
 
 
 def _load_factory(
     target: str, factory: Callable[..., Any], options: Mapping[str, object], caller: Caller
-) -> Agent:
+) -> AgentPerConversation:
     try:
         parameters = inspect.signature(factory).parameters
     except ValueError as error:
@@ -87,7 +86,8 @@ def _check_options(
     for name in options:
         if name not in parameters and not takes_any:
             known = ", ".join(one for one in parameters if one not in GIVEN) or "none"
-            raise AgentNotFound(f"agent {target!r} has no option {name!r}. It has: {known}")
+            hint = did_you_mean(name, parameters)
+            raise AgentNotFound(f"agent {target!r} has no option {name!r}. It has: {known}{hint}")
     for name, one in parameters.items():
         has_value = one.default is not one.empty or name in GIVEN or name in options
         if not has_value and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
@@ -106,28 +106,18 @@ def _find(target: str) -> Any:
     own = f"runner.agents.{target}:{BUILT_IN[target]}" if target in BUILT_IN else target
     module_name, _, attribute = own.partition(":")
     if not module_name or not attribute:
-        close = get_close_matches(target, BUILT_IN, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        meant = get_close_matches(target, BUILT_IN, n=1) or [respelt(target)]
+        hint = f" Did you mean {meant[0]!r}?" if meant[0] else ""
         raise AgentNotFound(
             f"there is no agent {target!r}.{hint} Known: {', '.join(BUILT_IN)}, or one of your own "
             "as package.module:attribute"
         )
-    module = _import(target, module_name)
     try:
-        return attrgetter(attribute)(module)
-    except AttributeError as error:
-        raise AgentNotFound(f"agent {target!r}: {module_name} has no {attribute!r}") from error
-
-
-def _import(target: str, module_name: str) -> object:
-    try:
-        return importlib.import_module(module_name)
+        return find_named(own)
+    except NothingNamed as error:
+        raise AgentNotFound(f"agent {target!r}: {error}") from error
     except ModuleNotFoundError as error:
-        if target == "smollm":
-            remedy = "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
-            raise AgentNotFound(remedy) from error
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # Something that the module itself imports is missing.
-        raise AgentNotFound(
-            f"agent {target!r}: there is no module {error.name!r} here ({os.getcwd()}) or installed"
-        ) from error
+        if target != "smollm":
+            raise
+        remedy = "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
+        raise AgentNotFound(remedy) from error

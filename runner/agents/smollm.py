@@ -28,13 +28,13 @@ class SmolLM:
     def __init__(
         self, history: Sequence[Message] = (), max_tokens: int = 48, threads: int | None = None
     ) -> None:
-        self._max_tokens = int(max_tokens)
+        self._max_tokens = _count("max_tokens", max_tokens)
         self._messages: list[Any] = list(history[-MOST_MESSAGES:])
         llama: Any = llama_cpp
         self._model: Any = llama.Llama(
             str(find_weights()),
             n_ctx=CONTEXT_TOKENS,
-            n_threads=None if threads is None else int(threads),
+            n_threads=None if threads is None else _count("threads", threads),
             verbose=False,
             seed=1,
         )
@@ -57,6 +57,12 @@ class SmolLM:
     def _tokens(self) -> int:
         text = "".join(message["content"] for message in self._messages)
         return len(self._model.tokenize(text.encode())) + MESSAGE_TOKENS * len(self._messages) + 64
+
+
+def _count(name: str, value: object) -> int:
+    if isinstance(value, int) and value > 0:
+        return value
+    raise ValueError(f"{name} must be a whole number above 0, and not {value!r}")
 
 
 def find_weights() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from runner.agents.base import About
-from runner.config.masking import without_password
+from runner.config.masking import without_secrets
 from runner.settings import Settings
 
 WIDTH = 80
@@ -20,7 +20,7 @@ OPEN = "Note: anyone who can reach this address can use it; set [server] tokens 
 def banner(settings: Settings, about: About, url: str, command: str = "runner") -> str:
     """The block that is printed once the server answers at `url`. `command` runs this program."""
     agent = f"{about.target} ({about.kind})"
-    store = without_password(settings.store.url)
+    store = without_secrets(settings.store.url)
     lines = [
         headline(settings, url),
         "",

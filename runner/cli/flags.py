@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from shutil import which
-from typing import TYPE_CHECKING
+from threading import Timer
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from runner.config.sources import Given, Loaded
+
+NAMES = ("runner", "turnline")
+SLOW_S = 1.0
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class UsageError(click.ClickException):
@@ -25,21 +32,51 @@ class UsageError(click.ClickException):
 
 @contextmanager
 def usage_errors(*kinds: type[Exception], about: str = "") -> Generator[None]:
-    """Turn these exceptions into a UsageError that says the same."""
+    """Turn these exceptions into a UsageError that says the same.
+
+    The user's code may be imported and made in here. What that raises, whatever it is, becomes
+    an OwnCodeError with file and line.
+    """
     try:
         yield
-    except kinds as error:
-        raise UsageError(f"{about}{error}") from error
+    except (click.ClickException, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        from runner.cli.own_code import OwnCodeError, frames_of_users, in_short
+
+        if frames := frames_of_users(error):
+            raise OwnCodeError(in_short(error, frames)) from error
+        if isinstance(error, kinds):
+            raise UsageError(f"{about}{error}") from error
+        raise
+
+
+@contextmanager
+def told_when_slow(text: str) -> Generator[None]:
+    """Say on stderr what is done in here, if it takes more than a moment."""
+    timer = Timer(SLOW_S, partial(click.echo, text, err=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def own_name() -> str:
+    """The name by which this program was called: `turnline` is a second name of `runner`."""
+    name = Path(sys.argv[0]).name
+    return name if name in NAMES else NAMES[0]
 
 
 def own_command() -> str:
     """How any shell runs this program: by name where the PATH has it, else by its full path."""
-    started = Path(sys.argv[0])
-    script = started if started.name == "runner" else Path(sys.executable).with_name("runner")
+    started, name = Path(sys.argv[0]), own_name()
+    script = started if started.name == name else Path(sys.executable).with_name(name)
     if not script.exists():
         return f"{quote(sys.executable)} -m runner"
-    found = which("runner")
-    return "runner" if found and script.samefile(found) else quote(str(script.absolute()))
+    found = which(name)
+    return name if found and script.samefile(found) else quote(str(script.absolute()))
 
 
 def look_here() -> None:
@@ -48,13 +85,26 @@ def look_here() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-with_settings = click.option(
+_set = click.option(
     "--set",
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
     help="Any setting, such as server.drain_s=5. Repeatable.",
 )
+_config = click.option(
+    "--config",
+    "config",
+    metavar="FILE",
+    help="A settings file in place of ./runner.toml; RUNNER_CONFIG names one too.",
+)
+
+
+def with_settings(command: Command) -> Command:
+    """The options of each command that reads the settings; `load_settings` takes them."""
+    return _config(_set(command))
+
+
 with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -68,8 +118,17 @@ def load_settings(context: click.Context | None = None) -> Loaded:
     from runner.settings import SettingsError
 
     given = list(_given(context)) if context else []
+    config = context.params["config"] if context else None
     with usage_errors(SettingsError):
-        return load(given, environ=os.environ, folder=Path.cwd())
+        return load(given, environ=os.environ, folder=Path.cwd(), config=config)
+
+
+def config_named(context: click.Context) -> str | None:
+    """The settings file that somebody named."""
+    from runner.config.files import NAMES_IT
+
+    named: str | None = context.params["config"]
+    return os.environ.get(NAMES_IT) if named is None else named
 
 
 def _given(context: click.Context) -> Iterator[Given]:
@@ -78,7 +137,10 @@ def _given(context: click.Context) -> Iterator[Given]:
     for assignment in context.params["assignments"]:
         key, equals, text = assignment.partition("=")
         if not equals:
-            refusal = f"{assignment!r} is not KEY=VALUE, such as server.drain_s=5"
+            # The key alone: what follows it may be a secret.
+            written = re.match(r"[\w.]*", assignment)
+            start = written[0] if written else ""
+            refusal = f"'{start}' is not KEY=VALUE, such as server.drain_s=5"
             raise click.BadParameter(refusal, context, param_hint="'--set'")
         yield from from_text(tuple(key.strip().split(".")), text, f"--set {key.strip()}")
     for parameter in context.command.params:
@@ -88,6 +150,12 @@ def _given(context: click.Context) -> Iterator[Given]:
             is_flag = isinstance(parameter, click.Option)
             source = parameter.opts[0] if is_flag else parameter.human_readable_name.strip("[]")
             yield from from_text((table, key), str(value), source)
+
+
+def tell(notes: Iterable[str]) -> None:
+    """On stderr, what a person should know and no program reads."""
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
 
 
 def say(text: str) -> None:

@@ -25,13 +25,18 @@ POLL_MS = 300
 AGAIN = "--again"
 
 
-def serve_with_reload(arguments: Sequence[str]) -> int:
-    """Run `runner serve` with the arguments until told to stop; the child's last exit status."""
-    child = _Child([sys.executable, "-m", "runner", "serve"], arguments)
+def serve_with_reload(arguments: Sequence[str], config: str | None = None) -> int:
+    """Run `runner` with the arguments until told to stop; the child's last exit status.
+
+    config  a settings file that somebody named, wherever it is.
+    """
+    child = _Child([sys.executable, "-m", "runner", *arguments])
     watchdog.hand_over(child.stop)
+    named = [Path(config).expanduser().absolute()] if config else []
     looks = watch(
         Path.cwd(),
-        watch_filter=PythonFilter(extra_extensions=WATCHED),
+        *[file.parent for file in named if file.parent.is_dir()],
+        watch_filter=PythonFilter(extra_extensions=(*WATCHED, *map(str, named))),
         stop_event=child.stopped,
         yield_on_timeout=True,
         rust_timeout=POLL_MS,
@@ -49,10 +54,9 @@ def serve_with_reload(arguments: Sequence[str]) -> int:
 
 
 class _Child:
-    def __init__(self, command: Sequence[str], arguments: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self.stopped = threading.Event()
         self._command = command
-        self._arguments = arguments
         self._again: list[str] = []
         self._signal: int = signal.SIGTERM
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,7 +69,7 @@ class _Child:
         self.wait()
         if self.stopped.is_set():
             return
-        command = [*self._command, *self._again, *self._arguments]
+        command = [*self._command, *self._again]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
         if self.stopped.is_set():  # The signal came before there was this child to tell.
             self._tell(self._signal)

@@ -24,13 +24,16 @@ def complaint(details: ErrorDetails, source_of: Callable[[Key], str]) -> str:
     path = tuple(part for part in details["loc"] if isinstance(part, str))
     if details["type"] == "unguarded":
         source, host = source_of(("server", "host")), details.get("ctx", {})["host"]
+        host = shown(("server", "host"), host)
         return f"server.host (from {source}) is {host!r}, which {details['msg']}"
     source = source_of(path)
     where = f"{'.'.join(path)} (from {source})"
     if details["type"] == "extra_forbidden":
         name = source if source.startswith(PREFIX) else where
         return f"{name} is no setting; {_did_you_mean(path, source)}"
-    text = KINDS.get(details["type"]) or details["msg"].removeprefix("Input ")
+    text = KINDS.get(details["type"]) or details["msg"].removeprefix("Input ").removeprefix(
+        "String "
+    )
     value = repr(shown(path, details["input"]))
     value = value if len(value) <= 60 else f"{value[:57]}..."
     return f"{where} is {value} and {text}"

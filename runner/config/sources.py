@@ -1,14 +1,14 @@
 """Where settings come from: flags beat RUNNER_* variables beat one file beats the defaults.
 
-Each value keeps the name of its source, for errors and `runner config show`. The layers are
-merged here and checked once, as a whole, by the models in `settings`.
+Paths in a file are relative to the working directory too, wherever the file is: the same text
+means the same in each source. Each value keeps the name of its source, for errors and `runner
+config show`. The layers are merged here and checked once, as a whole, by the models in
+`settings`.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,9 @@ from typing import Any, Literal, cast, get_origin
 from pydantic import ValidationError
 
 from runner.config.complaints import PREFIX, complaint
+from runner.config.files import read, settings_file
+from runner.config.masking import shown
+from runner.config.variables import names_of_settings
 from runner.settings import FIELDS, Key, Settings, SettingsError
 
 SHORTHANDS = {
@@ -27,12 +30,6 @@ SHORTHANDS = {
     "RUNNER_STRATEGY": ("strategy", "name"),
     "RUNNER_STORE": ("store", "url"),
 }
-NOT_SETTINGS = re.compile(
-    "RUNNER_(ALLOW_RUNASROOT|ARCH|DEBUG|ENVIRONMENT|NAME|OS|PERFLOG|TEMP|TOKEN|TOOL_CACHE"
-    "|TRACKING_ID|USER|WORKSPACE)"
-)
-"""RUNNER_TOKEN is for `runner chat`; the others are set on every machine of GitHub Actions."""
-
 NAMERS = (("agent", "target"), ("strategy", "name"))
 """Each has a table of options beside it, which are for what it names."""
 
@@ -57,11 +54,22 @@ class Loaded:
     notes: Sequence[str]
 
 
-def load(flags: Iterable[Given] = (), *, environ: Mapping[str, str], folder: Path) -> Loaded:
-    """The settings, with this environment, in this folder; SettingsError with all problems."""
+def load(
+    flags: Iterable[Given] = (),
+    *,
+    environ: Mapping[str, str],
+    folder: Path,
+    config: str | None = None,
+) -> Loaded:
+    """The settings, with this environment, in this folder; SettingsError with all problems.
+
+    config  the file that `--config` names, in place of RUNNER_CONFIG and what is in the folder.
+    """
     notes: list[str] = []
     problems: list[str] = []
-    layers = [_from_file(folder, notes, problems), [*_from_environ(environ)], [*flags]]
+    file = settings_file(folder, config, environ)
+    from_file = _given(read(file, notes, problems), file.source)
+    layers = [from_file, [*_from_environ(environ, notes)], [*flags]]
     _drop_options_of_others(layers, notes)
     given = [*chain.from_iterable(layers)]
     source = partial(_source, given)
@@ -81,11 +89,10 @@ def from_text(path: Key, text: str, source: str) -> list[Given]:
     return _given(_parse(text, path), source, path)
 
 
-def _from_environ(environ: Mapping[str, str]) -> Iterator[Given]:
-    for name in sorted(environ):  # Sorted, so that RUNNER_AGENT__TARGET beats RUNNER_AGENT.
-        if name.startswith(PREFIX) and not NOT_SETTINGS.fullmatch(name):
-            spelt = tuple(name.removeprefix(PREFIX).lower().split("__"))
-            yield from from_text(SHORTHANDS.get(name, spelt), environ[name], name)
+def _from_environ(environ: Mapping[str, str], notes: list[str]) -> Iterator[Given]:
+    for name in names_of_settings(environ, notes):  # In order: RUNNER_AGENT__TARGET comes last.
+        spelt = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        yield from from_text(SHORTHANDS.get(name, spelt), environ[name], name)
 
 
 def flat(value: object, path: Key = ()) -> Iterator[tuple[Key, object]]:
@@ -118,32 +125,6 @@ def _parse(text: str, path: Key) -> object:
         return text
 
 
-def _from_file(folder: Path, notes: list[str], problems: list[str]) -> list[Given]:
-    """What the one settings file of the folder gives."""
-    own, shared = folder / "runner.toml", folder / "pyproject.toml"
-    if not own.exists():
-        return _given(_read(shared, problems, "tool", "runner"), "pyproject.toml [tool.runner]")
-    if _read(shared, [], "tool", "runner"):
-        notes.append("runner.toml is used; [tool.runner] in pyproject.toml is not")
-    return _given(_read(own, problems), "runner.toml")
-
-
-def _read(file: Path, problems: list[str], *path: str) -> dict[str, Any]:
-    try:
-        table: Any = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{file.name} cannot be read: {error}")
-        return {}
-    for key in path:
-        table = cast("dict[str, Any]", table).get(key, {})
-        if not isinstance(table, dict):
-            problems.append(f"{file.name}: [{'.'.join(path)}] should be a table")
-            return {}
-    return cast("dict[str, Any]", table)
-
-
 def _drop_options_of_others(layers: list[list[Given]], notes: list[str]) -> None:
     """Drop options that were written beside another target or strategy than the one in use.
 
@@ -155,7 +136,8 @@ def _drop_options_of_others(layers: list[list[Given]], notes: list[str]) -> None
         for layer, name in zip(layers, names, strict=True):
             kept = [one for one in layer if one.path[:2] != (table, "options")]
             if name not in (None, used) and kept != layer:
-                notes.append(f"{table}.options for {name!r} are not used for {used!r}")
+                other, one = (repr(shown((table, namer), value)) for value in (name, used))
+                notes.append(f"{table}.options for {other} are not used for {one}")
                 layer[:] = kept
 
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from runner.agents.base import CURRENT
-from runner.config.masking import without_password
+from runner.config.masking import without_secrets
 from runner.log_stream import LogStream
 from runner.process import LEAVE_S, watchdog
 from runner.server import CLOSE_S, wait_while
@@ -145,7 +145,7 @@ class Server:
             await self._service.open()
         except (StoreInUse, StoreUnavailable) as error:
             listener.close()
-            url = without_password(self._service.settings.store.url)
+            url = without_secrets(self._service.settings.store.url)
             log.error("cannot open the store", url=url, reason=str(error))
             return None
         return listener

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.config.masking import without_password
+from runner.config.masking import without_secrets
 from runner.store.base import Store
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
@@ -31,7 +31,7 @@ def _not_known(url: str) -> str:
     scheme, colon, _ = url.partition(":")
     if colon and scheme != "sqlite":  # No more of it: what follows may hold a password.
         return f"no store is called {scheme}:, or not like this."
-    shown = without_password(url)
+    shown = without_secrets(url)
     name = shown.removeprefix("sqlite:").removeprefix("//")
     if name.strip("/:") in ("", "memory", "sqlite"):
         return f"no store is called {shown!r}."

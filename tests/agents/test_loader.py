@@ -9,14 +9,15 @@ from textwrap import dedent
 
 import pytest
 
-from runner.agents.base import Agent, Message
-from runner.agents.kinds import MOST_KEPT
+from runner.agents.base import Message
+from runner.agents.kinds import MOST_KEPT, AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent, names
 from runner.agents.threads import Threads
 from strategies import AgentFailed
 
 KINDS = """
 import functools
+from runner.agents import current_turn
 
 async def two(message, history): return f"{message} {len(history)}"
 async def one(message): return message
@@ -56,6 +57,26 @@ class Heavy(Own):
     most_kept = 1
 class Broken:
     def __init__(self): raise SystemExit("a secret of the agent")
+class Mute: pass
+async def break_async(): raise RuntimeError("broken")
+def make_with_turn():
+    turn = current_turn()
+    return lambda message: turn.id
+class Count:
+    def __init_subclass__(cls): cls.made = 0
+    def count(self): type(self).made += 1; self.number = self.made
+    def answer(self, message): return str(self.number)
+class Counted(Count):
+    def __init__(self): self.count()
+class CountedForHistory(Count):
+    def __init__(self, history): self.count()
+class CountedForConversation(Count):
+    def __init__(self, conversation_id): self.count()
+class CountedAsync(Count): pass
+async def count_async():
+    made = CountedAsync()
+    made.count()
+    return made
 """
 
 HISTORY: list[Message] = [
@@ -73,7 +94,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sys.path.remove(str(folder))
 
 
-def load(target: str, **options: object) -> Agent:
+def load(target: str, **options: object) -> SharedAgent | AgentPerConversation:
     return load_agent(target, options, threads=Threads(4), max_reply_bytes=100)
 
 
@@ -165,9 +186,27 @@ def test_a_target_that_cannot_be_is_refused_with_the_remedy(
 
 @pytest.mark.parametrize(
     ("target", "words"),
-    [("elisa", "Did you mean 'eliza'?"), ("no_such_module:agent", "no module 'no_such_module'")],
+    [
+        ("elisa", "Did you mean 'eliza'?"),
+        ("no_such_module:agent", "no module 'no_such_module'"),
+        ("kinds_of_agents:tow", "has no 'tow'; did you mean 'two'?"),
+        ("kinds_of_agents:zzzz", "has no 'zzzz'; it has two, one, pieces, sync, optional"),
+        ("kinds_of_agents:own.chatt", "has no 'own.chatt'; did you mean 'chat'?"),
+        ("kinds_of_agents.py:two", "did you mean 'kinds_of_agents:two'?"),
+        ("kinds_of_agents.py", "Did you mean 'kinds_of_agents:agent'?"),
+        ("./kinds_of_agents.py:two", "did you mean 'kinds_of_agents:two'?"),
+        ("kinds_of_agents.two", "Did you mean 'kinds_of_agents:two'?"),
+        ("kinds_of_agents:", "Did you mean 'kinds_of_agents:agent'?"),
+        ("kinds_of_agents", "Did you mean 'kinds_of_agents:agent'?"),
+        ("kinds_of_agents::two", "did you mean 'two'?"),
+        ("package/kinds_of_agents:two", "did you mean 'package.kinds_of_agents:two'?"),
+        ("kinds_of_agent:two", "did you mean 'kinds_of_agents:two'?"),
+    ],
 )
-def test_a_name_that_is_not_known_says_so(target: str, words: str) -> None:
+def test_a_name_that_is_not_known_says_so(
+    module: str, target: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sys.path[0])
     with pytest.raises(AgentNotFound) as refusal:
         load(target)
     assert words in str(refusal.value)
@@ -187,6 +226,50 @@ def test_what_is_missing_inside_the_targets_module_is_shown_as_it_is(tmp_path: P
 async def test_a_factory_that_fails_fails_the_turn(module: str, name: str) -> None:
     with pytest.raises(AgentFailed):
         await load(f"{module}:{name}").answer("c", "hi", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("make_nothing", AgentFailed, "made NoneType, which cannot be asked"),
+        ("Mute", AgentFailed, "made Mute, which cannot be asked"),
+        ("Broken", SystemExit, "a secret of the agent"),
+        ("break_async", RuntimeError, "broken"),
+    ],
+)
+def test_a_factory_that_is_tried_out_raises_what_is_wrong_with_it(
+    module: str, name: str, error: type[BaseException], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        load(f"{module}:{name}").try_out([])
+
+
+@pytest.mark.parametrize("name", ["own", "two", "make_with_turn"])
+def test_what_can_answer_passes_its_trial(module: str, name: str) -> None:
+    load(f"{module}:{name}").try_out([])
+
+
+@pytest.mark.parametrize(
+    ("name", "conversation", "history", "made"),
+    [
+        ("Counted", "c", HISTORY, 1),
+        ("CountedForHistory", "c", [], 1),
+        ("CountedForHistory", "c", HISTORY, 2),
+        ("CountedForConversation", "default", [], 1),
+        ("CountedForConversation", "c", [], 2),
+        ("count_async", "default", [], 2),
+    ],
+)
+async def test_the_agent_that_was_tried_out_serves_the_first_conversation_if_it_fits(
+    module: str, name: str, conversation: str, history: list[Message], made: int
+) -> None:
+    for counted in sys.modules[module].Count.__subclasses__():
+        counted.made = 0
+    agent = load(f"{module}:{name}")
+    agent.try_out([])
+    first = int(await agent.answer(conversation, "hi", history))
+    second = int(await agent.answer("another", "hi", []))
+    assert (first, second) == (made, made + 1)
 
 
 def test_the_built_in_agents_are_listed() -> None:

@@ -46,3 +46,14 @@ def test_a_server_that_cannot_start_is_tried_again_after_a_change(
     read_until(process.stderr, "waiting for a change")
     (tmp_path / "runner.toml").write_text("[server]\nport = 0")
     read_until(process.stdout, "runner serves")
+
+
+def test_a_settings_file_that_was_named_is_watched_wherever_it_is(
+    start: Start, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = tmp_path_factory.mktemp("elsewhere") / "prod.conf"
+    config.write_text("[server]\nprot = 0")
+    process = start("serve", "--reload", "--config", str(config), "--store", "memory:")
+    read_until(process.stderr, "waiting for a change")
+    config.write_text("[server]\nport = 0")
+    read_until(process.stdout, "runner serves")

@@ -13,7 +13,11 @@ from runner.settings import FIELDS, Settings, SettingsError, is_loopback
 
 
 def given(
-    folder: Path, *flags: str, environ: Mapping[str, str] | None = None, **files: str
+    folder: Path,
+    *flags: str,
+    environ: Mapping[str, str] | None = None,
+    config: str | None = None,
+    **files: str,
 ) -> Loaded:
     """Load with flags such as `server.port=1` and files such as runner="[server]..."."""
     for name, text in files.items():
@@ -24,14 +28,18 @@ def given(
         for key, _, text in [flag.partition("=")]
         for one in from_text(tuple(key.split(".")), text, f"--{key}")
     ]
-    return load(values, environ=environ or {}, folder=folder)
+    return load(values, environ=environ or {}, folder=folder, config=config)
 
 
 def problems(
-    folder: Path, *flags: str, environ: Mapping[str, str] | None = None, **files: str
+    folder: Path,
+    *flags: str,
+    environ: Mapping[str, str] | None = None,
+    config: str | None = None,
+    **files: str,
 ) -> list[str]:
     with pytest.raises(SettingsError) as caught:
-        given(folder, *flags, environ=environ, **files)
+        given(folder, *flags, environ=environ, config=config, **files)
     return caught.value.problems
 
 
@@ -67,6 +75,8 @@ def test_each_value_knows_its_source(tmp_path: Path) -> None:
 def test_a_value_given_as_a_table_knows_its_source_too(tmp_path: Path) -> None:
     loaded = given(tmp_path, runner="[server.tokens]\nann = 't1'")
     assert loaded.source(("server", "tokens")) == "runner.toml"
+    loaded = given(tmp_path, environ={"RUNNER_SERVER__TOKENS__BOB": "t2"})
+    assert loaded.source(("server", "tokens")) == "RUNNER_SERVER__TOKENS__BOB"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +108,50 @@ def test_runner_toml_wins_whole_over_pyproject_and_that_is_said(tmp_path: Path) 
     )
     assert (loaded.settings.server.port, loaded.settings.server.drain_s) == (3, 30)
     assert loaded.notes == ["runner.toml is used; [tool.runner] in pyproject.toml is not"]
+
+
+def test_a_file_that_is_named_is_used_in_place_of_those_in_the_folder(tmp_path: Path) -> None:
+    loaded = given(tmp_path, config="prod.toml", runner="[server]\nport = 3", prod="[store]")
+    assert loaded.settings == Settings()
+    assert loaded.notes == []
+
+
+def test_a_flag_or_a_variable_names_the_file_and_the_flag_wins(tmp_path: Path) -> None:
+    files = {"one": "[server]\nport = 1", "two": "[server]\nport = 2"}
+    environ = {"RUNNER_CONFIG": str(tmp_path / "one.toml")}
+    loaded = given(tmp_path, environ=environ, **files)
+    assert loaded.settings.server.port == 1
+    assert loaded.source(("server", "port")) == str(tmp_path / "one.toml")
+    loaded = given(tmp_path, environ=environ, config="two.toml")
+    assert loaded.settings.server.port == 2
+    assert loaded.source(("server", "port")) == "two.toml"
+
+
+def test_of_a_pyproject_that_is_named_the_table_of_the_runner_is_read(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "pyproject.toml").write_text(
+        "[project]\nname = 'x'\n[tool.runner.server]\nport = 4"
+    )
+    loaded = given(tmp_path, config="conf/pyproject.toml", runner="[server]\nport = 3")
+    assert loaded.settings.server.port == 4
+    assert loaded.source(("server", "port")) == "conf/pyproject.toml [tool.runner]"
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "", "."])
+def test_a_file_that_is_named_must_be_there(tmp_path: Path, name: str) -> None:
+    said = f"there is no file {name!r} (from --config)"
+    assert problems(tmp_path, config=name, runner="[server]\nport = 3") == [said]
+
+
+def test_a_file_that_a_variable_names_must_be_there_unless_it_is_empty(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, environ={"RUNNER_CONFIG": "absent.toml"})
+    assert found == "there is no file 'absent.toml' (from RUNNER_CONFIG)"
+    assert given(tmp_path, environ={"RUNNER_CONFIG": ""}).settings == Settings()
+
+
+def test_a_wrong_value_in_a_file_that_is_named_is_told_with_its_name(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, config="conf.toml", conf="[server]\nport = 'x'")
+    assert found.startswith("server.port (from conf.toml) is 'x'")
 
 
 @pytest.mark.parametrize("text", ["http://a,https://b:3", '["http://a", "https://b:3"]'])
@@ -155,6 +209,46 @@ def test_variables_that_others_set_are_let_be(tmp_path: Path) -> None:
     assert given(tmp_path, environ=environ).settings == Settings()
 
 
+SERVICE = {
+    "RUNNER_PORT": "tcp://10.0.0.1:8080",
+    "RUNNER_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "RUNNER_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "RUNNER_PORT_8080_TCP_PORT": "8080",
+    "RUNNER_PORT_8080_TCP_PROTO": "tcp",
+    "RUNNER_SERVICE_HOST": "10.0.0.1",
+    "RUNNER_SERVICE_PORT": "8080",
+    "RUNNER_SERVICE_PORT_HTTP": "8080",
+}
+"""What Kubernetes puts into each pod for a Service called `runner`."""
+
+
+@pytest.mark.parametrize("prefix", ["RUNNER", "RUNNER_API", "RUNNER_STRATEGY"])
+def test_variables_of_a_kubernetes_service_are_told_and_passed_over(
+    tmp_path: Path, prefix: str
+) -> None:
+    environ = {name.replace("RUNNER", prefix): value for name, value in SERVICE.items()}
+    loaded = given(tmp_path, environ={**environ, "RUNNER_SERVER__PORT": "9000"})
+    assert loaded.settings.server.port == 9000
+    (note,) = loaded.notes
+    assert note.startswith(f"{prefix}_PORT and 7 more from a Kubernetes Service: not settings")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RUNNER_PORT", "8080"),
+        ("RUNNER_SERVER__PORT", "tcp://10.0.0.1:8080"),
+        ("RUNNER_STRATEGY__SERVICE_PORT", "1"),
+        ("RUNNER_PORTS", "tcp://10.0.0.1:8080"),
+    ],
+)
+def test_what_kubernetes_does_not_make_is_a_setting_or_a_mistake(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    (found,) = problems(tmp_path, environ={name: value})
+    assert name in found
+
+
 @pytest.mark.parametrize(
     ("environ", "files", "said"),
     [
@@ -207,7 +301,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("strategy.on_disconnect=ignore", "'drop-waiting', 'continue' or 'cancel'"),
         ("server.insecure=maybe", "valid boolean"),
         ("server.cors_origins=http://a/", 'scheme://host, scheme://host:port or "*"'),
-        ("agent.id=", "at least 1 character"),
+        ("agent.id=", "is '' and should have at least 1 character"),
         ("agent.id=a\udc80", "unicode"),
         ("server=3", "a table"),
         ("server.tokens=a b", "one or more of A-Z"),
@@ -220,6 +314,20 @@ def test_a_bad_value_is_refused_with_what_is_allowed(
     (found,) = problems(tmp_path, flag)
     assert allowed in found
     assert f"(from --{flag.partition('=')[0]})" in found
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a = '\xff'", "it is not UTF-8 (at byte 5)"),
+        (b"a = " + b"[" * 5000, "it is nested too deeply"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_our_words(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "runner.toml").write_bytes(content)
+    assert problems(tmp_path) == [f"runner.toml cannot be read: {said}"]
 
 
 def test_text_is_no_number_in_a_file(tmp_path: Path) -> None:

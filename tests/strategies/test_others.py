@@ -83,6 +83,10 @@ def test_a_strategy_of_ones_own_is_found_by_its_dotted_name() -> None:
         ("", "Known: queue, lock, reject"),
         ("no_such_module:Queue", "there is no module 'no_such_module'"),
         ("strategies.queue:Nothing", "has no class 'Nothing'"),
+        ("strategies.queue:Queeu", "has no class 'Queeu'; did you mean 'Queue'?"),
+        ("strategies/queue.py:Queue", "did you mean 'strategies.queue:Queue'?"),
+        ("strategies.queue.Queue", "Did you mean 'strategies.queue:Queue'?"),
+        (":Queue", "there is no module ''"),
         ("strategies.queue:__doc__", "has no class '__doc__'"),
     ],
 )
@@ -141,12 +145,13 @@ def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) ->
         (
             "queue",
             {"speed": 3},
-            "argument 'speed'; its options: ageing_s, joined_by, max_merged_bytes, on_busy",
+            "no option 'speed'; its options: ageing_s, joined_by, max_merged_bytes",
         ),
-        ("merge", {"said": "keep"}, "argument 'said'; its options: ageing_s, joined_by"),
+        ("merge", {"said": "keep"}, "no option 'said'; its options: ageing_s, joined_by"),
         ("interrupt", {"joined_by": ""}, "its options: ageing_s, max_merged_bytes, said, waiting"),
-        ("lock", {"ageing_s": 1.0}, "argument 'ageing_s'; its options: none"),
-        ("loadtests.unprotected:Unprotected", {"x": 1}, "argument 'x'; its options: none"),
+        ("lock", {"ageing_s": 1.0}, "no option 'ageing_s'; its options: none"),
+        ("loadtests.unprotected:Unprotected", {"x": 1}, "no option 'x'; its options: none"),
+        ("queue", {"on_buzy": "wait"}, "no option 'on_buzy'; did you mean 'on_busy'?"),
         ("queue", {"on_busy": "hurry"}, "on_busy must be one of wait, reject, interrupt,"),
         ("queue", {"waiting": 1}, "waiting must be one of drop, keep, and not 1"),
         (
