@@ -18,7 +18,7 @@ import click
 from click import argument, option, pass_context
 from click.shell_completion import CompletionItem, get_completion_class
 
-from runner import __version__
+from runner import __version__, start
 from runner.cli import flags
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ ADDED = "runner.commands"
 
 def main() -> None:
     """The console script."""
+    start.settle()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A name that the terminal cannot show is no reason to fail.
@@ -120,7 +121,8 @@ def serve_command(context: click.Context, /, reload: bool, **_settings: object) 
     """Serve an agent over HTTP until told to stop.
 
     TARGET is a built-in's name (see `runner agents`) or package.module:attribute:
-    a function, an object or a factory. Modules in this directory come first.
+    a function, an object or a factory. Modules of this directory are found, after
+    installed ones.
 
     \b
     Examples:
@@ -173,6 +175,7 @@ def http_library(settings: Settings) -> HttpServer:
 
 def make_asgi_app() -> Quart:
     """The app for another ASGI server, with settings from the environment and the files."""
+    start.settle()
     from runner.app import make_app
     from runner.telemetry import configure_logging
 
@@ -188,7 +191,7 @@ def compose(settings: Settings) -> Service:
     from runner.turns.service import Service
     from strategies import Limits, registry
 
-    flags.look_here()
+    start.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
     with flags.usage_errors(AgentNotFound, UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)

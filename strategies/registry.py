@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from .base import Answer, Limits, Strategy
 from .lock import Lock
+from .modules import hidden_here
 from .queue import AGEING_S, Policy, Queue, Waiting, one_of
 from .reject import Reject
 
@@ -115,12 +116,15 @@ def _import(name: str) -> Factory:
     module_name, _, path = name.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        if hidden := hidden_here(error.name or "") or hidden_here(module_name):
+            raise UnknownStrategy(f"strategy {name!r}: {hidden}") from error
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # Something that the module itself imports is missing.
         raise UnknownStrategy(f"strategy {name!r}: there is no module {error.name!r}") from error
     for attribute in path.split("."):
         found = getattr(found, attribute, None)
     if not callable(found):
-        raise UnknownStrategy(f"strategy {name!r}: {module_name} has no class {path!r}")
+        words = hidden_here(module_name) or f"{module_name} has no class {path!r}"
+        raise UnknownStrategy(f"strategy {name!r}: {words}")
     return cast(Factory, found)

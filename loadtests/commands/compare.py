@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from loadtests.controls import is_control
-from runner.cli.flags import UsageError, look_here, say, usage_errors
+from runner import start
+from runner.cli.flags import UsageError, say, usage_errors
 
 if TYPE_CHECKING:
     from loadtests.compare import Step
@@ -121,7 +122,7 @@ def _check(plan: Plan) -> None:
     from loadtests.workloads import UnknownWorkload, make
     from strategies.registry import UnknownStrategy
 
-    look_here()
+    start.look_here()
     with usage_errors(UnknownStrategy, UnknownWorkload, ValueError, OSError):
         for strategy in plan.strategies:
             find(strategy)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from loadtests.commands.compare import split
-from runner.cli.flags import UsageError, look_here, say, with_json
+from runner import start
+from runner.cli.flags import UsageError, say, with_json
 
 if TYPE_CHECKING:
     from loadtests.advice import Outcome, Target
@@ -86,7 +87,7 @@ def simulate_command(
     from loadtests.workloads import UnknownWorkload, from_trace, make
     from strategies.registry import UnknownStrategy
 
-    look_here()
+    start.look_here()
     try:
         for name in strategies:
             find(name)

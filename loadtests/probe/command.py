@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -14,8 +12,8 @@ import click
 from loadtests.commands.compare import split
 from loadtests.controls import is_control
 from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
-from loadtests.servers import python_path
-from runner.cli.flags import look_here, say, usage_errors, with_json
+from runner import start
+from runner.cli.flags import say, usage_errors, with_json
 
 STAGGERS = (0.0, 0.4)
 """When the turns of a trial come: all at once, and each when the one before is partly done."""
@@ -79,7 +77,7 @@ def _check(target: str, strategies: Sequence[str]) -> None:
     from runner.agents.loader import AgentNotFound, load_agent
     from strategies.registry import UnknownStrategy
 
-    look_here()
+    start.look_here()
     with usage_errors(AgentNotFound, UnknownStrategy):
         load_agent(target, {}, threads=1, max_reply_bytes=1)
         for strategy in strategies:
@@ -90,8 +88,7 @@ def run_trial(target: str, strategy: str, turns: int, stagger_s: float, limit_s:
     """One trial in a process, which is ended after `limit_s` seconds."""
     words = [target, strategy, str(turns), repr(stagger_s)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "loadtests.probe.trial", *words],
-        env={**os.environ, "PYTHONPATH": python_path()},
+        start.command("loadtests.probe.trial", *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

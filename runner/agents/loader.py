@@ -15,6 +15,7 @@ from runner.agents.base import About, Agent
 from runner.agents.calling import Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
+from strategies.modules import hidden_here
 
 BUILT_IN = {"eliza": "Eliza", "chain": "Chain", "smollm": "SmolLM"}
 """A class for each, in the module of its name."""
@@ -112,6 +113,8 @@ def _find(target: str) -> Any:
             f"there is no agent {target!r}.{hint} Known: {', '.join(BUILT_IN)}, or one of your own "
             "as package.module:attribute"
         )
+    if target not in BUILT_IN and (hidden := hidden_here(module_name)):
+        raise AgentNotFound(f"agent {target!r}: {hidden}")
     module = _import(target, module_name)
     try:
         return attrgetter(attribute)(module)
@@ -122,12 +125,20 @@ def _find(target: str) -> Any:
 def _import(target: str, module_name: str) -> object:
     try:
         return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        if hidden := hidden_here(error.name or ""):
+            raise AgentNotFound(f"agent {target!r}: {hidden}") from error
         if target == "smollm":
             remedy = "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
             raise AgentNotFound(remedy) from error
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+        if not _is_missing(module_name, error):
             raise  # Something that the module itself imports is missing.
         raise AgentNotFound(
             f"agent {target!r}: there is no module {error.name!r} here ({os.getcwd()}) or installed"
         ) from error
+
+
+def _is_missing(module_name: str, error: ImportError) -> bool:
+    """Whether it is the module that there is none of, or a package that it should be in."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    return name is not None and f"{module_name}.".startswith(f"{name}.")

@@ -42,12 +42,6 @@ def own_command() -> str:
     return "runner" if found and script.samefile(found) else quote(str(script.absolute()))
 
 
-def look_here() -> None:
-    """Let modules of this folder be found. `python -m` has it in its path, a console script not."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-
-
 with_settings = click.option(
     "--set",
     "assignments",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from types import FrameType
 
 import click
 from watchfiles import PythonFilter, watch
+
+from runner import start
 
 WATCHED = ("runner.toml", "pyproject.toml")
 """Besides *.py. Caches and virtual environments are left out by the filter itself."""
@@ -24,7 +25,7 @@ POLL_MS = 300
 
 def serve_with_reload(arguments: Sequence[str]) -> int:
     """Run `runner` with the arguments until told to stop; the child's last exit status."""
-    child = _Child([sys.executable, "-m", "runner", *arguments])
+    child = _Child(start.command("runner", *arguments))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, child.stop)
     looks = watch(

@@ -1,8 +1,12 @@
-"""`python -m strategies.testing NAME`: does a strategy keep its promises?"""
+"""`python -P -m strategies.testing NAME`: does a strategy keep its promises?
+
+Without `-P` a folder `strategies` of the user's own would be taken for this package.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -17,7 +21,7 @@ from .rig import Factory
 
 def main() -> int:
     options = _parse()
-    sys.path.insert(0, "")
+    _look_here()
     try:
         factory = find(options.strategy)
     except UnknownStrategy as error:
@@ -32,9 +36,15 @@ def main() -> int:
     return 1 if faults else 0
 
 
+def _look_here() -> None:
+    """Let modules of this folder be found, after all others."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m strategies.testing",
+        prog="python -P -m strategies.testing",
         description="Hold a strategy to the promises of strategies.base.Strategy: first the "
         "conformance kit, then seeded schedules in virtual time.",
         epilog="Exit status: 0 all promises kept, 1 some broken, 2 usage. A broken schedule "
@@ -83,7 +93,7 @@ def _explore(name: str, schedules: int, first: int, bounds: bool, jobs: int) -> 
 
 
 def _explore_range(name: str, bounds: bool, seeds: tuple[int, int]) -> str | None:
-    sys.path.insert(0, "")
+    _look_here()
     try:
         explore(find(name), seeds[1], seeds[0], bounds=bounds)
     except BrokenPromise as broken:

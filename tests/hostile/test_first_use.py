@@ -1,0 +1,163 @@
+"""A first hour with the program: what a user's own folder, install, pipe and typing errors meet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import PATIENCE_S
+from tests.support.server import ROOT
+
+Done = subprocess.CompletedProcess[str]
+
+# Modules of the user's that have the names of ours.
+
+MINE = """
+from strategies.queue import Queue
+
+class Mine(Queue):
+    "A strategy of one's own."
+
+async def agent(message, history):
+    return f"after {len(history)} messages: {message}"
+"""
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Path:
+    """A folder with an agent, and with modules whose names are those of ours."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "runner.py").write_text("def agent(message): return 'runner.py'")
+    (tmp_path / "queue.py").write_text("def agent(message): return 'queue.py'")
+    for package in ("strategies", "loadtests"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("def agent(message): return 'mine'")
+    return tmp_path
+
+
+COMMANDS = {
+    "probe": ("probe", "mine:agent", "--strategies", "queue"),
+    "simulate": ("simulate", "--duration", "10m", "--strategies", "mine:Mine"),
+    "check": ("config", "check", "--set", "agent.target=mine:agent"),
+    "compare": (
+        *("compare", "--agent", "mine:agent", "--strategies", "queue,mine:Mine"),
+        *("--workloads", "burst", "--seeds", "1", "--services", "5", "--service-s", "0.01"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check",
+        "simulate",
+        pytest.param("probe", marks=pytest.mark.slow),
+        pytest.param("compare", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("elsewhere", ["", os.curdir])
+def test_a_command_works_beside_modules_with_the_names_of_ours(
+    taken: Path, command: str, elsewhere: str
+) -> None:
+    if elsewhere:  # Python itself would take these from there, before any line of ours.
+        (taken / "runner.py").unlink()
+        (taken / "queue.py").unlink()
+    done = runner(taken, *COMMANDS[command], path=elsewhere)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_python_m_works_beside_strategies_of_the_users(taken: Path) -> None:
+    (taken / "runner.py").unlink()  # Python itself would run it in place of ours.
+    done = python(taken, "-m", "runner", *COMMANDS["check"])
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_reload_serves_beside_modules_with_the_names_of_ours(taken: Path) -> None:
+    words = ("serve", "mine:agent", "--reload", "--port", "0", "--store", "memory:")
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "runner", *words],
+        cwd=taken,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+
+    assert said.startswith("runner serves")
+
+
+def test_the_kit_works_beside_strategies_of_the_users(taken: Path) -> None:
+    done = kit(taken, "mine:Mine", "--schedules", "10")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "file"),
+    [
+        ("agent.target=strategies:agent", "strategies/__init__.py"),
+        ("agent.target=runner:agent", "runner.py"),
+        ("agent.target=queue:agent", "queue.py"),
+        ("strategy.name=strategies:Mine", "strategies/__init__.py"),
+    ],
+)
+def test_a_module_that_cannot_be_had_is_told_with_the_remedy(
+    taken: Path, setting: str, file: str
+) -> None:
+    done = runner(taken, "config", "check", "--set", setting)
+
+    assert done.returncode == 2
+    assert f"{file} in this folder cannot be imported" in done.stderr
+    assert done.stderr.rstrip().endswith("Rename yours")
+
+
+def test_an_agent_that_imports_a_module_that_cannot_be_had_is_told_the_remedy(taken: Path) -> None:
+    (taken / "other.py").write_text("from strategies import agent")
+    done = runner(taken, "config", "check", "--set", "agent.target=other:agent")
+
+    assert done.returncode == 2
+    assert "strategies/__init__.py in this folder cannot be imported" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# What the tests of this file are made of.
+
+
+def environment(path: str = "", **variables: str) -> dict[str, str]:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("RUNNER_")}
+    return {**others, "PYTHONPATH": f"{path}{os.pathsep}{ROOT}" if path else str(ROOT)} | variables
+
+
+def python(folder: Path, *arguments: str, path: str = "", text: str = "") -> Done:
+    """Run Python in the folder; `path` comes before ours in PYTHONPATH."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment(path),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+
+
+def runner(folder: Path, *arguments: str, path: str = "", text: str = "") -> Done:
+    """The command as its console script starts it: without the folder in the path."""
+    return python(folder, "-P", "-m", "runner", *arguments, path=path, text=text)
+
+
+def kit(folder: Path, *arguments: str) -> Done:
+    return python(folder, "-P", "-m", "strategies.testing", *arguments)
