@@ -10,7 +10,6 @@ from dataclasses import fields
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ import click
 from click import argument, option, pass_context
 from click.shell_completion import CompletionItem, get_completion_class
 
-from runner import __version__, start
+from runner import __version__, extras, start
 from runner.cli import flags
 
 if TYPE_CHECKING:
@@ -165,9 +164,8 @@ def http_library(settings: Settings) -> HttpServer:
         from runner.server import hypercorn
 
         return hypercorn
-    if find_spec("uvicorn") is None:
-        problem = 'server.http is "uvicorn", which is not installed'
-        raise flags.UsageError(f'{problem}: pip install "turnline[uvicorn]".')
+    if absent := extras.missing("uvicorn", "uvicorn"):
+        raise flags.UsageError(f'server.http is "uvicorn": {absent}')
     from runner.server import uvicorn
 
     return uvicorn

