@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import PATIENCE_S
-from tests.support.server import ROOT
+from tests.support.server import ROOT, Knobs, Server
 
 Done = subprocess.CompletedProcess[str]
 
@@ -86,7 +86,7 @@ def test_python_m_works_beside_strategies_of_the_users(taken: Path) -> None:
 def test_reload_serves_beside_modules_with_the_names_of_ours(taken: Path) -> None:
     words = ("serve", "mine:agent", "--reload", "--port", "0", "--store", "memory:")
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", "runner", *words],
+        [*PYTHON, "-m", "runner", *words],
         cwd=taken,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -186,7 +186,60 @@ def test_an_installed_wheel_works_beside_modules_with_the_names_of_ours(taken: P
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+# `runner chat`.
+
+
+def test_chat_from_a_pipe_fails_where_a_message_was_not_answered(folder: Path) -> None:
+    knobs: Knobs = {"server__tokens": ["secret-token"]}
+    with Server(folder, target="tests.support.agents:echo", **knobs) as server:
+        url = ("--url", f"http://127.0.0.1:{server.port}")
+        refused = runner(folder, "chat", *url, text="Hello\n")
+        failed = runner(
+            folder, "chat", *url, "--token", "secret-token", text="raise RuntimeError\nfine\n"
+        )
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("401 ")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("502 ")
+    assert "fine" in failed.stdout
+
+
+def test_chat_says_at_once_that_the_connection_was_lost_and_later_that_the_outcome_is_unknown(
+    folder: Path,
+) -> None:
+    target = "tests.support.agents:teller"
+    with Server(folder, target=target, store__url="memory:") as server:
+        with subprocess.Popen(
+            [*PYTHON, "-m", "runner", "chat", "--url", f"http://127.0.0.1:{server.port}"],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as chat:
+            assert chat.stdin is not None
+            assert chat.stdout is not None
+            assert chat.stderr is not None
+            chat.stdin.write("1 0 hang\n")
+            chat.stdin.close()
+            assert chat.stdout.read(5) == "piece"
+            server.kill()
+            lost = chat.stderr.readline()
+            server.start()
+            said = chat.stderr.read()
+            status = chat.wait(PATIENCE_S)
+
+    assert lost == "the connection was lost; trying again for 60 s\n"
+    assert "does not know this turn any more" in said
+    assert "unknown" in said
+    assert "never accepted" not in said
+    assert status == 1
+
+
 # What the tests of this file are made of.
+
+PYTHON = (sys.executable, "-P")
 
 
 def without(folder: Path, *modules: str) -> str:
