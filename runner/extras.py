@@ -45,7 +45,8 @@ def _what(extra: str) -> str:
         installed = distribution(NAME)
     except PackageNotFoundError:
         return quote(f"{NAME}[{extra}]")
-    url = urlsplit(json.loads(installed.read_text("direct_url.json") or "{}").get("url", ""))
+    origin: dict[str, str] = json.loads(installed.read_text("direct_url.json") or "{}")
+    url = urlsplit(origin.get("url", ""))
     source = unquote(url.path) if url.scheme == "file" else ""
     if source and Path(source).exists():
         return quote(f"{source}[{extra}]")

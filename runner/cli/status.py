@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from shutil import get_terminal_size
-from typing import TextIO
+from typing import Self, TextIO
 
 Words = Callable[[float], str]
 """What stands in the line so many seconds after it was shown."""
@@ -15,7 +15,10 @@ TICK_S = 1.0
 
 
 class StatusLine:
-    """Written again each second. Where the stream is no terminal, nothing is shown."""
+    """Written again each second. Where the stream is no terminal, nothing is shown.
+
+    With `with` it is empty again at the end of the block, whatever happened in it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -23,6 +26,12 @@ class StatusLine:
         self._words: Words | None = None
         self._since_s = 0.0
         self._ticks = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.clear()
 
     def show(self, words: Words) -> None:
         """Show these words, in place of those before."""

@@ -11,7 +11,8 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from ..registry import UnknownStrategy, find
+from ..base import Attempt, Limits, Reply, Turn
+from ..registry import UnknownStrategy, find, make
 from .clock import run
 from .conformance import PROMISES
 from .explorer import BrokenPromise, explore, replay
@@ -24,8 +25,10 @@ def main() -> int:
     _look_here()
     try:
         factory = find(options.strategy)
-    except UnknownStrategy as error:
-        print(error, file=sys.stderr)
+        make(options.strategy, _nobody, Limits(), {})
+    except (UnknownStrategy, TypeError, ValueError) as error:
+        known = isinstance(error, UnknownStrategy)
+        print(error if known else f"strategy {options.strategy!r}: {error}", file=sys.stderr)
         return 2
     if options.seed is not None:
         return _replay(factory, options.seed, options.bounds)
@@ -52,17 +55,27 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("strategy", help="queue, lock, reject, or package.module:Class")
     parser.add_argument("--schedules", type=_count, default=5_000, help="how many (5000)")
-    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (0)")
+    parser.add_argument("--first-seed", type=_number, default=0, help="the first of them (0)")
     parser.add_argument("--jobs", type=_count, default=1, help="processes to share them (1)")
-    parser.add_argument("--seed", type=int, help="run this one schedule and show it")
+    parser.add_argument("--seed", type=_number, help="run this one schedule and show it")
     parser.add_argument(
         "--bounds", action="store_true", help="hold it to max_running, max_waiting, ... too"
     )
     return parser.parse_args()
 
 
+async def _nobody(turn: Turn, attempt: Attempt) -> Reply:
+    raise NotImplementedError
+
+
+def _number(text: str) -> int:
+    if not text.removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _count(text: str) -> int:
-    if int(text) < 1:
+    if _number(text) < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return int(text)
 
