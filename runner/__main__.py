@@ -56,6 +56,13 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *sorted(entry_points(group=ADDED).names)]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does it, with each command's line whole."""
+        known = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        lines = [(name, command.get_short_help_str(1_000)) for name, command in known if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         added = [entry.load() for entry in entry_points(group=ADDED, name=cmd_name)]
         return added[0] if added else super().get_command(ctx, cmd_name)

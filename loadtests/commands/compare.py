@@ -133,8 +133,9 @@ def _report(folder: Folder) -> int:
 
 
 def _waiting(batch: Batch) -> Words:
-    servers = f"{len(batch.strategies)} servers under load"
-    return lambda after_s: f"{batch}: {servers}, {after_s:.0f} s of about {batch.expected_s:.0f}"
+    head, most_s = f"{batch}: {len(batch.strategies)} servers under load", batch.expected_s
+    about = f" of about {most_s:.0f}"
+    return lambda after_s: f"{head}, {after_s:.0f} s{about if after_s < most_s else ''}"
 
 
 def _check_installed() -> None:

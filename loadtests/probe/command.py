@@ -53,7 +53,9 @@ def probe_command(
     a crash of the process, a hang. "None seen" is no proof: it is this many tries.
     Exit status 1 where one is seen under a strategy, or one after the other.
     """
-    _check(target, strategies)
+    with StatusLine(sys.stderr) as status:
+        status.show(lambda after_s: f"importing {target}, {after_s:.0f} s")
+        _check(target, strategies)
     trials = _Trials(target, turns, timeout_s, 2 + len(STAGGERS) * len(strategies))
     serial = trials.run("")
     alone = judge("one after the other", [serial], serial, repeatable=False, limit_s=timeout_s)

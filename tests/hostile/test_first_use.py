@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -237,6 +239,127 @@ def test_chat_says_at_once_that_the_connection_was_lost_and_later_that_the_outco
     assert status == 1
 
 
+# Commands that take long, and what was typed wrong.
+
+SHORT = ("--workloads", "burst", "--services", "5", "--service-s", "0.01", "--strategies", "queue")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("probe", "mine:agent", "--strategies", "queue"), "[1/4] 3 turns one after the other"),
+        (("simulate", "--duration", "10m"), "queue, 8 slots, bound "),
+        (("compare", "--seeds", "1", *SHORT), "[1/1] burst, seed 1: 1 servers under load"),
+    ],
+)
+def test_a_command_that_takes_long_shows_on_a_terminal_what_it_does(
+    tmp_path: Path, command: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    status, out, shown = runner_with_terminal(tmp_path, *command)
+
+    assert status == 0, shown
+    assert said in shown
+    assert said not in out
+    assert shown.endswith("\r\x1b[K")  # Nothing is left of it.
+
+
+@pytest.mark.slow
+def test_compare_ends_with_its_verdict_and_names_out_where_another_plan_is_there(
+    tmp_path: Path,
+) -> None:
+    first = runner(tmp_path, "compare", "--seeds", "1", *SHORT)
+    other = runner(tmp_path, "compare", "--seeds", "2", *SHORT)
+
+    assert first.returncode == 0, first.stderr
+    assert first.stderr == ""
+    *_, verdict, empty, report = first.stdout.splitlines()
+    assert "none was lost, doubled, reordered or orphaned" in verdict
+    assert (empty, report) == ("", "The report: comparison/report.html")
+    assert other.returncode == 1
+    assert "with other seeds; name another folder: --out" in other.stderr
+
+
+ODD = """
+from strategies.queue import Queue
+
+class Bare:
+    def __init__(self): ...
+
+class Needy(Queue):
+    def __init__(self, answer, limits, *, colour): ...
+
+class Once:
+    def __init__(self): self.said = []
+    def answer(self, message): return message
+
+once = Once()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("simulate --duration abc", "'abc' is not a time such as"),
+        ("simulate --arrivals x/s", "'x/s' is not a rate such as"),
+        ("simulate --service lognormal:4s:x", "'lognormal:4s:x' is not such as"),
+        ("simulate --clients timeout=x", "'x' is not a time such as"),
+        ("simulate --trace .", "cannot be read"),
+        ("simulate --trace bytes.log", "has no turn that ran"),
+        ("simulate --workload trace:none", "none cannot be read"),
+        ("simulate --workload brust", "Did you mean 'burst'?"),
+        ("simulate --strategies odd:Bare", "strategy 'odd:Bare': "),
+        ("compare --strategies odd:Needy", "strategy 'odd:Needy': "),
+        ("probe odd:Once --strategies odd:Needy", "strategy 'odd:Needy': "),
+        ("compare --workloads trace:none", "none cannot be read"),
+        ("compare --agent nothing:agent", "there is no module 'nothing'"),
+        ("compare --agent odd:once", "name its class or a factory"),
+        ("compare --services 0", "--services"),
+        ("report .", "is not the plan of a comparison"),
+    ],
+)
+def test_what_was_typed_wrong_is_told_in_our_words(tmp_path: Path, words: str, said: str) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    (tmp_path / "bytes.log").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "plan.json").write_text('{"plan": ')
+    done = runner(tmp_path, *words.split())
+
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    for foreign in ("Traceback", "could not convert", "codec", "Errno", "__init__", "Expecting"):
+        assert foreign not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("queue --schedules x", "'x' is not a whole number"),
+        ("queue --seed 1.5", "'1.5' is not a whole number"),
+        ("odd:Bare", "strategy 'odd:Bare': "),
+        ("odd:Needy", "strategy 'odd:Needy': "),
+    ],
+)
+def test_what_the_kit_was_told_wrong_is_told_in_our_words(
+    tmp_path: Path, words: str, said: str
+) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    done = kit(tmp_path, *words.split())
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "_count" not in done.stderr
+
+
+def test_help_has_each_commands_line_whole(tmp_path: Path) -> None:
+    done = runner(tmp_path, "--help")
+
+    commands = done.stdout.partition("Commands:")[2]
+    assert "compare" in commands
+    assert "..." not in commands
+
+
 # What the tests of this file are made of.
 
 PYTHON = (sys.executable, "-P")
@@ -292,6 +415,28 @@ def python(folder: Path, *arguments: str, path: str = "", text: str = "") -> Don
 def runner(folder: Path, *arguments: str, path: str = "", text: str = "") -> Done:
     """The command as its console script starts it: without the folder in the path."""
     return python(folder, "-P", "-m", "runner", *arguments, path=path, text=text)
+
+
+def runner_with_terminal(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """As `runner`, with a terminal as stderr: exit status, stdout, and what was shown there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PYTHON, "-m", "runner", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # How a terminal says that nobody writes to it any more.
+            while data := os.read(ours, 65536):
+                shown += data
+        os.close(ours)
+        assert process.stdout is not None
+        out = process.stdout.read()
+        return process.wait(PATIENCE_S), out, shown.decode()
 
 
 def kit(folder: Path, *arguments: str) -> Done:
