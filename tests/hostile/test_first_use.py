@@ -249,7 +249,7 @@ SHORT = ("--workloads", "burst", "--services", "5", "--service-s", "0.01", "--st
     ("command", "said"),
     [
         (("probe", "mine:agent", "--strategies", "queue"), "[1/4] 3 turns one after the other"),
-        (("simulate", "--duration", "10m"), "queue, 8 slots, bound "),
+        (("simulate", "--duration", "10m"), "3 runs in virtual time"),
         (("compare", "--seeds", "1", *SHORT), "[1/1] burst, seed 1: 1 servers under load"),
     ],
 )
@@ -298,26 +298,30 @@ once = Once()
 """
 
 
+WRONG = [
+    ("simulate --duration abc", "'abc' is not a time such as"),
+    ("simulate --arrivals x/s", "'x/s' is not a rate such as"),
+    ("simulate --service lognormal:4s:x", "'lognormal:4s:x' is not such as"),
+    ("simulate --clients timeout=x", "'x' is not a time such as"),
+    ("simulate --trace .", "cannot be read"),
+    ("simulate --trace bytes.log", "has no turn that ran"),
+    ("simulate --workload trace:none", "none cannot be read"),
+    ("simulate --workload brust", "Did you mean 'burst'?"),
+    ("simulate --strategies odd:Bare", "strategy 'odd:Bare': "),
+    ("compare --strategies odd:Needy", "strategy 'odd:Needy': "),
+    ("probe odd:Once --strategies odd:Needy", "strategy 'odd:Needy': "),
+    ("compare --workloads trace:none", "none cannot be read"),
+    ("compare --agent nothing:agent", "there is no module 'nothing'"),
+    ("compare --agent odd:once", "name its class or a factory"),
+    ("compare --services 0", "--services"),
+    ("report .", "is not the plan of a comparison"),
+]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
-    [
-        ("simulate --duration abc", "'abc' is not a time such as"),
-        ("simulate --arrivals x/s", "'x/s' is not a rate such as"),
-        ("simulate --service lognormal:4s:x", "'lognormal:4s:x' is not such as"),
-        ("simulate --clients timeout=x", "'x' is not a time such as"),
-        ("simulate --trace .", "cannot be read"),
-        ("simulate --trace bytes.log", "has no turn that ran"),
-        ("simulate --workload trace:none", "none cannot be read"),
-        ("simulate --workload brust", "Did you mean 'burst'?"),
-        ("simulate --strategies odd:Bare", "strategy 'odd:Bare': "),
-        ("compare --strategies odd:Needy", "strategy 'odd:Needy': "),
-        ("probe odd:Once --strategies odd:Needy", "strategy 'odd:Needy': "),
-        ("compare --workloads trace:none", "none cannot be read"),
-        ("compare --agent nothing:agent", "there is no module 'nothing'"),
-        ("compare --agent odd:once", "name its class or a factory"),
-        ("compare --services 0", "--services"),
-        ("report .", "is not the plan of a comparison"),
-    ],
+    # Each is a process, so the fast run has a few.
+    [pytest.param(*wrong, marks=() if wrong in WRONG[:2] else pytest.mark.slow) for wrong in WRONG],
 )
 def test_what_was_typed_wrong_is_told_in_our_words(tmp_path: Path, words: str, said: str) -> None:
     (tmp_path / "odd.py").write_text(ODD)
