@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from statistics import fmean, median
@@ -113,9 +113,14 @@ def candidates(strategies: Sequence[str], slots: int) -> list[Setup]:
 
 
 def recommend(
-    strategies: Sequence[str], traffic: Sequence[Workload], target: Target
+    strategies: Sequence[str],
+    traffic: Sequence[Workload],
+    target: Target,
+    begin: Callable[[Setup], None],
 ) -> Iterator[Outcome]:
     """Setups in the order in which they are tried, up to the best one, which is the last.
+
+    `begin` is told of each before it is tried.
 
     The fewest slots with which queue meets the target; then the smallest bound that
     still does; and lock or reject only where they do and queue does not. Where none
@@ -124,6 +129,7 @@ def recommend(
     tried: list[Outcome] = []
 
     def attempt(setup: Setup) -> Outcome:
+        begin(setup)
         tried.append(try_out(setup, traffic, target))
         return tried[-1]
 

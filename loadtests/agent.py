@@ -138,17 +138,22 @@ class _Recorded:
             self._note(Call(name_of(message), conversation, began_s, time.monotonic(), ended))
 
 
+def load(target: str) -> Agent:
+    """Somebody's own agent. Raises ValueError for one that a comparison cannot use."""
+    agent = load_agent(target, {}, threads=Threads(64), max_reply_bytes=2**20)
+    if agent.about.single_conversation:
+        raise ValueError(
+            f"agent {target!r} is one object with one history; name its class or a factory, "
+            "so that each conversation of a workload has its own"
+        )
+    return agent
+
+
 def recorded(conversation_id: str, log: str = os.devnull, target: str = "eliza") -> _Conversation:
     """The factory for `runner compare --agent TARGET`."""
     key = ("recorded", log, target)
     if key not in _shared:
-        agent = load_agent(target, {}, threads=Threads(64), max_reply_bytes=2**20)
-        if agent.about.single_conversation:
-            raise ValueError(
-                f"{target} is one object with one history; name its class or a factory, "
-                "so that each conversation of a workload has its own"
-            )
-        _shared[key] = _Recorded(agent, _Log(Path(log)))
+        _shared[key] = _Recorded(load(target), _Log(Path(log)))
     kept = _shared[key]
     assert isinstance(kept, _Recorded)
     # Asked for when the conversation begins, or when what it remembers is to be forgotten.

@@ -9,7 +9,7 @@ comparison that was cut off goes on where it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtests.histories import Findings, check
@@ -31,19 +31,40 @@ class Step:
     findings: dict[str, Findings]
 
 
-def compare(plan: Plan, folder: Folder) -> Iterator[Step]:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Runs at the same time, one for each of the strategies; `number` counts from 1."""
+
+    number: int
+    of: int
+    workload: str
+    seed: int
+    strategies: Sequence[str]
+    expected_s: float
+
+    def __str__(self) -> str:
+        return f"[{self.number}/{self.of}] {self.workload}, seed {self.seed}"
+
+
+def _untold(batch: Batch) -> None:
+    pass
+
+
+def compare(plan: Plan, folder: Folder, begin: Callable[[Batch], None] = _untold) -> Iterator[Step]:
     """Do all runs of the plan that the folder does not have yet; one step for each batch.
 
-    A batch with a run whose generator was late is repeated as a whole, for its runs are
-    to be at the same time.
+    `begin` is told of each batch before it. A batch with a run whose generator was late is
+    repeated as a whole, for its runs are to be at the same time.
     """
     batches = list(_missing(plan, folder.runs()))
     took: list[tuple[float, float]] = []
     for done, (name, seed, strategies) in enumerate(batches, 1):
+        expected_s = _expected_s(plan, name, seed)
+        begin(Batch(done, len(batches), name, seed, strategies, expected_s))
         began = time.monotonic()
         runs = run_batch(plan, strategies, name, seed)
         folder.add(runs)
-        took.append((_expected_s(plan, name, seed), time.monotonic() - began))
+        took.append((expected_s, time.monotonic() - began))
         rest = sum(_expected_s(plan, *batch[:2]) for batch in batches[done:])
         pace = sum(real for _, real in took) / sum(expected for expected, _ in took)
         workload = make(plan, name, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strategies import registry
+from strategies import Attempt, Limits, Reply, Turn, registry
 
 CONTROLS = {
     "unprotected": "loadtests.unprotected:Unprotected",
@@ -19,6 +19,20 @@ def dotted(name: str) -> str:
 def is_control(name: str) -> bool:
     """Whether its faults are expected, so that they are no failure of a comparison."""
     return name in CONTROLS or name in CONTROLS.values()
+
+
+def check(name: str) -> None:
+    """That there is a strategy of this name which can be made. Raises UnknownStrategy."""
+    try:
+        registry.make(dotted(name), _nobody, Limits(), {})
+    except registry.UnknownStrategy:
+        raise
+    except (TypeError, ValueError) as error:
+        raise registry.UnknownStrategy(f"strategy {name!r}: {error}") from error
+
+
+async def _nobody(turn: Turn, attempt: Attempt) -> Reply:
+    raise NotImplementedError
 
 
 def find(name: str) -> registry.Factory:

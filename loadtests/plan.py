@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,34 +92,42 @@ class Folder:
             raise ValueError("two workloads have one name; give their files different ones")
         plan = replace(plan, workloads=names)
         if about.exists():
-            if replace(self.plan(), folder="") != plan:
+            if differing := _differing(replace(self.plan(), folder=""), plan):
                 raise ValueError(
-                    f"{self.path} has a comparison with another plan; take another folder"
+                    f"{self.path} has a comparison with other {differing}; name another folder: "
+                    "--out FOLDER"
                 )
             return
         for path in traces.values():
             shutil.copyfile(path, self.path / path.name)
         described = asdict(plan)
         del described["folder"]
-        fields = {"plan": described, "command": list(command), "environment": environment}
-        about.write_text(json.dumps(fields, indent=2) + "\n")
+        said = {"plan": described, "command": list(command), "environment": environment}
+        about.write_text(json.dumps(said, indent=2) + "\n")
         (self.path / "schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n")
 
     def about(self) -> dict[str, Any]:
-        """What `begin` wrote."""
-        return json.loads((self.path / "plan.json").read_text())  # type: ignore[no-any-return]
+        """What `begin` wrote. Raises ValueError where it is something else."""
+        with _expected(f"{self.path}/plan.json", "the plan of a comparison"):
+            return dict(json.loads((self.path / "plan.json").read_text()))
 
     def plan(self) -> Plan:
-        fields = self.about()["plan"]
-        lists = {name: tuple(fields[name]) for name in ("strategies", "workloads")}
-        return Plan(**{**fields, **lists, "folder": str(self.path)})
+        with _expected(f"{self.path}/plan.json", "the plan of a comparison"):
+            said = self.about()["plan"]
+            lists = {name: tuple(said[name]) for name in ("strategies", "workloads")}
+            return Plan(**{**said, **lists, "folder": str(self.path)})
 
     def runs(self) -> list[Run]:
         """All complete runs; the last one where one was repeated. A line that was cut off goes."""
         packed = self._packed
         text = lzma.decompress(packed.read_bytes()).decode() if packed.exists() else ""
-        runs = map(from_line, (text + self._whole_lines()).splitlines())
+        lines = (text + self._whole_lines()).splitlines()
+        runs = (self._read(number, line) for number, line in enumerate(lines, 1))
         return list({(run.strategy, run.workload, run.seed): run for run in runs}.values())
+
+    def _read(self, number: int, line: str) -> Run:
+        with _expected(f"run {number} in {self._runs}", "the line of a run"):
+            return from_line(line)
 
     def _whole_lines(self) -> str:
         text = self._runs.read_text() if self._runs.exists() else ""
@@ -137,6 +146,21 @@ class Folder:
         """Keep the runs of one batch, in one write."""
         with self._runs.open("a") as file:
             file.write("".join(to_line(run) + "\n" for run in runs))
+
+
+@contextmanager
+def _expected(place: str, what: str) -> Iterator[None]:
+    """What is wrong with a file is said in our words, as a ValueError."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{place} is not {what}") from error
+
+
+def _differing(one: Plan, other: Plan) -> str:
+    """The fields in which they differ, such as `strategies, seeds`."""
+    names = (field.name for field in fields(Plan))
+    return ", ".join(name for name in names if getattr(one, name) != getattr(other, name))
 
 
 def findings_by_strategy(

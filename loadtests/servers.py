@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from runner import start
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,29 +24,30 @@ class Served:
     process: subprocess.Popen[str]
 
 
-def python_path() -> str:
-    """Where a child process finds this checkout, and what this process would find from here."""
-    return os.pathsep.join(filter(None, [str(ROOT), os.getcwd(), os.environ.get("PYTHONPATH")]))
+def environment() -> dict[str, str]:
+    """This process's own, for an agent may need its keys; but for settings of runner and Locust.
 
-
-def _environment() -> dict[str, str]:
-    """This process's own, for an agent may need its keys; but for settings of the runner."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RUNNER")}
-    return {**kept, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
+    For a child in another folder, which must find the same modules.
+    """
+    settings = ("RUNNER_", "LOCUST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
+    if path := kept.get("PYTHONPATH"):
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))
+    return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
 def running(
     arguments: Sequence[str], folder: Path, errors: IO[str] | int = subprocess.DEVNULL
 ) -> Iterator[Served]:
-    """Run `python -m *arguments` in the folder until the block ends.
+    """Run the module *arguments in the folder until the block ends.
 
     Raises RuntimeError where it does not start; `errors` is the file for its stderr, or none.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        start.command(*arguments),
         cwd=folder,
-        env=_environment(),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,

@@ -14,15 +14,17 @@ from loadtests.workloads import (
     lognormal,
     parse_seconds,
     poisson,
+    positive,
 )
 
 
 def parse_rate(text: str) -> float:
     """Turns a second, from `0.2/s`, `30/m`, `500/h` or `2000/d`. Raises ValueError."""
     count, slash, unit = text.partition("/")
+    expected = "a rate such as 0.2/s, 30/m or 500/h"
     if not slash or unit not in ("s", "m", "h", "d"):
-        raise ValueError(f"{text!r} is not a rate such as 0.2/s, 30/m or 500/h")
-    return parse_seconds(count) / parse_seconds(f"1{unit}")
+        raise ValueError(f"{text!r} is not {expected}")
+    return positive(count, text, expected) / parse_seconds(f"1{unit}")
 
 
 def parse_service(text: str) -> tuple[float, Draw]:
@@ -33,9 +35,12 @@ def parse_service(text: str) -> tuple[float, Draw]:
     kind, _, rest = text.partition(":")
     mean, _, sigma = rest.partition(":")
     draws = {"constant": constant, "exponential": exponential, "lognormal": lognormal(0.8)}
+    expected = "such as constant:2s, exponential:2s, lognormal:2s or lognormal:2s:0.8 (a sigma)"
     if kind not in draws or (sigma and kind != "lognormal"):
-        raise ValueError(f"{text!r} is not constant:2s, exponential:2s or lognormal:2s[:sigma]")
-    return parse_seconds(mean), lognormal(float(sigma)) if sigma else draws[kind]
+        raise ValueError(f"{text!r} is not {expected}")
+    if sigma:
+        return parse_seconds(mean), lognormal(positive(sigma, text, expected))
+    return parse_seconds(mean), draws[kind]
 
 
 def parse_clients(text: str, service_s: float) -> Clients:

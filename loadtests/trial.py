@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -21,9 +19,10 @@ from urllib.request import urlopen
 from loadtests.controls import dotted
 from loadtests.plan import Plan, findable, make
 from loadtests.records import Call, History, Run, turn_from_list
-from loadtests.servers import ROOT, Served, python_path, running
+from loadtests.servers import ROOT, Served, environment, running
 from loadtests.simulate import summary
 from loadtests.workloads import Workload
+from runner import start
 
 SLACK_S = 60.0
 """A run that takes so much longer than its schedule and its clients' patience has failed."""
@@ -94,7 +93,9 @@ class _Trial:
     def _end_locust(self) -> None:
         if self._locust.poll() is None:
             self._locust.kill()
-        self._locust.communicate()
+        self._locust.wait()
+        if self._locust.stdout is not None:
+            self._locust.stdout.close()
 
     def _serve(self) -> list[str]:
         factory, options = "scheduled", {"backends": str(self._workload.backends or 0)}
@@ -125,10 +126,11 @@ class _Trial:
             "--loglevel": "WARNING",
         }
         words = [word for item in options.items() for word in item]
-        command = ["-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py")]
+        file = str(ROOT / "loadtests" / "locustfile.py")
         return subprocess.Popen(
-            [sys.executable, *command, "--headless", "--only-summary", *words],
-            env={**os.environ, "PYTHONPATH": python_path()},
+            start.command("locust", "-f", file, "--headless", "--only-summary", *words),
+            cwd=self._folder,  # A user's own locust.conf is not meant for this.
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from random import Random
@@ -193,7 +194,9 @@ def make(name: str, seed: int, *, service_s: float = 0.1, services: float = 100.
     if name.startswith(TRACE):
         return from_trace(Path(name.removeprefix(TRACE)), seed)
     if name not in SHAPES:
-        raise UnknownWorkload(f"there is no workload {name!r}. Known: {', '.join(NAMES)}")
+        close = get_close_matches(name, NAMES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UnknownWorkload(f"there is no workload {name!r}.{hint} Known: {', '.join(NAMES)}")
     shape = SHAPES[name]
     rng = Random(f"{name} {seed}")
     arrivals = sorted(_arrivals(shape, rng, services), key=lambda arrival: arrival.due_s)
@@ -267,7 +270,10 @@ def from_trace(path: Path, seed: int = 0) -> Workload:
     that never ran counts with the mean of those that did. Raises ValueError where
     there is none.
     """
-    lines = path.read_text().splitlines()
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     turns = sorted(filter(None, map(_traced, lines)), key=lambda turn: turn[0])
     ran = [service_s for _, _, service_s in turns if service_s > 0]
     if not ran:
@@ -298,12 +304,19 @@ def parse_seconds(text: str) -> float:
     """Seconds from `250ms`, `4s`, `2m`, `1h`, `3d` or a bare number. Raises ValueError."""
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
         if text.endswith(unit):
-            return _positive(text.removesuffix(unit)) * seconds
-    return _positive(text)
+            return positive(text.removesuffix(unit), text, EXAMPLES) * seconds
+    return positive(text, text, EXAMPLES)
 
 
-def _positive(text: str) -> float:
-    value = float(text)
+EXAMPLES = "a time such as 250ms, 4s, 2m, 1h or 3d"
+
+
+def positive(number: str, text: str, expected: str) -> float:
+    """A number above 0. Raises ValueError, which says that `text` is not what is expected."""
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
     if not 0 < value < inf:
-        raise ValueError(f"{text!r} should be more than 0")
+        raise ValueError(f"{text!r} is not {expected}")
     return value

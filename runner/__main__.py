@@ -9,7 +9,6 @@ import sys
 from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from click import argument, option, pass_context
 from click.shell_completion import CompletionItem, get_completion_class
 
 import runner
+from runner import extras, start
 from runner.cli import flags
 from runner.cli.own_code import with_traceback
 from runner.process import LEAVE_S, watchdog
@@ -39,6 +39,7 @@ ADDED = "runner.commands"
 
 def main() -> None:
     """The console script, by either name. However a command ends, the process soon does too."""
+    start.settle()
     watchdog.start()
     if sys.argv[1:2] == ["serve"]:
         watchdog.take_signals_early()
@@ -76,6 +77,13 @@ class _Commands(click.Group):
         from importlib.metadata import entry_points
 
         return [*super().list_commands(ctx), *sorted(entry_points(group=ADDED).names)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does it, with each command's line whole."""
+        known = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        lines = [(name, command.get_short_help_str(1_000)) for name, command in known if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         from importlib.metadata import entry_points
@@ -163,7 +171,8 @@ def serve_command(
     """Serve an agent over HTTP until told to stop.
 
     TARGET is a built-in's name (see `runner agents`) or package.module:attribute:
-    a function, an object or a factory. Modules in this directory come first.
+    a function, an object or a factory. Modules of this directory are found, after
+    installed ones.
 
     \b
     Examples:
@@ -212,9 +221,8 @@ def http_library(settings: Settings) -> HttpServer:
         from runner.server import hypercorn
 
         return hypercorn
-    if find_spec("uvicorn") is None:
-        problem = 'server.http is "uvicorn", which is not installed'
-        raise flags.UsageError(f'{problem}: pip install "turnline[uvicorn]".')
+    if absent := extras.missing("uvicorn", "uvicorn"):
+        raise flags.UsageError(f'server.http is "uvicorn": {absent}')
     from runner.server import uvicorn
 
     return uvicorn
@@ -222,6 +230,7 @@ def http_library(settings: Settings) -> HttpServer:
 
 def make_asgi_app() -> Quart:
     """The app for another ASGI server, with settings from the environment and the files."""
+    start.settle()
     from runner.app import make_app
     from runner.telemetry import configure_logging
 
@@ -240,7 +249,7 @@ def compose(settings: Settings) -> Service:
     from runner.turns.service import Service
     from strategies import registry
 
-    flags.look_here()
+    start.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
     with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Any
 
+from .modules import hidden_here
+
 
 class NothingNamed(ValueError):
     """Nothing goes by this name. Says what is missing, and what was likely meant."""
@@ -25,6 +27,8 @@ def find_named(name: str, *, noun: str = "", usual: str = "agent") -> Any:
     found = _import(name, module_name, usual)
     for attribute in path.split("."):
         if not hasattr(found, attribute):
+            if hidden := hidden_here(module_name):
+                raise NothingNamed(hidden)
             known = [one for one in dir(found) if not one.startswith("_")]
             hint = did_you_mean(attribute, known) or _own_names(found)
             raise NothingNamed(f"{module_name} has no {noun}{path!r}{hint}")
@@ -63,8 +67,11 @@ def _import(name: str, module_name: str, usual: str) -> object:
         raise NothingNamed(f"there is no module {module_name!r}{_meant(name, usual)}")
     try:
         return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+    except ImportError as error:
+        if hidden := hidden_here(error.name or "") or hidden_here(module_name):
+            raise NothingNamed(hidden) from error
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent is None or not f"{module_name}.".startswith(f"{absent}."):
             raise  # Something that the module itself imports is missing.
         missing = f"there is no module {error.name!r} here ({os.getcwd()}) or installed"
         raise NothingNamed(f"{missing}{_meant(name, usual)}") from error

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from loadtests.controls import is_control
-from runner.cli.flags import UsageError, look_here, say, usage_errors
+from runner import extras, start
+from runner.cli.flags import UsageError, say, usage_errors
+from runner.cli.status import StatusLine, Words
 
 if TYPE_CHECKING:
-    from loadtests.compare import Step
-    from loadtests.plan import Plan
+    from loadtests.compare import Batch, Step
+    from loadtests.plan import Folder, Plan
+
+
+ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 
 def split(context: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
-    """The names of an option that takes several, separated by commas."""
-    return [name.strip() for name in (value or "").split(",") if name.strip()]
+    """The names of an option that takes several, separated by commas; each once."""
+    names = (name.strip() for name in (value or "").split(","))
+    return list(dict.fromkeys(filter(None, names)))
 
 
 @click.command("compare")
@@ -40,8 +46,8 @@ def split(context: click.Context, parameter: click.Parameter, value: str | None)
 )
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each, with different schedules.")
 @click.option("--agent", metavar="TARGET", help="Your own agent: package.module:attribute.")
-@click.option("--service-s", type=float, metavar="S", help="Its mean service time, in seconds.")
-@click.option("--services", type=float, metavar="N", help="Length of a run, in service times.")
+@click.option("--service-s", type=ABOVE_0, metavar="S", help="Its mean service time, in seconds.")
+@click.option("--services", type=ABOVE_0, metavar="N", help="Length of a run, in service times.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -78,13 +84,11 @@ def compare_command(
     generator was late. Exit status 1 where a strategy lost, doubled or reordered
     a turn. `runner simulate --help` lists the workloads.
     """
+    _check_installed()
     from loadtests.compare import compare
     from loadtests.environment import describe
     from loadtests.plan import PROFILES, Folder, Plan
-    from loadtests.report import write_report
-    from loadtests.trial import RunFailed
 
-    _check_installed()
     usual = PROFILES[profile]
     plan = Plan(
         strategies=tuple(strategies) or usual.strategies,
@@ -96,37 +100,64 @@ def compare_command(
     )
     _check(plan)
     folder = Folder(out)
-    try:
+    with StatusLine(sys.stderr) as status, _failures():
+        status.show(lambda after_s: f"looking what {out} has already")
         folder.begin(plan, ["runner", *sys.argv[1:]], describe())
-        for step in compare(folder.plan(), folder):
+        for step in compare(folder.plan(), folder, lambda batch: status.show(_waiting(batch))):
+            status.clear()
             say(_progress(step))
+    context.exit(_report(folder))
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    from loadtests.trial import RunFailed
+
+    try:
+        yield
     except (ValueError, RunFailed) as error:
         raise click.ClickException(str(error)) from error
-    faults = write_report(folder)
-    say(f"\nThe report: {out / 'report.html'}")
-    context.exit(_status(faults))
+
+
+def _report(folder: Folder) -> int:
+    """Write the report, and say its verdict; 1 where a strategy that is no control has a fault."""
+    from loadtests.report import write_report
+    from loadtests.report.verdict import verdict
+
+    with StatusLine(sys.stderr) as status, _failures():
+        status.show(lambda after_s: f"writing the report, {after_s:.0f} s")
+        results = write_report(folder)
+    say("\n" + "\n".join(f"- {sentence}" for sentence in verdict(results)))
+    say(f"\nThe report: {folder.path / 'report.html'}")
+    return int(any(found for name, found in results.findings.items() if not is_control(name)))
+
+
+def _waiting(batch: Batch) -> Words:
+    head, most_s = f"{batch}: {len(batch.strategies)} servers under load", batch.expected_s
+    about = f" of about {most_s:.0f}"
+    return lambda after_s: f"{head}, {after_s:.0f} s{about if after_s < most_s else ''}"
 
 
 def _check_installed() -> None:
     """Raises UsageError where Locust or what draws is missing."""
-    missing = [name for name in ("locust", "matplotlib", "jinja2") if find_spec(name) is None]
-    if missing:
-        needs = ", ".join(missing)
-        raise UsageError(f"this needs {needs}: pip install 'turnline[loadtests]'")
+    if absent := extras.missing("loadtests", "locust", "matplotlib"):
+        raise UsageError(absent)
 
 
 def _check(plan: Plan) -> None:
     """Raises UsageError for a name that nothing goes by."""
-    from loadtests.controls import find
-    from loadtests.workloads import UnknownWorkload, make
-    from strategies.registry import UnknownStrategy
+    from loadtests.agent import load
+    from loadtests.controls import check
+    from loadtests.workloads import make
 
-    look_here()
-    with usage_errors(UnknownStrategy, UnknownWorkload, ValueError, OSError):
+    start.look_here()
+    with usage_errors(ValueError):
         for strategy in plan.strategies:
-            find(strategy)
+            check(strategy)
         for name in plan.workloads:
             make(name, 1)
+        if plan.agent:
+            load(plan.agent)
 
 
 def _progress(step: Step) -> str:
@@ -134,11 +165,6 @@ def _progress(step: Step) -> str:
     found = [f"{name}: {findings}" for name, findings in step.findings.items() if findings]
     head = f"[{step.done}/{step.of}, {left}] {step.workload}, seed {step.seed}"
     return "\n".join([head, *(f"    {line}" for line in found)])
-
-
-def _status(faults: Mapping[str, object]) -> int:
-    """1 where a strategy that is no control has a fault."""
-    return int(any(found for name, found in faults.items() if not is_control(name)))
 
 
 @click.command("report")
@@ -149,12 +175,9 @@ def report_command(context: click.Context, folder: Path) -> None:
 
     FOLDER is what `runner compare --out` made. Exit status 1 as there.
     """
-    from loadtests.plan import Folder
-    from loadtests.report import write_report
-
     _check_installed()
+    from loadtests.plan import Folder
+
     if not (folder / "plan.json").exists():
         raise UsageError(f"{folder} is not a comparison: it has no plan.json")
-    faults = write_report(Folder(folder))
-    say(f"The report: {folder / 'report.html'}")
-    context.exit(_status(faults))
+    context.exit(_report(Folder(folder)))

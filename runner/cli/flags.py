@@ -79,12 +79,6 @@ def own_command() -> str:
     return name if found and script.samefile(found) else quote(str(script.absolute()))
 
 
-def look_here() -> None:
-    """Let modules of this folder be found. `python -m` has it in its path, a console script not."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-
-
 _set = click.option(
     "--set",
     "assignments",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import click
 from watchfiles import PythonFilter, watch
 
+from runner import start
 from runner.process import watchdog
 
 WATCHED = ("runner.toml", "pyproject.toml")
@@ -30,7 +30,7 @@ def serve_with_reload(arguments: Sequence[str], config: str | None = None) -> in
 
     config  a settings file that somebody named, wherever it is.
     """
-    child = _Child([sys.executable, "-m", "runner", *arguments])
+    child = _Child(start.command("runner", *arguments))
     watchdog.hand_over(child.stop)
     named = [Path(config).expanduser().absolute()] if config else []
     looks = watch(

@@ -22,7 +22,7 @@ A test of its own plays a situation with a `Rig`, a strategy over a scripted age
 
         run(scenario())
 
-The kit from a shell: `python -m strategies.testing package.module:MyStrategy`.
+The kit from a shell: `python -P -m strategies.testing package.module:MyStrategy`.
 """
 
 from .clock import Deadlock, VirtualLoop, run

@@ -1,13 +1,18 @@
-"""`python -m strategies.testing NAME`: does a strategy keep its promises?"""
+"""`python -P -m strategies.testing NAME`: does a strategy keep its promises?
+
+Without `-P` a folder `strategies` of the user's own would be taken for this package.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from ..registry import UnknownStrategy, find
+from ..base import Attempt, Limits, Reply, Turn
+from ..registry import UnknownStrategy, find, make
 from .clock import run
 from .conformance import PROMISES
 from .explorer import BrokenPromise, explore, replay
@@ -17,11 +22,13 @@ from .rig import Factory
 
 def main() -> int:
     options = _parse()
-    sys.path.insert(0, "")
+    _look_here()
     try:
         factory = find(options.strategy)
-    except UnknownStrategy as error:
-        print(error, file=sys.stderr)
+        make(options.strategy, _nobody, Limits(), {})
+    except (UnknownStrategy, TypeError, ValueError) as error:
+        known = isinstance(error, UnknownStrategy)
+        print(error if known else f"strategy {options.strategy!r}: {error}", file=sys.stderr)
         return 2
     if options.seed is not None:
         return _replay(factory, options.seed, options.bounds)
@@ -32,9 +39,15 @@ def main() -> int:
     return 1 if faults else 0
 
 
+def _look_here() -> None:
+    """Let modules of this folder be found, after all others."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m strategies.testing",
+        prog="python -P -m strategies.testing",
         description="Hold a strategy to the promises of strategies.base.Strategy: first the "
         "conformance kit, then seeded schedules in virtual time.",
         epilog="Exit status: 0 all promises kept, 1 some broken, 2 usage. A broken schedule "
@@ -42,17 +55,27 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("strategy", help="queue, lock, reject, or package.module:Class")
     parser.add_argument("--schedules", type=_count, default=5_000, help="how many (5000)")
-    parser.add_argument("--first-seed", type=int, default=0, help="the first of them (0)")
+    parser.add_argument("--first-seed", type=_number, default=0, help="the first of them (0)")
     parser.add_argument("--jobs", type=_count, default=1, help="processes to share them (1)")
-    parser.add_argument("--seed", type=int, help="run this one schedule and show it")
+    parser.add_argument("--seed", type=_number, help="run this one schedule and show it")
     parser.add_argument(
         "--bounds", action="store_true", help="hold it to max_running, max_waiting, ... too"
     )
     return parser.parse_args()
 
 
+async def _nobody(turn: Turn, attempt: Attempt) -> Reply:
+    raise NotImplementedError
+
+
+def _number(text: str) -> int:
+    if not text.removeprefix("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _count(text: str) -> int:
-    if int(text) < 1:
+    if _number(text) < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return int(text)
 
@@ -83,7 +106,7 @@ def _explore(name: str, schedules: int, first: int, bounds: bool, jobs: int) -> 
 
 
 def _explore_range(name: str, bounds: bool, seeds: tuple[int, int]) -> str | None:
-    sys.path.insert(0, "")
+    _look_here()
     try:
         explore(find(name), seeds[1], seeds[0], bounds=bounds)
     except BrokenPromise as broken:

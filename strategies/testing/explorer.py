@@ -37,7 +37,7 @@ def explore(
         faults = replay(factory, seed, bounds=bounds)
         if faults:
             name = f"{getattr(factory, '__module__', '')}:{getattr(factory, '__qualname__', '')}"
-            command = f"python -m strategies.testing {name} --seed {seed}"
+            command = f"python -P -m strategies.testing {name} --seed {seed}"
             raise BrokenPromise(
                 "\n  ".join([f"seed {seed}:", *faults])
                 + f"\nreplay it with: {command}{' --bounds' if bounds else ''}"

@@ -25,7 +25,7 @@ OTHERS = [name for name in os.environ if name.startswith("RUNNER_")]
 def run(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     """Run a command that changes nothing of its process: exit status, stdout, stderr."""
 
-    def run_one(*arguments: str, text: str = "", **environ: str) -> tuple[int, str, str]:
+    def run_one(*arguments: str, text: str | bytes = "", **environ: str) -> tuple[int, str, str]:
         clean = {**dict.fromkeys(OTHERS), **environ}
         with chdir(tmp_path):
             done = CliRunner().invoke(cli, arguments, input=text, env=clean, catch_exceptions=False)

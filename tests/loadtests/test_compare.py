@@ -99,7 +99,7 @@ def test_a_batch_whose_generator_was_late_is_repeated(tmp_path: Path, batches: B
 def test_another_plan_is_refused_the_same_folder(tmp_path: Path) -> None:
     begun(tmp_path)
 
-    with pytest.raises(ValueError, match="another plan"):
+    with pytest.raises(ValueError, match="other seeds; name another folder: --out"):
         begun(tmp_path, replace(PLAN, seeds=3))
 
 
@@ -116,7 +116,7 @@ def test_a_trace_is_kept_with_the_runs_so_that_the_report_needs_nothing_else(
     log.unlink()
     moved = Folder((tmp_path / "first").rename(tmp_path / "moved"))
 
-    faults = write_report(moved, long_runs(turns=40))
+    faults = write_report(moved, long_runs(turns=40)).findings
 
     assert not faults["queue"]
     assert "trace:mine.jsonl" in (moved.path / "report.md").read_text()
@@ -139,7 +139,7 @@ def test_the_report_is_written_from_the_raw_data_and_is_the_same_each_time(
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
     theory = long_runs(turns=40)
-    faults = write_report(folder, theory)
+    faults = write_report(folder, theory).findings
     first = {path.name: path.read_bytes() for path in tmp_path.rglob("report.*")}
     write_report(folder, theory)
 
