@@ -19,8 +19,8 @@ from typing import Any
 from quart import Quart
 
 import runner
-from runner.__main__ import compose
 from runner.app import make_app
+from runner.cli.compose import compose
 from runner.settings import AgentSettings, Settings, StoreSettings
 from runner.telemetry import configure_logging
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from quart import Blueprint, Quart, request
 
-from runner.__main__ import compose
 from runner.app import make_app
+from runner.cli.compose import compose
 from runner.settings import ServerSettings, Settings, StoreSettings
 from strategies import ServerFull
 

@@ -1,0 +1,95 @@
+"""Settings, agent, store, strategy and server meet here. Imports come late, for `--help`."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runner import extras, start
+from runner.cli import flags
+
+if TYPE_CHECKING:
+    from runner.agents.base import Agent
+    from runner.agents.threads import Threads
+    from runner.server.server import HttpServer
+    from runner.settings import Settings
+    from runner.turns.service import Service
+    from strategies import Limits
+
+
+def compose(settings: Settings) -> Service:
+    """Everything that serves, connected and not yet started.
+
+    Raises UsageError, and OwnCodeError for what the user's own modules raise.
+    """
+    from runner.agents.threads import Threads
+    from runner.store import UnknownStore, make_store
+    from runner.turns.service import Service
+    from strategies import registry
+
+    start.look_here()
+    answers, strategy, kept = settings.agent, settings.strategy, settings.store
+    with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
+        registry.find(strategy.name)
+        store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
+    threads = Threads(answers.threads, most_hung=answers.max_hung_threads)
+    agent = _make_agent(settings, threads)
+    make_strategy = partial(
+        registry.make,
+        strategy.name,
+        limits=_limits(settings),
+        options=strategy.options,
+        defaults={"max_merged_bytes": settings.server.max_message_bytes},
+        per_turn=bool(strategy.per_turn),
+    )
+    with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
+        return Service(settings, agent, store, make_strategy, threads=threads)
+
+
+def _make_agent(settings: Settings, threads: Threads) -> Agent:
+    """The agent, of which it is known that it can be made."""
+    from runner.agents.loader import AgentNotFound, load_agent
+    from runner.store.memory import MemoryStore
+    from strategies import AgentFailed
+
+    given, target = settings.agent, f"agent {settings.agent.target!r}"
+    with flags.usage_errors(AgentNotFound):
+        agent = load_agent(
+            given.target, given.options, threads=threads, max_reply_bytes=given.max_reply_bytes
+        )
+    if agent.about.single_conversation and any(settings.server.callers.values()):
+        raise flags.UsageError(
+            f"{target} is one object with one history, which several callers "
+            "would share. Serve its class or a factory, or remove the names from server.tokens"
+        )
+    failures = (AgentFailed, OSError, TypeError, ValueError)
+    with flags.told_when_slow(f"{target}: the first one is being made"):
+        with flags.usage_errors(*failures, about=f"{target}: "):
+            agent.try_out(MemoryStore().history("default"))
+    return agent
+
+
+def _limits(settings: Settings) -> Limits:
+    from strategies import Limits
+
+    named = vars(settings.agent) | vars(settings.strategy)  # Each is a setting of the same name.
+    limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
+    callers = len(set(settings.server.callers.values()))
+    if limits.max_waiting_per_caller is None and callers > 1:
+        # So one caller's flood never costs another its place in the line.
+        return replace(limits, max_waiting_per_caller=max(limits.max_waiting // callers, 1))
+    return limits
+
+
+def http_library(settings: Settings) -> HttpServer:
+    """The module that carries HTTP. Raises UsageError."""
+    if settings.server.http == "hypercorn":
+        from runner.server import hypercorn
+
+        return hypercorn
+    if absent := extras.missing("uvicorn", "uvicorn"):
+        raise flags.UsageError(f'server.http is "uvicorn": {absent}')
+    from runner.server import uvicorn
+
+    return uvicorn
