@@ -54,6 +54,16 @@ class FairBound(Generic[K]):
         if not share.number:
             del self._shares[caller]
 
+    def add(self, caller: str, thing: K, size: int = 0) -> None:
+        """It is kept from now on, as the newest of the caller's, and counts."""
+        self.count(caller, 1, size)
+        self._shares[caller].things[thing] = None
+
+    def remove(self, caller: str, thing: K, size: int = 0) -> None:
+        """It is not kept any more, and does not count."""
+        del self._shares[caller].things[thing]
+        self.count(caller, -1, -size)
+
     def keep(self, caller: str, thing: K) -> None:
         """It is the newest from now on of what the caller keeps, and was counted before."""
         things = self._shares[caller].things

@@ -60,13 +60,13 @@ class AgentPerConversation:
     options: Mapping[str, object]
     caller: Caller
     kept: dict[str, Callee] = field(default_factory=dict[str, Callee])
-    shares: FairBound[str] = field(init=False)
+    bound: FairBound[str] = field(init=False)
     first: list[Callee] = field(default_factory=list[Callee])
     """The agent that was tried out, until the first turn."""
 
     def __post_init__(self) -> None:
         most = getattr(self.factory, "most_kept", MOST_KEPT)
-        object.__setattr__(self, "shares", FairBound[str](most))  # As a frozen one is made.
+        object.__setattr__(self, "bound", FairBound[str](most))  # As a frozen one is made.
 
     async def answer(
         self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
@@ -79,16 +79,15 @@ class AgentPerConversation:
     def _keep(self, conversation: str, callee: Callee) -> None:
         caller = caller_of(conversation)
         if conversation not in self.kept:
-            self.shares.count(caller, 1)
+            self.bound.add(caller, conversation)
         self.kept[conversation] = callee
-        self.shares.keep(caller, conversation)
-        while (surplus := self.shares.surplus()) is not None:
+        self.bound.keep(caller, conversation)
+        while (surplus := self.bound.surplus()) is not None:
             self.forget(surplus)
 
     def forget(self, conversation: str) -> None:
         if self.kept.pop(conversation, None) is not None:
-            self.shares.drop(caller_of(conversation), conversation)
-            self.shares.count(caller_of(conversation), -1)
+            self.bound.remove(caller_of(conversation), conversation)
 
     def try_out(self, history: Sequence[Message]) -> None:
         """Make an agent as for a new conversation, before anything is served.

@@ -54,9 +54,9 @@ class MemoryStore:
 
     def __init__(self, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> None:
         self._pasts: dict[str, _Past] = {}
-        self._shares: FairBound[str] = FairBound(most_turns, most_bytes)  # Of conversations.
+        self._bound: FairBound[str] = FairBound(most_turns, most_bytes)  # Of conversations.
         self._numbers: dict[str, int] = {}
-        self._number_shares: FairBound[str] = FairBound(MOST_NUMBERS)
+        self._number_bound: FairBound[str] = FairBound(MOST_NUMBERS)
         self._committed: dict[str, Kept] = {}
         self._merged: dict[str, str] = {}  # Of turns that another answered: the id of that one.
         self._accepted: dict[str, AcceptedTurn] = {}
@@ -112,8 +112,8 @@ class MemoryStore:
     def _make_room(self, conversation: str, weight: int) -> None:
         self._use(conversation)
         # It counts, but is not there yet: so it is none of those that go.
-        self._shares.count(caller_of(conversation), 1, weight)
-        while (surplus := self._shares.surplus()) is not None:
+        self._bound.count(caller_of(conversation), 1, weight)
+        while (surplus := self._bound.surplus()) is not None:
             past = self._pasts[surplus]
             oldest = past.turns.pop(past.first)
             past.first += 1
@@ -137,29 +137,27 @@ class MemoryStore:
     def _use(self, conversation: str) -> None:
         """Of the caller's conversations it is the last one to lose turns."""
         if conversation in self._pasts:
-            self._shares.keep(caller_of(conversation), conversation)
+            self._bound.keep(caller_of(conversation), conversation)
 
     def _drop(self, turn: Kept) -> None:
-        self._shares.count(caller_of(turn[3]), -1, -_weight(turn))
+        self._bound.count(caller_of(turn[3]), -1, -_weight(turn))
         del self._committed[turn[2]]
         for turn_id in _others(turn):
             del self._merged[turn_id]
 
     def _leave(self, conversation: str) -> None:
         del self._pasts[conversation]
-        self._shares.drop(caller_of(conversation), conversation)
+        self._bound.drop(caller_of(conversation), conversation)
 
     def _keep_number(self, conversation: str, number: int) -> None:
         self._numbers[conversation] = number
-        self._number_shares.count(caller_of(conversation), 1)
-        self._number_shares.keep(caller_of(conversation), conversation)
-        while (surplus := self._number_shares.surplus()) is not None:
+        self._number_bound.add(caller_of(conversation), conversation)
+        while (surplus := self._number_bound.surplus()) is not None:
             self._drop_number(surplus)
 
     def _drop_number(self, conversation: str) -> None:
         if self._numbers.pop(conversation, None) is not None:
-            self._number_shares.drop(caller_of(conversation), conversation)
-            self._number_shares.count(caller_of(conversation), -1)
+            self._number_bound.remove(caller_of(conversation), conversation)
 
     async def turns(self, conversation: str) -> int:
         return self.span(conversation)[1]

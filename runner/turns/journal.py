@@ -131,7 +131,7 @@ class Journal:
         for live in lives:
             if not await live.is_written():
                 raise NothingKept
-        with whatever_it_raises():
+        with whatever_it_raises:
             await self._store.begin([live.turn.id for live in lives])
 
     async def end(self, live: LiveTurn, ending: Ending) -> bool:
@@ -140,7 +140,7 @@ class Journal:
         False where the store does not take it now: then it is asked again until it does.
         """
         try:
-            with whatever_it_raises():
+            with whatever_it_raises:
                 await self._store.end(live.turn.id, ending)
         except StoreUnavailable as error:
             reason = in_a_line(error.__cause__ or error)
@@ -151,7 +151,7 @@ class Journal:
 
     async def _accept(self, live: LiveTurn, row: AcceptedTurn) -> bool:
         try:
-            with whatever_it_raises():
+            with whatever_it_raises:
                 await self._store.accept(row)
         except StoreUnavailable as error:
             live.may_have_row = error.outcome == "unknown"
@@ -164,7 +164,7 @@ class Journal:
         while True:
             await asyncio.sleep(AGAIN_S)
             try:
-                with whatever_it_raises():
+                with whatever_it_raises:
                     return await self._store.end(live.turn.id, ending)
             except StoreUnavailable:
                 continue
@@ -184,7 +184,7 @@ class Journal:
         while True:
             await asyncio.sleep(PRUNE_S)
             try:
-                with whatever_it_raises():
+                with whatever_it_raises:
                     await self._prune()
             except StoreUnavailable as error:
                 reason = in_a_line(error.__cause__ or error)

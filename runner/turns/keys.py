@@ -61,8 +61,7 @@ class Keys:
         if (entry := self._living.pop(name, None)) is not None:
             self._ended[name] = entry
             caller = caller_of(conversation)
-            self._bound.count(caller, 1)
-            self._bound.keep(caller, name)
+            self._bound.add(caller, name)
             while (surplus := self._bound.surplus()) is not None:
                 self._drop(surplus)
 
@@ -82,8 +81,7 @@ class Keys:
     def _drop(self, name: Name) -> None:
         del self._ended[name]
         caller = caller_of(name[0])
-        self._bound.drop(caller, name)
-        self._bound.count(caller, -1)
+        self._bound.remove(caller, name)
 
     def _drop_old(self, now: float) -> None:
         while self._ended:

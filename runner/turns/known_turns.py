@@ -63,8 +63,7 @@ class KnownTurns:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
         caller = caller_of(conversation)
-        self._bound.count(caller, 1, _weight(live))
-        self._bound.keep(caller, live.turn.id)
+        self._bound.add(caller, live.turn.id, _weight(live))
         self._drop_old()
         while (surplus := self._bound.surplus()) is not None:
             self._drop(self._ended[surplus])
@@ -87,8 +86,7 @@ class KnownTurns:
     def _drop(self, live: LiveTurn) -> None:
         del self._ended[live.turn.id]
         caller = caller_of(live.turn.conversation)
-        self._bound.drop(caller, live.turn.id)
-        self._bound.count(caller, -1, -_weight(live))
+        self._bound.remove(caller, live.turn.id, _weight(live))
 
     @contextmanager
     def watching(self, live: LiveTurn, watcher: Callable[[], object]) -> Generator[None]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -263,20 +263,19 @@ class Service:
 
     def _settled(self, live: LiveTurn, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
-        with self._ends(live):
-            try:
-                came_to: Reply | TurnError = ticket.result()
-            except TurnError as error:
-                came_to = error
-                if live.abandoned:
-                    came_to = TurnCancelled("The client left.", outcome=error.outcome)
-                if live.row is not None:
-                    self._journal.spawn(self._keep(live, ticket, came_to))
-                    return
-            self._finish(live, ticket, came_to)
+        try:
+            came_to = _what_came_of(ticket)
+            if isinstance(came_to, TurnError) and live.abandoned:
+                came_to = TurnCancelled("The client left.", outcome=came_to.outcome)
+            if isinstance(came_to, TurnError) and live.row is not None:
+                self._journal.spawn(self._keep(live, ticket, came_to))
+            else:
+                self._finish(live, ticket, came_to)
+        except BaseException as fault:
+            self._end_anyway(live, fault)
 
     async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        with self._ends(live):
+        try:
             if not await live.is_written():
                 error = await self._without_row(live, ticket)
             elif self._runs_later(live, error):
@@ -285,7 +284,9 @@ class Service:
                 return self._show(live, error, endings.of(error, live.attempts, ticket))
             else:
                 await self._journal.end(live, endings.of(error, live.attempts, ticket))
-            return self._finish(live, ticket, error)
+            self._finish(live, ticket, error)
+        except BaseException as fault:
+            self._end_anyway(live, fault)
 
     async def _without_row(self, live: LiveTurn, ticket: Ticket) -> TurnError:
         """The error of a turn that could not be written down."""
@@ -294,19 +295,15 @@ class Service:
         sure = not live.may_have_row or await self._journal.end(live, endings.of(error, 0, ticket))
         return error if sure else StoreUnavailable()
 
-    @contextmanager
-    def _ends(self, live: LiveTurn) -> Generator[None]:
-        """Whatever is raised, the turn ends, so that nobody waits for it for ever."""
-        try:
-            yield
-        except BaseException as fault:
-            if live.ending is None:
-                error = TurnError(outcome="unknown")
-                error.__cause__ = fault
-                self._show(live, error, endings.of(error, live.attempts))
-            if isinstance(fault, asyncio.CancelledError):
-                raise
-            log.error("the end of a turn failed", turn_id=live.turn.id, exc_info=fault)
+    def _end_anyway(self, live: LiveTurn, fault: BaseException) -> None:
+        """Whatever was raised, the turn ends, so that nobody waits for it for ever."""
+        if live.ending is None:
+            error = TurnError(outcome="unknown")
+            error.__cause__ = fault
+            self._show(live, error, endings.of(error, live.attempts))
+        if isinstance(fault, asyncio.CancelledError):
+            raise fault
+        log.error("the end of a turn failed", turn_id=live.turn.id, exc_info=fault)
 
     def _runs_later(self, live: LiveTurn, error: TurnError) -> bool:
         """Whether a turn that the shutdown ends is for the next process to run.
@@ -338,3 +335,10 @@ class Service:
             self._keys.release(live.turn.id, live.turn.conversation, live.key)
         else:
             self._keys.end(live.turn.conversation, live.key)
+
+
+def _what_came_of(ticket: Ticket) -> Reply | TurnError:
+    try:
+        return ticket.result()
+    except TurnError as error:
+        return error

@@ -1,4 +1,4 @@
-"""Outage and memory without a token: what a stranger can do is bounded in time and number."""
+"""Outage and memory without a token: what a stranger can do is bounded in time and number. I-30."""
 
 from __future__ import annotations
 
