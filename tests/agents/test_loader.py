@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 
@@ -263,7 +264,7 @@ def test_what_can_answer_passes_its_trial(module: str, name: str) -> None:
 async def test_the_agent_that_was_tried_out_serves_the_first_conversation_if_it_fits(
     module: str, name: str, conversation: str, history: list[Message], made: int
 ) -> None:
-    for counted in sys.modules[module].Count.__subclasses__():
+    for counted in import_module(module).Count.__subclasses__():
         counted.made = 0
     agent = load(f"{module}:{name}")
     agent.try_out([])
