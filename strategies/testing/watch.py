@@ -20,6 +20,7 @@ from ..errors import (
 from .clock import VirtualLoop
 from .plan import Plan, TurnPlan
 from .residue import residue
+from .share_watch import ShareWatch
 
 GRACE_S = 1.0
 """How long past its deadline a sealed turn may end, and a withdrawn agent may hold its slot."""
@@ -63,12 +64,7 @@ class Watch:
         self.ready_since: dict[str, tuple[int, float]] = {}
         """For each conversation that could run: since which event, and since which instant."""
         self.last_start: dict[str, int] = {}
-        self.could_run: set[str] = set()
-        """Turns that could have run when time last passed."""
-        self.slots: dict[str, int] = {}
-        """Their callers, and how many slots each had then."""
-        self.starts: dict[str, Counter[str]] = {}
-        """For each of those that has no slot, the starts of others since then."""
+        self.shares = ShareWatch(self)
         self.running_when_came: dict[str, set[str]] = {}
         self.callbacks: Counter[str] = Counter()
 
@@ -131,7 +127,7 @@ class Watch:
         if self.bounds and self._priorities_count() and ready is not None:
             self._check_urgency(turn, parts, ready[1])
         self._check_round(turn)
-        self._check_share(turn.caller)
+        self.shares.check_start(turn.caller)
 
     def _check_order(self, turn: Turn, parts: tuple[str, ...]) -> None:
         asked = tuple(re.findall(r"t\d+", turn.message))
@@ -183,49 +179,6 @@ class Watch:
             if self.ready_since[other][0] < previous and not self.held(other):
                 self.fault(f"fairness: {turn.conversation} ran twice while {other} could have")
 
-    def _check_share(self, caller: str) -> None:
-        """The slot was not for another: one that could run, and has fewer or waits for its first.
-
-        What became of the others at this very instant counts for the strategy, for nobody sees
-        in which order it happened.
-        """
-        self.starts.pop(caller, None)
-        mine = self._slots_of(caller) - 1
-        for other in self._callers_of(self.could_run & self._could_run()) - {caller}:
-            theirs = max(self.slots[other], self._slots_of(other))
-            if mine > theirs:
-                self.fault(f"8: {caller}, with {mine} slots, got one before {other} with {theirs}")
-            if not theirs:
-                starts = self.starts.setdefault(other, Counter())
-                starts[caller] += 1
-                if starts[caller] > 1:
-                    self.fault(f"8: {caller} started twice while {other}, without a slot, waited")
-
-    def _note_shares(self) -> None:
-        self.could_run = self._could_run()
-        callers = self._callers_of(self.could_run)
-        self.slots = {caller: self._slots_of(caller) for caller in callers}
-        self.starts = {
-            caller: starts
-            for caller, starts in self.starts.items()
-            if caller in callers and not self.slots[caller]
-        }
-
-    def _slots_of(self, caller: str) -> int:
-        conversations = {turn.conversation for turn in self.plan.turns if turn.caller == caller}
-        return sum(map(self.held, conversations)) - len(conversations & self._given_up())
-
-    def _could_run(self) -> set[str]:
-        """Turns that wait, and whose conversation is free."""
-        return {
-            turn_id
-            for turn_id, ticket in self.tickets.items()
-            if ticket.state is State.WAITING and not self.held(ticket.turn.conversation)
-        }
-
-    def _callers_of(self, turn_ids: Iterable[str]) -> set[str]:
-        return {self.tickets[turn_id].turn.caller for turn_id in turn_ids}
-
     def _ready_of(self, caller: str) -> list[str]:
         """Its conversations that could have run for a while."""
         of_caller = {turn.conversation for turn in self.plan.turns if turn.caller == caller}
@@ -234,9 +187,9 @@ class Watch:
     def had_its_turn(self, conversation: str) -> None:
         """In the round, though it was withdrawn before any agent saw it."""
         self.ready_since.pop(conversation, None)
-        caller = next(turn.caller for turn in self.plan.turns if turn.conversation == conversation)
-        self.starts.pop(caller, None)
-        self.could_run = {one for one in self.could_run if self.tickets[one].turn.caller != caller}
+        self.shares.had_its_turn(
+            next(turn.caller for turn in self.plan.turns if turn.conversation == conversation)
+        )
 
     def _priorities_count(self) -> bool:
         return bool(self.ageing_s) and len({turn.priority for turn in self.plan.turns}) > 1
@@ -347,7 +300,7 @@ class Watch:
             self.fault(f"6: load() says that turns ended {dict(load.ended)}; seen: {ended}")
         self._check_running()
         self._check_idle(self.plan.limits)
-        self._note_shares()
+        self.shares.note()
         for conversation in {turn.conversation for turn in self.plan.turns}:
             if self.waiting_in(conversation) and not self.held(conversation):
                 self.ready_since.setdefault(conversation, (self.events, self.now()))
@@ -365,9 +318,9 @@ class Watch:
 
     def _at_work(self, after_s: float = JUST_BEFORE_S) -> int:
         """Agents at work, less those that were told to stop a grace ago and have not."""
-        return len(self.active) - len(self._given_up(after_s))
+        return len(self.active) - len(self.given_up(after_s))
 
-    def _given_up(self, after_s: float = JUST_BEFORE_S) -> set[str]:
+    def given_up(self, after_s: float = JUST_BEFORE_S) -> set[str]:
         """Conversations whose agents were told to stop `after_s` ago and have not."""
         now = self.now()
         told_at = {
