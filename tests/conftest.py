@@ -9,10 +9,12 @@ import pytest
 
 from tests.support.server import Server
 
-QUICK = ("disconnects", "held_connections", "outage_and_memory", "slow_clients")
+QUICK = ("disconnects", "held_connections", "slow_clients")
 """What each library does by itself: these run over both in the fast tests too."""
 
-SOCKETS = (*QUICK, "ended_loop", "input", "kill", "shutdown", "unread_answers")
+SOCKETS = (
+    *QUICK, "ended_loop", "input", "kill", "outage_and_memory", "shutdown", "unread_answers",
+)  # fmt: skip
 """Where it matters too with what uvicorn parses and which loop it has."""
 
 OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.")
