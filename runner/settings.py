@@ -68,10 +68,9 @@ def _matching(pattern: re.Pattern[str], refusal: LiteralString) -> AfterValidato
     return AfterValidator(check)
 
 
-def _two_bodies(value: int, info: ValidationInfo) -> int:
-    """A caller may fill half of it, see `runner.api.body.Bodies`."""
-    if value < 2 * info.data.get("max_body_bytes", 0):
-        raise PydanticCustomError("too_small", "should be at least twice max_body_bytes")
+def _one_body(value: int, info: ValidationInfo) -> int:
+    if value < info.data.get("max_body_bytes", 0):
+        raise PydanticCustomError("too_small", "should be at least max_body_bytes")
     return value
 
 
@@ -105,7 +104,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 CountOrNone = Annotated[Count | None, BeforeValidator(_none_in_words)]
 Bytes = Annotated[int, Field(ge=1, le=2**30)]
-AllBodies = Annotated[int, AfterValidator(_two_bodies)]
+AllBodies = Annotated[int, AfterValidator(_one_body)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Origin = Annotated[str, _matching(ORIGIN, 'should be scheme://host, scheme://host:port or "*"')]
 HostName = Annotated[

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self, TypeGuard, cast
 
-from runner.agents.base import Emit, Message, unheard
+from runner.agents.base import CURRENT, Emit, Message, unheard
 from runner.agents.relay import Relay
-from runner.agents.threads import Threads
+from runner.agents.threads import AgentHangs, Threads
+from runner.callers import caller_of
 from strategies import AgentFailed
 
 METHODS = ("answer", "respond", "reply", "chat", "run", "invoke", "__call__")
@@ -74,6 +75,12 @@ def required_parameters(function: Callable[..., Any]) -> list[str] | None:
     ]
 
 
+def _caller() -> str:
+    """Whose turn it is."""
+    turn = CURRENT.get(None)
+    return "" if turn is None else caller_of(turn.conversation)
+
+
 class Caller:
     """Calls agents and checks what comes back."""
 
@@ -93,7 +100,7 @@ class Caller:
         """What a factory makes; in a thread, for loading a model takes its time."""
 
         async def call() -> Any:
-            made = await self._threads.run(factory)
+            made = await self._threads.run(factory, _caller())
             return await made if inspect.isawaitable(made) else made
 
         return await self._guard(call, history)
@@ -118,6 +125,8 @@ class Caller:
             raise fault  # The store's, whatever the agent made of it.
         if error is None:
             return value
+        if isinstance(error, AgentHangs):
+            raise error
         raise AgentFailed(str(error) if isinstance(error, _Unusable) else None) from error
 
     async def _ask(self, call: Callable[[], Any], is_async: bool, emit: Emit) -> str:
@@ -126,7 +135,7 @@ class Caller:
             result = call()
         else:
             relayed = _Pieces(most, Relay(emit))
-            result = await self._threads.run(lambda: _without_generator(call(), relayed))
+            result = await self._threads.run(lambda: _without_generator(call(), relayed), _caller())
         if inspect.isawaitable(result):
             result = await result
         if not isinstance(result, AsyncIterator):

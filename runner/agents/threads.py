@@ -6,7 +6,8 @@ Python 3.11 a StopIteration never reaches its waiter. Here any outcome comes bac
 No thread can be stopped. One whose call was given up, and which has not come back a second
 later, *hangs*: another takes its place, up to a bound, and it ends when its call does. That is
 the second after which the engine writes off the slot of the same turn, so one who is given a
-slot then also finds a thread.
+slot then also finds a thread. Of several callers each may have its share of the bound hanging;
+its further calls fail, so that the others find threads.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -22,6 +24,7 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
+from strategies import State, TurnError
 from strategies.engine import GIVE_UP_SLOT_S
 
 T = TypeVar("T")
@@ -32,15 +35,26 @@ Outcome = tuple[Any, BaseException | None]
 log = structlog.get_logger(__name__)
 
 
+class AgentHangs(TurnError, state=State.FAILED, outcome="rolled_back"):
+    """Too many of your turns hang in the agent. Send the message again when they have ended."""
+
+
 class Threads:
     """Daemon threads, started when they are needed, at most `most`; they end with this object.
 
     Those that hang do not count, as long as no more than `most_hung` do.
+
+    callers  how many there are. Each may have an equal share of `most_hung` hanging.
     """
 
-    def __init__(self, most: int, name: str = "agent", most_hung: int = 0) -> None:
+    def __init__(
+        self, most: int, name: str = "agent", most_hung: int = 0, callers: int = 1
+    ) -> None:
         self.hung = 0
         self.most_hung = most_hung
+        self._hung_of: Counter[str] = Counter()
+        # Without replacements what hangs is taken from all: then a share of all.
+        self._share = max((most_hung or most) // callers, 1) if callers > 1 else None
         self._most = most
         self._name = name
         self._free = asyncio.Semaphore(most)
@@ -49,10 +63,15 @@ class Threads:
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         weakref.finalize(self, self._queue.put, None)
 
-    async def run(self, function: Callable[[], T]) -> T:
-        """What the function gives or raises; cancelled, this waits until it has ended."""
+    async def run(self, function: Callable[[], T], caller: str = "") -> T:
+        """What the function gives or raises; cancelled, this waits until it has ended.
+
+        Raises AgentHangs where the caller's share of the threads hangs.
+        """
+        if self._share is not None and self._hung_of[caller] >= self._share:
+            raise AgentHangs
         await self._free.acquire()  # A call that is cancelled meanwhile is not made.
-        patience = _Patience(self)
+        patience = _Patience(self, caller)
         outcome = self.start(function)
         outcome.add_done_callback(patience.end)
         if await until_done(outcome, patience.begin):
@@ -92,9 +111,10 @@ class Threads:
         """Whether none would take the place of one that hangs."""
         return self.hung >= max(self.most_hung, 1)
 
-    def hang(self) -> None:
+    def hang(self, caller: str) -> None:
         """One that was given up has not come back."""
         self.hung += 1
+        self._hung_of[caller] += 1
         if self.hung <= self.most_hung:
             self._free.release()
         log.warning(
@@ -104,9 +124,11 @@ class Threads:
             replaced=min(self.hung, self.most_hung),
         )
 
-    def come_back(self, hung: bool) -> None:
+    def come_back(self, caller: str, hung: bool) -> None:
         """A call has ended: one that hung, or any other."""
         self.hung -= hung
+        if hung:
+            self._hung_of -= Counter({caller: 1})  # Which leaves no zero behind.
         if not hung or self.hung >= self.most_hung:
             self._free.release()
         if self._threads > self._most_now:
@@ -122,8 +144,9 @@ class Threads:
 class _Patience:
     """With a call that was given up."""
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, caller: str) -> None:
         self._threads = threads
+        self._caller = caller
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
 
@@ -136,11 +159,11 @@ class _Patience:
 
     def end(self, ended: object) -> None:
         self._stop()
-        self._threads.come_back(hung=self._is_over)
+        self._threads.come_back(self._caller, hung=self._is_over)
 
     def _run_out(self) -> None:
         self._is_over = True
-        self._threads.hang()
+        self._threads.hang(self._caller)
 
     def _stop(self) -> None:
         if self._timer is not None:

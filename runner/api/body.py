@@ -81,13 +81,14 @@ class Arriving:
 class Bodies:
     """Reads the bodies of all requests: bounded each, and all that still arrive together.
 
-    A caller may hold as much as is still free. So one alone fills half, and however many
-    flood, whoever comes next finds room.
+    Each caller has an equal share of the bound, of one body at least; so no flood of one
+    costs another a refusal.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._free = settings.max_bodies_bytes
+        callers = len(set(settings.callers.values())) or 1
+        self._share = max(settings.max_bodies_bytes // callers, settings.max_body_bytes)
         self._held: dict[str, int] = {}
 
     async def read(self, body: Arriving, caller: str) -> bytes:
@@ -120,15 +121,13 @@ class Bodies:
         if len(content) + size > most:
             raise RequestError(TOO_LARGE, f"The body may have {most} bytes.")
         held = self._held.get(caller, 0) + size
-        if held > self._free - size:
-            detail = "Too many bodies are on their way here. Try again in a moment."
+        if held > self._share:
+            detail = "Too many of your bodies are on their way here. Try again in a moment."
             raise RequestError(SERVER_FULL, detail)
         self._held[caller] = held
-        self._free -= size
         content += chunk
 
     def _let_go(self, caller: str, size: int) -> None:
-        self._free += size
         if held := self._held.pop(caller, 0) - size:
             self._held[caller] = held
 

@@ -11,6 +11,7 @@ import structlog
 from werkzeug.exceptions import HTTPException
 
 import strategies
+from runner.agents.threads import AgentHangs
 from runner.api.exchange import Answer, Headers, to_json
 from runner.store.base import StoreUnavailable
 from strategies import Outcome, TurnError
@@ -72,10 +73,11 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
     strategies.WaitExpired: Cause(503, "wait-expired", "The turn could not start in time"),
     strategies.Draining: DRAINING,
     StoreUnavailable: STORE,
+    AgentHangs: AGENT_HANGS,
     strategies.TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
 }
 
-ALL_CAUSES = (*REQUEST_CAUSES, AGENT_HANGS, *TURN_CAUSES.values())
+ALL_CAUSES = (*REQUEST_CAUSES, *TURN_CAUSES.values())
 
 RETRY_STATUSES = frozenset({409, 429, 503})
 NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})

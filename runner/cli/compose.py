@@ -33,7 +33,8 @@ def compose(settings: Settings) -> Service:
     with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
-    threads = Threads(answers.threads, most_hung=answers.max_hung_threads)
+    callers = len(set(settings.server.callers.values()))
+    threads = Threads(answers.threads, most_hung=answers.max_hung_threads, callers=callers)
     agent = _make_agent(settings, threads)
     make_strategy = partial(
         registry.make,

@@ -45,6 +45,7 @@ class HttpTools(Mended, HttpToolsProtocol):
         self._unanswered: deque[Any] = deque()
         self._in_head = True
         self._fed = 0  # Bytes that may belong to the head that is being read.
+        self._left = 0  # Bytes of a body that the parser does not read, as its head has an offer.
 
     def data_received(self, data: bytes) -> None:
         self._fed = self._fed + len(data) if self._in_head else len(data)
@@ -59,11 +60,27 @@ class HttpTools(Mended, HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         parser: Any = self.parser
         while data:
+            if self._left:
+                data = self._take_body(data)
+                continue
             try:
                 parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as offer:
                 data = data[offer.args[0] :]
+
+    def _take_body(self, data: bytes) -> bytes:
+        """What is left of the data. To the parser an offer ends its message, body or not."""
+        body, rest = data[: self._left], data[self._left :]
+        self._left -= len(body)
+        self.on_body(body)
+        if not self._left:
+            super().on_message_complete()
+        return rest
+
+    def on_message_complete(self) -> None:
+        if not self._left:
+            super().on_message_complete()
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -90,6 +107,12 @@ class HttpTools(Mended, HttpToolsProtocol):
             self.scope["path"] = unquote(path.decode("latin1"))
         self._unset_keepalive_if_required()
         self._unanswered.append(self.cycle)
+        parser: Any = self.parser
+        if parser.should_upgrade():
+            named = dict(self.scope["headers"])
+            if b"transfer-encoding" in named:
+                raise ValueError("an offer to upgrade with a body in chunks")
+            self._left = int(named.get(b"content-length", b"0"))
         self.flow.held = bool(self.pipeline)
 
     def eof_received(self) -> Any:

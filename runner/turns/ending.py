@@ -9,12 +9,13 @@ back; only where the strategy or the store cannot tell is it unknown.
 from __future__ import annotations
 
 import strategies
+from runner.agents.threads import AgentHangs
 from runner.store.base import Ending, StoreUnavailable
 from strategies import Outcome, Reply, State, Ticket, TurnError
 
 KINDS: dict[str, type[TurnError]] = {
     kind.__name__: kind
-    for kind in (*vars(strategies).values(), StoreUnavailable)
+    for kind in (*vars(strategies).values(), StoreUnavailable, AgentHangs)
     if isinstance(kind, type) and issubclass(kind, TurnError)
 }
 

@@ -12,7 +12,9 @@ from runner.api.body import Arriving, Bodies, ClientLeft
 from runner.api.problems import RequestError
 from runner.settings import ServerSettings
 
-SETTINGS = ServerSettings(max_body_bytes=100, max_bodies_bytes=1_000)
+SETTINGS = ServerSettings(
+    max_body_bytes=100, max_bodies_bytes=1_000, tokens=("ann:a-token", "bob:b-token")
+)
 UNKNOWN_LENGTH = {b"transfer-encoding": b"chunked"}
 
 
@@ -49,7 +51,7 @@ async def let_go(tasks: list[asyncio.Task[bytes]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_one_caller_fills_half_of_the_room() -> None:
+async def test_one_of_two_callers_fills_half_of_the_room() -> None:
     bodies = Bodies(SETTINGS)
     tasks = await hold(bodies, "ann", 8, 100)
     assert refused(tasks) == 3
@@ -60,6 +62,14 @@ async def test_however_many_callers_flood_the_next_finds_room() -> None:
     bodies = Bodies(SETTINGS)
     tasks = [one for name in "abcdefgh" for one in await hold(bodies, name, 20, 100)]
     assert await bodies.read(arriving([b"hello"]), "next") == b"hello"
+    await let_go(tasks)
+
+
+async def test_each_caller_finds_room_for_one_body_however_many_there_are() -> None:
+    tokens = tuple(f"{name}:{name}-token" for name in "abcdefghijklmnopqrst")
+    bodies = Bodies(SETTINGS.model_copy(update={"tokens": tokens}))
+    tasks = [one for name in "abcdefghijklmnopqrs" for one in await hold(bodies, name, 20, 100)]
+    assert await bodies.read(arriving([b"x" * 100]), "t") == b"x" * 100
     await let_go(tasks)
 
 

@@ -49,6 +49,31 @@ def test_any_other_offer_to_upgrade_is_a_plain_request(server: Server) -> None:
     assert server.request("GET", "/health/live", None, offer).status == 200
 
 
+@pytest.mark.parametrize("parts", [1, 2, 40], ids=lambda parts: f"in {parts} parts")
+def test_the_body_of_a_request_with_an_offer_is_its_own_and_no_further_request(
+    server: Server, parts: int
+) -> None:
+    """Taken for the next request, it would be one that a proxy has not seen."""
+    offer = {"connection": "upgrade", "upgrade": "h2c"}
+    inside = encode("POST", "/chat", {"message": "smuggled"})
+    body = b" " * 10 + inside
+    outer = encode("POST", "/chat", body, offer)
+    size = -(-len(outer) // parts)
+    with send(server.port, b"") as connection:
+        for start in range(0, len(outer), size):
+            connection.sendall(outer[start : start + size])
+        check(receive(connection), 400, "malformed-json")
+        connection.sendall(encode("GET", "/health/live"))
+        assert receive(connection).json["status"] == "alive"
+    assert "began smuggled" not in server.calls()
+
+
+def test_a_message_with_an_offer_to_upgrade_is_answered(server: Server) -> None:
+    offer = {"connection": "upgrade", "upgrade": "h2c"}
+    answer = server.request("POST", "/chat", {"message": "hello"}, offer)
+    assert (answer.status, answer.json["status"]) == (200, "success")
+
+
 def test_keep_alive_over_http_1_0_is_answered(server: Server) -> None:
     with send(server.port, b"GET /health/live HTTP/1.0\r\nconnection: keep-alive\r\n\r\n") as old:
         assert receive(old).status == 200

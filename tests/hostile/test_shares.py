@@ -96,6 +96,28 @@ def test_urgent_turns_of_one_caller_do_not_overtake_another_caller(folder: Path)
         until(lambda: bob("GET", f"/turns/{mine}").json["state"] == "answered", "bob is answered")
 
 
+def test_hung_threads_of_one_caller_leave_threads_to_another(folder: Path) -> None:
+    bounds: Knobs = {"agent__threads": 2, "agent__max_hung_threads": 4}
+    bounds |= {"agent__turn_timeout_s": 0.2, "target": "tests.support.agents:threaded"}
+    with Server(folder, server__tokens=TOKENS, server__drain_s=0, **bounds) as server:
+        ann, bob = Caller(server, "a-token"), Caller(server, "b-token")
+        for number in range(2):
+            assert ann.chat("until told", f"hung-{number}").cause == "turn-timeout"
+        until(lambda: server_hung(bob) == 2, "both hang")
+        for number in range(4):
+            refused = ann.chat("until told", f"more-{number}")
+            assert (refused.status, refused.cause) == (503, "agent-hangs")
+        assert bob.chat("hello").status == 200
+        assert bob("GET", "/health/ready").status == 200
+        server.let_on("told")
+        until(lambda: server_hung(bob) == 0, "both have ended")
+        assert ann.chat("hello", "hung-0").status == 200
+
+
+def server_hung(caller: Caller) -> int:
+    return int(caller("GET", "/health").json["hung_threads"])
+
+
 def running(server: Server) -> Any:
     """The running turn of the default conversation."""
     return server.request("GET", "/conversations/default").json["running"]

@@ -363,9 +363,9 @@ def test_a_host_that_none_can_have_is_refused(tmp_path: Path, name: str) -> None
     assert "host name without a port" in found
 
 
-def test_all_bodies_have_room_for_two(tmp_path: Path) -> None:
+def test_all_bodies_have_room_for_one(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, "server.max_body_bytes=100000000")
-    assert found.endswith("is 67108864 and should be at least twice max_body_bytes")
+    assert found.endswith("is 67108864 and should be at least max_body_bytes")
     given(tmp_path, "server.max_body_bytes=100000000", "server.max_bodies_bytes=200000000")
 
 
