@@ -10,6 +10,7 @@ from runner.api.problems import (
     DRAINING,
     NO_CONVERSATION,
     NO_TURN,
+    STORE,
     RequestError,
     problem,
 )
@@ -90,6 +91,8 @@ async def live(service: Service, request: Request) -> Answer:
 async def ready(service: Service, request: Request) -> Answer:
     if not service.ready:
         return problem(DRAINING, "Draining." if service.draining else "Starting.")
+    if service.store_is_lost:
+        return problem(STORE, "The store's files were removed or replaced. Restart the server.")
     if service.threads.exhausted:
         return problem(AGENT_HANGS, HANGS.format(service.threads.hung))
     return json_answer(documents.Probe(status="ready"))

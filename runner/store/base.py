@@ -118,6 +118,11 @@ class Store(Protocol):
     @property
     def durable(self) -> bool: ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether it keeps nothing any more until the server is started again."""
+        ...
+
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
 

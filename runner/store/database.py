@@ -57,6 +57,7 @@ class Database:
         self._connection: Connection | None = None  # The one that writes; None when closed.
         self._idle: dict[int, list[Connection]] = {}  # Those that read, by process.
         self._is_writing = False
+        self.lost = False
 
     async def open(self) -> None:
         """Raises StoreInUse, StoreUnavailable."""
@@ -173,6 +174,7 @@ class Database:
         try:
             self._file.check()
         except FileReplaced:
+            self.lost = True
             # What was acknowledged may stand in a -wal that nobody finds: put it where it is safe.
             with suppress(sqlite3.Error):
                 self._opened().execute("PRAGMA wal_checkpoint(FULL)")

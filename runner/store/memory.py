@@ -50,7 +50,7 @@ class MemoryStore:
     that was committed last stays.
     """
 
-    durable = False
+    durable = lost = False
 
     def __init__(self, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> None:
         self._pasts: dict[str, _Past] = {}

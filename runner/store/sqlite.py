@@ -33,6 +33,10 @@ class SqliteStore:
         self.open = self.database.open
         self.close = self.database.close
 
+    @property
+    def lost(self) -> bool:
+        return self.database.lost
+
     # History.
 
     def history(self, conversation: str, turns: int | None = None) -> History:

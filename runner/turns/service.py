@@ -139,6 +139,11 @@ class Service:
         return self.opened and not self.draining
 
     @property
+    def store_is_lost(self) -> bool:
+        """As `Store.lost`."""
+        return self._store.lost
+
+    @property
     def idle_s(self) -> float:
         """Seconds since a turn was last submitted or ended; 0.0 while one waits or runs."""
         load = self.load()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.chains import check_chain
-from tests.support.client import PATIENCE_S
+from tests.support.client import PATIENCE_S, until
 from tests.support.server import ROOT, Server
 
 FAULTY = "tests.support.faults:echo"
@@ -119,8 +119,10 @@ def test_a_file_that_goes_away_under_the_server_is_noticed_before_the_next_reply
         for _ in range(2):
             refused = server.chat("not kept")
             assert (refused.status, refused.json["outcome"]) == (503, "rolled_back")
-        assert f"{name} was removed or replaced" in server.log
+        until(lambda: f"{name} was removed or replaced" in server.log, "the log says why")
         assert "Restart the server" in server.log
+        ready = server.request("GET", "/health/ready")
+        assert (ready.status, ready.cause) == (503, "store-unavailable")
         server.kill()
         if name != "runner.db":
             server.start()

@@ -37,6 +37,7 @@ class Disk:
     """A store that survives its process. Calls are done one by one, and take their time."""
 
     durable = True
+    lost = False
 
     def __init__(self, kept: MemoryStore, answered: set[str], rng: Random) -> None:
         self._kept = kept
