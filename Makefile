@@ -16,6 +16,7 @@ help:  ## Show this list.
 install: $(STAMP)  ## Make .venv, with the locked versions of everything.
 
 $(STAMP): pyproject.toml requirements.lock
+	@echo "Making $(VENV) with the locked versions of everything; this takes a minute or two."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -25,7 +26,7 @@ hooks: install  ## Let git run ruff, mypy and the import check before each commi
 	$(BIN)/pre-commit install
 
 serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
-	$(BIN)/runner serve
+	$(BIN)/runner serve $(SERVE_ARGS)
 
 test: install  ## Run the fast tests, in about three minutes on two cores.
 	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
