@@ -27,6 +27,7 @@ from runner.server import CLOSE_S, wait_while
 from runner.server.listener import Listener
 from runner.settings import ServerSettings
 from runner.store.base import StoreInUse, StoreUnavailable
+from runner.tasks import spawn
 from runner.turns.service import Service
 
 LOOK_S = 0.2
@@ -103,7 +104,7 @@ class Server:
 
     def _hurry(self) -> None:
         """Withdraw what runs; so the drain that waits for it ends too."""
-        self._hurrying = self._loop.create_task(self._service.drain(0.0))
+        self._hurrying = spawn(self._service.drain(0.0), "the drain")
         self._loop.call_later(SETTLE_S, self._overdue.set)
 
     async def live(self, app: Any, http: HttpServer, announce: Callable[[str], None]) -> int:
@@ -115,7 +116,7 @@ class Server:
         serving = asyncio.create_task(http.serve(app, self._settings, listener, ended))
         announce(_url(self._settings.host, listener.getsockname()[1]))
         serving.add_done_callback(lambda _: self._stopped.set())
-        looking = asyncio.create_task(self._look_after())
+        looking = spawn(self._look_after(), "the look after signals and idleness")
         await self._stopped.wait()
         if not serving.done():
             await self._drain()
