@@ -23,6 +23,7 @@ from structlog.typing import EventDict, Processor
 
 from runner.log_stream import LogStream
 from runner.settings import ObservabilitySettings
+from runner.store.base import StoreUnavailable
 from strategies import Outcome, State, Ticket, Turn, TurnError
 
 TURN_ENDED = "turn ended"
@@ -92,7 +93,9 @@ def _log_turn(
         fields["message"] = _cut(turn.message)
     level = "warning" if state in (State.REFUSED, State.EXPIRED) else "info"
     if state is State.FAILED:
-        log.error(TURN_ENDED, **fields, exc_info=cause)
+        # Frames of ours say nothing of a disk that the cause does not say.
+        frames = None if isinstance(error, StoreUnavailable) else cause
+        log.error(TURN_ENDED, **fields, exc_info=frames)
     elif _lines is None or get_contextvars():
         getattr(log, level)(TURN_ENDED, **fields)
     else:

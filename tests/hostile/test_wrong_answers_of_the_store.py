@@ -39,6 +39,16 @@ def test_a_commit_that_did_not_take_place_is_rolled_back_and_the_next_works(
     assert faulty.chat("again", "c2").json["turn"] == 1
 
 
+def test_a_disk_that_fails_is_a_line_of_the_log_and_no_traceback(folder: Path) -> None:
+    with Server(folder, target=FAULTY) as server:
+        fail(server, "before COMMIT io")
+        assert server.chat("lost").status == 503
+        server.stop()
+        (line,) = [line for line in server.logged if line.get("error") == "StoreUnavailable"]
+        assert "disk I/O error" in line["cause"]
+        assert "Traceback" not in server.log
+
+
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": '"k"'}], ids=["plain", "keyed"])
 def test_while_nobody_can_tell_the_outcome_is_unknown_and_after_a_restart_it_is_known(
     folder: Path, key: dict[str, str]
