@@ -44,13 +44,14 @@ class ShareWatch:
 
     def note(self) -> None:
         """All that could run has run, and time is about to pass."""
-        self._could_run = self._turns_that_could()
+        before, self._could_run = self._could_run, self._turns_that_could()
         callers = self._callers_of(self._could_run)
+        waits_on = self._callers_of(before & self._could_run)
         self._slots = {caller: self._slots_of(caller) for caller in callers}
         self._starts = {
             caller: starts
             for caller, starts in self._starts.items()
-            if caller in callers and not self._slots[caller]
+            if caller in waits_on and not self._slots[caller]
         }
 
     def had_its_turn(self, caller: str) -> None:

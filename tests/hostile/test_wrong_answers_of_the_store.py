@@ -76,9 +76,10 @@ def test_while_nobody_can_tell_the_outcome_is_unknown_and_after_a_restart_it_is_
 
 def test_a_store_that_cannot_be_read_says_nothing_of_a_turns_outcome(folder: Path) -> None:
     """I-31: neither to who asks for the turn, nor to who sends it again."""
-    with Server(folder, target=FAULTY, server__resume_s=0.001) as server:
+    with Server(folder, target=FAULTY, server__resume_turns=1) as server:
         kept = server.chat("sleep 0.1", idempotency_key='"k"')
         assert kept.status == 200
+        assert server.chat("takes its place in memory", "other").status == 200
         fail(server, "before SELECT io")
         for answer in (
             server.request("GET", f"/turns/{kept.json['turn_id']}"),
