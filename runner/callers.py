@@ -11,14 +11,13 @@ def scoped(caller: str, conversation: str) -> str:
     return f"{caller}/{conversation}" if caller else conversation
 
 
-def split(conversation: str) -> tuple[str, str]:
-    """The caller, or "", and the id as that caller gave it."""
-    caller, _, own = conversation.rpartition("/")
-    return caller, own
-
-
 def caller_of(conversation: str) -> str:
     return conversation.rpartition("/")[0]
+
+
+def own_id(conversation: str) -> str:
+    """The conversation's id as its caller gave it."""
+    return conversation.rpartition("/")[2]
 
 
 def owns(caller: str, conversation: str) -> bool:

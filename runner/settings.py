@@ -197,6 +197,11 @@ class ServerSettings(Table):
         """Each token with its caller's name, "" for one without."""
         return {token: name for one in self.tokens for name, token in TOKEN.findall(one)}
 
+    @property
+    def sharers(self) -> int:
+        """Among how many callers what is bounded is shared; those without a name are one."""
+        return len(set(self.callers.values())) or 1
+
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         if not (self.insecure or self.tokens or is_loopback(self.host)):

@@ -81,7 +81,6 @@ class Engine:
         self.service_time = ServiceTime()
         self.slots: Counter[str] = Counter()
         """Of each caller: agents at work, less those that ignore being told to stop."""
-        self.slots_taken = 0
         self._answer = answer
         self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
         self._waiting: OrderedDict[LocalTicket, None] = OrderedDict()
@@ -264,7 +263,6 @@ class Engine:
         self.discipline.freed(run.turn)
 
     def _take_slots(self, caller: str, count: int) -> None:
-        self.slots_taken += count
         self.slots[caller] += count
         if not self.slots[caller]:
             del self.slots[caller]

@@ -43,7 +43,7 @@ class Lines:
     Adding, removing and looking at the first cost the same however many wait.
     """
 
-    __slots__ = ("_ageing_s", "_lines", "_rings", "_total", "_waiting", "shares")
+    __slots__ = ("_ageing_s", "_lines", "_rings", "_waiting", "shares")
 
     def __init__(self, ageing_s: float, slots: Mapping[str, int]) -> None:
         self.shares = Shares(slots)
@@ -51,7 +51,6 @@ class Lines:
         self._lines: dict[str, Line] = {}
         self._rings: dict[str, Ageing[str]] = {}
         self._waiting: Counter[str] = Counter()
-        self._total = 0
 
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._lines
@@ -78,7 +77,6 @@ class Lines:
             line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
         line.add(ticket, turn.priority, ticket.accepted_at)
         self._waiting[line.caller] += 1
-        self._total += 1
         if could_run:
             self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
 
@@ -124,7 +122,6 @@ class Lines:
     def _leave(self, ticket: LocalTicket) -> None:
         line = self._lines[ticket.turn.conversation]
         line.remove(ticket, ticket.turn.priority)
-        self._total -= 1
         self._waiting[line.caller] -= 1
         if not self._waiting[line.caller]:
             del self._waiting[line.caller]
@@ -137,8 +134,8 @@ class Lines:
         """Where the turn would stand in its line."""
         return self.of(turn.conversation).before(turn.priority, now) + 1
 
-    def others_ahead(self, turn: Turn, position: int, now: float) -> int:
-        """About how many turns of other lines start before it.
+    def others_ahead(self, turn: Turn, position: int, now: float, waiting: int) -> int:
+        """About how many turns of other lines start before it, of so many that wait in all.
 
         In each round of its caller's ring one of each line before its own; and between two
         turns of its caller one of each other caller, while they have any.
@@ -147,7 +144,7 @@ class Lines:
         own = min(self._ahead_in_ring(turn, position, now), self._waiting[turn.caller] - in_line)
         rounds = max(own, 0) + position - 1
         foreign = self.shares.ahead_of(turn.caller) + rounds * self.shares.besides(turn.caller)
-        return max(own, 0) + min(foreign, self._total - self._waiting[turn.caller])
+        return max(own, 0) + min(foreign, waiting - self._waiting[turn.caller])
 
     def _ahead_in_ring(self, turn: Turn, position: int, now: float) -> int:
         ring = self._rings.get(turn.caller)

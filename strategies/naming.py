@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
-
-from .modules import hidden_here
 
 
 class NothingNamed(ValueError):
@@ -95,3 +94,22 @@ def _own_names(module: object) -> str:
         if callable(value) and not key.startswith("_") and value.__module__ == name
     ]
     return f"; it has {', '.join(own[:5])}" if own else ""
+
+
+def hidden_here(name: str) -> str:
+    """That the module `name` in this folder cannot be imported, as another has its name; or ""."""
+    with suppress(ValueError):  # A name that is no module's, or `__main__`.
+        path, top = Path(*name.split(".")), name.partition(".")[0]
+        mine = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+        found = find_spec(top) if mine else None
+        if found is None:
+            return ""
+        places = [*(found.submodule_search_locations or ()), found.origin or top]
+        if any(Path(place).parent.resolve() == Path.cwd().resolve() for place in places):
+            return ""
+        owner = places[0] if Path(places[0]).exists() else "Python itself"
+        return (
+            f"{mine[0]} in this folder cannot be imported, because the name {top!r} belongs to "
+            f"{owner}. Rename yours"
+        )
+    return ""

@@ -154,7 +154,7 @@ class Queue(Discipline):
     # May the turn wait?
 
     def _free_slots(self) -> int:
-        return self._limits.max_running - self._engine.slots_taken
+        return self._limits.max_running - self._engine.slots.total()
 
     def _check_bounds(self, turn: Turn, leaving: int = 0) -> None:
         """`leaving`: how many turns of its line are about to leave for it."""
@@ -213,7 +213,7 @@ class Queue(Discipline):
             return None
         free = self._engine.until_free(turn.conversation)
         # A holder gives its slot to the ring when it ends; any other slot must be waited for.
-        ahead = self._lines.others_ahead(turn, position, self._engine.now())
+        ahead = self._lines.others_ahead(turn, position, self._engine.now(), self._engine.waiting)
         slots = ahead + (free is None)
         in_line = service_time.one_by_one(position - 1)
         return (free or NONE) + in_line + service_time.slots_freed(slots, self._limits.max_running)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.caller import Caller
 from tests.support.server import Server
 
 QUICK = ("disconnects", "held_connections", "slow_clients")
@@ -49,3 +50,14 @@ def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 @pytest.fixture
 def folder(http: str, tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture
+def ann(server: Server) -> Caller:
+    """Of a server whose tokens are `ann:a-token` and `bob:b-token`."""
+    return Caller(server, "a-token")
+
+
+@pytest.fixture
+def bob(server: Server) -> Caller:
+    return Caller(server, "b-token")

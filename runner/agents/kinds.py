@@ -50,7 +50,7 @@ class SharedAgent:
         """Nothing is made for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AgentPerConversation:
     """Asks a factory, which takes some of GIVEN, for each conversation's agent, and keeps it."""
 
@@ -66,7 +66,7 @@ class AgentPerConversation:
 
     def __post_init__(self) -> None:
         most = getattr(self.factory, "most_kept", MOST_KEPT)
-        object.__setattr__(self, "bound", FairBound[str](most))  # As a frozen one is made.
+        self.bound = FairBound[str](most)
 
     async def answer(
         self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard

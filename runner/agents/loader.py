@@ -12,8 +12,7 @@ from runner.agents.base import About
 from runner.agents.calling import Caller, as_callee, is_function, required_parameters
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.threads import Threads
-from strategies.modules import hidden_here
-from strategies.naming import NothingNamed, did_you_mean, find_named, respelt
+from strategies.naming import NothingNamed, did_you_mean, find_named, hidden_here, respelt
 
 BUILT_IN = {"eliza": "Eliza", "chain": "Chain", "smollm": "SmolLM"}
 """A class for each, in the module of its name."""

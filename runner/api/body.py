@@ -87,8 +87,8 @@ class Bodies:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        callers = len(set(settings.callers.values())) or 1
-        self._share = max(settings.max_bodies_bytes // callers, settings.max_body_bytes)
+        share = settings.max_bodies_bytes // settings.sharers
+        self._share = max(share, settings.max_body_bytes)
         self._held: dict[str, int] = {}
 
     async def read(self, body: Arriving, caller: str) -> bytes:

@@ -15,7 +15,7 @@ import strategies
 from runner.agents.base import Message
 from runner.api.exchange import Answer, Headers, json_answer
 from runner.api.problems import as_answer, turn_document
-from runner.callers import split
+from runner.callers import own_id
 from runner.store.base import Ending
 from runner.telemetry import in_a_line
 from runner.turns.ending import error_of
@@ -205,7 +205,7 @@ def _problem(service: Service, live: LiveTurn, error: TurnError) -> Problem:
     members = turn_document(
         error,
         turn_id=live.turn.id,
-        conversation_id=split(live.turn.conversation)[1],
+        conversation_id=own_id(live.turn.conversation),
         queue_depth=service.load().waiting,
         attempt=live.attempts if live.attempts > 1 else None,
         agent_error=shown,
@@ -218,7 +218,7 @@ def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
         "status": "success",
         "response": ending.reply or "",
         "agent_id": service.settings.agent.id,
-        "conversation_id": split(live.turn.conversation)[1],
+        "conversation_id": own_id(live.turn.conversation),
         "turn_id": live.turn.id,
         "turn": ending.number,
         "waited_ms": _ms(ending.waited_s),
@@ -235,7 +235,7 @@ def accepted(live: LiveTurn, headers: Headers) -> Answer:
     """The 202: the turn runs in the background; `Location` says where to find it."""
     document: Accepted = {
         "status": "accepted",
-        "conversation_id": split(live.turn.conversation)[1],
+        "conversation_id": own_id(live.turn.conversation),
         "state": live.state,
         **standing(live),
     }
@@ -257,7 +257,7 @@ def turn(service: Service, live: LiveTurn) -> Turn:
     times = ending or live.ticket
     if times is not None:
         document["waited_ms"], document["ran_ms"] = _ms(times.waited_s), _ms(times.ran_s)
-    document["conversation_id"] = split(live.turn.conversation)[1]
+    document["conversation_id"] = own_id(live.turn.conversation)
     document["state"], document["attempt"] = live.state, live.attempts
     document["priority"] = live.turn.priority
     return document
@@ -281,7 +281,7 @@ def conversation_detail(one: Conversation) -> ConversationDetail:
     running = (_in_line(live) for live in one.line if live.state is State.RUNNING)
     waiting = [_in_line(live) for live in one.line if live.state is State.WAITING]
     return {
-        "conversation_id": split(one.id)[1],
+        "conversation_id": own_id(one.id),
         "turns": one.turns,
         "running": next(running, None),
         "waiting": sorted(waiting, key=lambda shown: shown["position"] or 0),
@@ -291,7 +291,7 @@ def conversation_detail(one: Conversation) -> ConversationDetail:
 def conversation_summary(one: Conversation) -> ConversationSummary:
     states = [live.state for live in one.line]
     return {
-        "conversation_id": split(one.id)[1],
+        "conversation_id": own_id(one.id),
         "turns": one.turns,
         "running": states.count(State.RUNNING),
         "waiting": states.count(State.WAITING),
@@ -318,9 +318,7 @@ def home(service: Service) -> Home:
         "openapi": "/openapi.json",
         "health": "/health",
     }
-    if (
-        not service.settings.server.tokens
-    ):  # With tokens, `/health` tells this, to those who have one.
+    if not service.settings.server.tokens:  # Who has one asks `/health`.
         document["agent_id"] = service.settings.agent.id
         document["agent"] = f"{service.about.target} ({service.about.kind})"
         document["strategy"] = service.settings.strategy.name

@@ -33,8 +33,9 @@ def compose(settings: Settings) -> Service:
     with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
-    callers = len(set(settings.server.callers.values()))
-    threads = Threads(answers.threads, most_hung=answers.max_hung_threads, callers=callers)
+    threads = Threads(
+        answers.threads, most_hung=answers.max_hung_threads, callers=settings.server.sharers
+    )
     agent = _make_agent(settings, threads)
     make_strategy = partial(
         registry.make,
@@ -76,10 +77,10 @@ def _limits(settings: Settings) -> Limits:
 
     named = vars(settings.agent) | vars(settings.strategy)  # Each is a setting of the same name.
     limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
-    callers = len(set(settings.server.callers.values()))
-    if limits.max_waiting_per_caller is None and callers > 1:
+    if limits.max_waiting_per_caller is None and settings.server.sharers > 1:
         # So one caller's flood never costs another its place in the line.
-        return replace(limits, max_waiting_per_caller=max(limits.max_waiting // callers, 1))
+        share = max(limits.max_waiting // settings.server.sharers, 1)
+        return replace(limits, max_waiting_per_caller=share)
     return limits
 
 

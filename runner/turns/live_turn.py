@@ -22,7 +22,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
-from runner.callers import split
+from runner.callers import caller_of
 from runner.settings import OnDisconnect
 from runner.store.base import AcceptedTurn, Ending
 from runner.turns.text import GrowingText
@@ -94,9 +94,8 @@ class LiveTurn:
     def from_kept(cls, kept: AcceptedTurn, now: float) -> LiveTurn:
         """A turn that the store remembers: promised, or with its ending."""
         deadline_s = None if kept.deadline_at is None else kept.deadline_at - now
-        caller, _ = split(kept.conversation)
         told = kept.message, deadline_s, kept.priority, kept.strategy
-        turn = Turn(kept.id, kept.conversation, *told, caller=caller)
+        turn = Turn(kept.id, kept.conversation, *told, caller=caller_of(kept.conversation))
         live = cls(turn, key=kept.key, attempts=kept.attempts)
         live.row = asyncio.get_running_loop().create_future()
         live.row.set_result(True)

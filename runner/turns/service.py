@@ -1,7 +1,7 @@
 """The one object that the HTTP side sees: turns from submission to end, and their history.
 
 A turn's way: `submit` hands it to the strategy; the strategy calls `Answering.answer` when
-it may run; `_settled` decides what became of it, has that kept, and lets it be seen.
+it may run; `Settling.settled` decides what became of it, keeps that, and shows it.
 """
 
 from __future__ import annotations
@@ -16,28 +16,24 @@ from time import monotonic
 
 import structlog
 
-from runner import telemetry
 from runner.agents.base import Agent
 from runner.agents.threads import Threads
 from runner.callers import owns, scoped
 from runner.lag import LoopLag
 from runner.settings import Settings
-from runner.store.base import Ending, NothingKept, Store, StoreUnavailable
+from runner.store.base import Store
 from runner.turns import ending as endings
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
+from runner.turns.settling import Settling
 from runner.turns.submission import Submission
 from strategies import (
     Answer,
     ConversationBusy,
-    Draining,
-    Reply,
     Strategy,
-    Ticket,
     Turn,
-    TurnCancelled,
     TurnError,
 )
 
@@ -90,13 +86,9 @@ class Service:
             agent, store, self._known, self._journal, settings.agent.history_turns
         )
         self._strategy = make_strategy(answering.answer)
-        self._last_turn_at = monotonic()
+        self._settling = Settling(settings, self._known, self._journal, durable=store.durable)
+        self._last_submitted_at = monotonic()
         self._forgetting: dict[str, asyncio.Future[None]] = {}
-        self._log = partial(
-            telemetry.log_turn,
-            strategy=settings.strategy.name,
-            log_messages=settings.observability.log_messages,
-        )
         self.load = self._strategy.load
         self.messages = store.messages
         self.watching = self._known.watching
@@ -116,7 +108,7 @@ class Service:
                 except TurnError as error:
                     ending = endings.of(error, live.attempts)
                     await self._journal.end(live, ending)
-                    self._end_key(live, ending)
+                    self._settling.end_key(live, ending)
             self.lag.start()
             self.opened = True
 
@@ -147,7 +139,8 @@ class Service:
     def idle_s(self) -> float:
         """Seconds since a turn was last submitted or ended; 0.0 while one waits or runs."""
         load = self.load()
-        return 0.0 if load.waiting or load.running else monotonic() - self._last_turn_at
+        last = max(self._last_submitted_at, self._settling.last_end_at)
+        return 0.0 if load.waiting or load.running else monotonic() - last
 
     # Turns.
 
@@ -157,7 +150,7 @@ class Service:
         Raises the `TurnError` of a refusal, which is logged; KeyReused, StoreUnavailable.
         """
         turn = submission.turn
-        self._last_turn_at = monotonic()
+        self._last_submitted_at = monotonic()
         known = await self._asked_before(turn, submission.key)
         while known is None and turn.conversation in self._forgetting:
             await asyncio.shield(self._forgetting[turn.conversation])
@@ -170,7 +163,7 @@ class Service:
         try:
             self._start(live)
         except TurnError as error:
-            self._log(turn, ticket=None, error=error, attempts=0)
+            self._settling.refused(turn, error=error)
             raise
         if submission.needs_row:
             self._journal.write(live)
@@ -264,86 +257,4 @@ class Service:
     def _start(self, live: LiveTurn) -> None:
         live.ticket = self._strategy.submit(live.turn)
         self._known.add(live)
-        live.ticket.add_done_callback(partial(self._settled, live))
-
-    def _settled(self, live: LiveTurn, ticket: Ticket) -> None:
-        """The strategy has done with the turn: keep what became of it, and only then show it."""
-        try:
-            came_to = _what_came_of(ticket)
-            if isinstance(came_to, TurnError) and live.abandoned:
-                came_to = TurnCancelled("The client left.", outcome=came_to.outcome)
-            if isinstance(came_to, TurnError) and live.row is not None:
-                self._journal.spawn(self._keep(live, ticket, came_to))
-            else:
-                self._finish(live, ticket, came_to)
-        except BaseException as fault:
-            self._end_anyway(live, fault)
-
-    async def _keep(self, live: LiveTurn, ticket: Ticket, error: TurnError) -> None:
-        try:
-            if not await live.is_written():
-                error = await self._without_row(live, ticket)
-            elif self._runs_later(live, error):
-                log.info("turn left for the next process", turn_id=live.turn.id)
-                error = type(error)(endings.KEPT_FOR_LATER, outcome="unknown")
-                return self._show(live, error, endings.of(error, live.attempts, ticket))
-            else:
-                await self._journal.end(live, endings.of(error, live.attempts, ticket))
-            self._finish(live, ticket, error)
-        except BaseException as fault:
-            self._end_anyway(live, fault)
-
-    async def _without_row(self, live: LiveTurn, ticket: Ticket) -> TurnError:
-        """The error of a turn that could not be written down."""
-        error = NothingKept()
-        # A row of which nobody knows would be taken up by the next process: have it end.
-        sure = not live.may_have_row or await self._journal.end(live, endings.of(error, 0, ticket))
-        return error if sure else StoreUnavailable()
-
-    def _end_anyway(self, live: LiveTurn, fault: BaseException) -> None:
-        """Whatever was raised, the turn ends, so that nobody waits for it for ever."""
-        if live.ending is None:
-            error = TurnError(outcome="unknown")
-            error.__cause__ = fault
-            self._show(live, error, endings.of(error, live.attempts))
-        if isinstance(fault, asyncio.CancelledError):
-            raise fault
-        log.error("the end of a turn failed", turn_id=live.turn.id, exc_info=fault)
-
-    def _runs_later(self, live: LiveTurn, error: TurnError) -> bool:
-        """Whether a turn that the shutdown ends is for the next process to run.
-
-        Not where a client waits: it is told that the turn did not run, and may ask again.
-        """
-        may_run = error.outcome == "not_started" or self.settings.store.on_restart == "run"
-        return live.promised and self._store.durable and may_run and isinstance(error, Draining)
-
-    def _finish(self, live: LiveTurn, ticket: Ticket, came_to: Reply | TurnError) -> None:
-        error = came_to if isinstance(came_to, TurnError) else None
-        ending = endings.of(came_to, live.attempts, ticket)
-        told = None if error is None else ending.outcome
-        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts, left_behind=told)
-        self._show(live, error, ending)
-
-    def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
-        self._end_key(live, ending)
-        self._last_turn_at = monotonic()
-        try:
-            live.end(ending, None if error is None else error.__cause__)
-        finally:  # Its conversation is free.
-            self._known.ended(live)
-
-    def _end_key(self, live: LiveTurn, ending: Ending) -> None:
-        if live.key is None:
-            return
-        if endings.frees_key(ending):
-            self._keys.release(live.turn.id, live.turn.conversation, live.key)
-        else:
-            self._keys.end(live.turn.conversation, live.key)
-
-
-def _what_came_of(ticket: Ticket) -> Reply | TurnError:
-    try:
-        return ticket.result()
-    except TurnError as error:
-        return error
+        live.ticket.add_done_callback(partial(self._settling.settled, live))

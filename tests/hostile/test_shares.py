@@ -22,16 +22,6 @@ def server(folder: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
-def ann(server: Server) -> Caller:
-    return Caller(server, "a-token")
-
-
-@pytest.fixture
-def bob(server: Server) -> Caller:
-    return Caller(server, "b-token")
-
-
 def flood(caller: Caller, turns: int, message: str = "until over", **headers: str) -> list[Answer]:
     """So many turns in the background, each in a conversation of its own."""
     return [

@@ -19,16 +19,6 @@ def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
         yield running
 
 
-@pytest.fixture
-def ann(server: Server) -> Caller:
-    return Caller(server, "a-token")
-
-
-@pytest.fixture
-def bob(server: Server) -> Caller:
-    return Caller(server, "b-token")
-
-
 def test_the_same_name_is_another_conversation_for_another_caller(ann: Caller, bob: Caller) -> None:
     assert ann.chat("from ann").json["turn"] == 1
     assert bob.chat("from bob").json["turn"] == 1
