@@ -3,7 +3,8 @@
 - A head has a limit in bytes.
 - A departure is told to the request that is being answered, not to the last one parsed.
 - White space after a header's value is no part of it (RFC 9112, 5.1).
-- What follows an offer to upgrade, such as curl's of h2c, is read as the next request.
+- The body after an offer to upgrade, such as curl's of h2c, belongs to its request, and what
+  follows is read as the next one. To the parser all of it would be another protocol's.
 - An answer without a length is not sent in chunks to HTTP/1.0; it ends with the connection.
 - A target that is no path, such as `http://host/path`, comes to the app as it does over h11.
 """
