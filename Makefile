@@ -47,7 +47,7 @@ check: install  ## Lint, types, import directions, lock file in step, design rev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lock_in_step.py
-	$(BIN)/python -m loadtests.review --check
+	$(BIN)/python -m loadtests.report.review --check
 
 # Universal: one file for every Python and platform, each version behind its marker.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -61,7 +61,7 @@ compare: install  ## Compare the strategies on real servers, in about 2 minutes;
 	$(BIN)/runner compare $(COMPARE_ARGS)
 
 review: install  ## Write docs/design-review.md and the standard report again from their raw data.
-	$(BIN)/python -m loadtests.review
+	$(BIN)/python -m loadtests.report.review
 
 bench: install  ## Measure, as ratios in one interleaved run.
 	$(BIN)/python -m loadtests.bench $(BENCH_ARGS)

@@ -18,7 +18,7 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from threading import Thread
 
-from loadtests.servers import Served, running
+from loadtests.runs.servers import Served, running
 
 QUESTIONS = (
     "My name is Ada. Say hello.",
@@ -27,7 +27,7 @@ QUESTIONS = (
     "What is two plus two?",
     "Say goodbye.",
 )
-STRATEGIES = ("loadtests.unprotected:Unprotected", "queue", "lock", "reject")
+STRATEGIES = ("loadtests.controls.unprotected:Unprotected", "queue", "lock", "reject")
 LIMIT_S = 240.0
 
 

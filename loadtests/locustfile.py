@@ -32,10 +32,11 @@ from locust import FastHttpUser, events, task
 from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 
-from loadtests import workloads
-from loadtests.clients import Answer, Pause, Send, take_turn
-from loadtests.measures import LAG_LIMIT_S, percentile
-from loadtests.records import BROKEN, LEFT, UserTurn, turns_to_lines
+from loadtests.measures.figures import LAG_LIMIT_S, percentile
+from loadtests.measures.records import BROKEN, LEFT, UserTurn, turns_to_lines
+from loadtests.workloads import shapes
+from loadtests.workloads.users import Answer, Pause, Send, take_turn
+from loadtests.workloads.workload import Workload
 
 MOST_OPEN = 5_000
 """Users' turns under way at once; one that is due beyond it is counted and not sent."""
@@ -44,7 +45,7 @@ MOST_OPEN = 5_000
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("Turnline")
-    group.add_argument("--workload", default="steady-0.5", help=", ".join(workloads.NAMES))
+    group.add_argument("--workload", default="steady-0.5", help=", ".join(shapes.NAMES))
     group.add_argument("--seed", type=int, default=1, help="of the schedule")
     group.add_argument("--service-s", type=float, default=0.1, help="mean service time, seconds")
     group.add_argument("--services", type=float, default=100.0, help="length, in service times")
@@ -61,7 +62,7 @@ class Arrivals(FastHttpUser):
     @task
     def follow_the_schedule(self) -> None:
         options = self.environment.parsed_options
-        workload = workloads.make(
+        workload = shapes.make(
             options.workload,
             options.seed,
             service_s=options.service_s,
@@ -78,7 +79,7 @@ class _Schedule:
     """One run: the turns under way, and those that have ended."""
 
     def __init__(
-        self, environment: Environment, workload: workloads.Workload, host: str, options: Any
+        self, environment: Environment, workload: Workload, host: str, options: Any
     ) -> None:
         self._environment = environment
         self._workload = workload

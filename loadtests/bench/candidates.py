@@ -7,14 +7,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from loadtests.servers import Served, running
+from loadtests.runs.servers import Served, running
 
 AGENTS = "loadtests.bench.agents"
 
-RAW_HYPERCORN = ("loadtests.peers", "raw-hypercorn")
-RAW_UVICORN = ("loadtests.peers", "raw-uvicorn")
-QUART = ("loadtests.peers", "quart")
-FASTAPI = ("loadtests.peers", "fastapi")
+RAW_HYPERCORN = ("loadtests.bench.peers", "raw-hypercorn")
+RAW_UVICORN = ("loadtests.bench.peers", "raw-uvicorn")
+QUART = ("loadtests.bench.peers", "quart")
+FASTAPI = ("loadtests.bench.peers", "fastapi")
 
 MEMORY = "memory:"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtests.bench.client import Client, drive
-from loadtests.servers import Served
+from loadtests.runs.servers import Served
 
 CONNECTIONS = 16
 

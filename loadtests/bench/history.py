@@ -16,7 +16,7 @@ from loadtests.bench.candidates import MEMORY, runner, serving, sqlite
 from loadtests.bench.client import drive, request
 from loadtests.bench.cost import CONNECTIONS
 from loadtests.bench.figures import show, title
-from loadtests.servers import Served
+from loadtests.runs.servers import Served
 from runner.store import make_store
 from runner.store.base import Record
 

@@ -22,7 +22,7 @@ from loadtests.bench.candidates import (
 from loadtests.bench.client import request
 from loadtests.bench.cost import CONNECTIONS, Cost, cost, interleaved
 from loadtests.bench.figures import ratios, show, show_micros, title
-from loadtests.servers import Served
+from loadtests.runs.servers import Served
 
 AT_ONCE = f"strategy.max_running={CONNECTIONS}"
 PEERS = {

@@ -12,7 +12,7 @@ from loadtests.bench.candidates import MEMORY, runner, serving
 from loadtests.bench.client import request
 from loadtests.bench.cost import CONNECTIONS, Cost, cost, interleaved
 from loadtests.bench.figures import ratios, show, title
-from loadtests.servers import Served
+from loadtests.runs.servers import Served
 
 PIECES = 10
 FIRST_S = 0.02

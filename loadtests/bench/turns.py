@@ -24,7 +24,7 @@ from loadtests.bench.candidates import (
 from loadtests.bench.client import drive, request
 from loadtests.bench.cost import CONNECTIONS, Cost, cost, interleaved
 from loadtests.bench.figures import ratios, show, show_micros, title
-from loadtests.servers import Served
+from loadtests.runs.servers import Served
 
 AGENT = "ok_with_history"
 START = {

@@ -16,8 +16,8 @@ from runner.cli.flags import UsageError, say, usage_errors
 from runner.cli.status import StatusLine, Words
 
 if TYPE_CHECKING:
-    from loadtests.compare import Batch, Step
-    from loadtests.plan import Folder, Plan
+    from loadtests.runs.compare import Batch, Step
+    from loadtests.runs.plan import Folder, Plan
 
 
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
@@ -85,9 +85,9 @@ def compare_command(
     a turn. `runner simulate --help` lists the workloads.
     """
     _check_installed()
-    from loadtests.compare import compare
-    from loadtests.environment import describe
-    from loadtests.plan import PROFILES, Folder, Plan
+    from loadtests.runs.compare import compare
+    from loadtests.runs.environment import describe
+    from loadtests.runs.plan import PROFILES, Folder, Plan
 
     usual = PROFILES[profile]
     plan = Plan(
@@ -111,7 +111,7 @@ def compare_command(
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    from loadtests.trial import RunFailed
+    from loadtests.runs.trial import RunFailed
 
     try:
         yield
@@ -146,9 +146,9 @@ def _check_installed() -> None:
 
 def _check(plan: Plan) -> None:
     """Raises UsageError for a name that nothing goes by."""
-    from loadtests.agent import load
     from loadtests.controls import check
-    from loadtests.workloads import make
+    from loadtests.runs.agent import load
+    from loadtests.workloads.shapes import make
 
     start.look_here()
     with usage_errors(ValueError):
@@ -176,7 +176,7 @@ def report_command(context: click.Context, folder: Path) -> None:
     FOLDER is what `runner compare --out` made. Exit status 1 as there.
     """
     _check_installed()
-    from loadtests.plan import Folder
+    from loadtests.runs.plan import Folder
 
     if not (folder / "plan.json").exists():
         raise UsageError(f"{folder} is not a comparison: it has no plan.json")

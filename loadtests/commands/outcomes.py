@@ -9,8 +9,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from loadtests.advice import Outcome, Target
-    from loadtests.workloads import Workload
+    from loadtests.simulation.advice import Outcome, Target
+    from loadtests.workloads.workload import Workload
 
 
 def as_json_text(outcomes: Sequence[Outcome], target: Target | None) -> str:

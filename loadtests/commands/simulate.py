@@ -16,12 +16,12 @@ from runner.cli.flags import UsageError, say, usage_errors, with_json
 from runner.cli.status import StatusLine
 
 if TYPE_CHECKING:
-    from loadtests.advice import Outcome, Setup, Target
-    from loadtests.workloads import Workload
+    from loadtests.simulation.advice import Outcome, Setup, Target
+    from loadtests.workloads.workload import Workload
 
 
 def _workloads() -> str:
-    from loadtests.workloads import NAMES
+    from loadtests.workloads.shapes import NAMES
 
     return "\b\nWorkloads:\n" + "\n".join(f"  {name:<17} {about}" for name, about in NAMES.items())
 
@@ -103,8 +103,8 @@ def simulate_command(
 
 def _target(strategies: Sequence[str], target: str | None) -> Target | None:
     """The target that is to be met, if there is one; every strategy is known. Raises ValueError."""
-    from loadtests.advice import Target
     from loadtests.controls import check
+    from loadtests.simulation.advice import Target
 
     for name in strategies:
         check(name)
@@ -119,7 +119,7 @@ def _try_out(
     status: StatusLine,
 ) -> list[Outcome]:
     """Each strategy under the traffic; with a target, setups up to the one that is recommended."""
-    from loadtests.advice import candidates, recommend, try_out
+    from loadtests.simulation.advice import candidates, recommend, try_out
 
     def begin(setup: Setup) -> None:
         runs = f"{len(traffic)} runs in virtual time"
@@ -135,14 +135,14 @@ def _try_out(
 
 
 def _from_log(path: Path) -> list[Workload]:
-    from loadtests.workloads import from_trace
+    from loadtests.workloads.traces import from_trace
 
     return [from_trace(path)]
 
 
 def _named(name: str, seeds: int) -> list[Workload]:
     """A workload of the comparison, once for each seed; seconds are service times there."""
-    from loadtests.workloads import make
+    from loadtests.workloads.shapes import make
 
     return [make(name, seed, service_s=1.0) for seed in range(1, seeds + 1)]
 
@@ -157,15 +157,15 @@ def _in_words(
     seeds: int,
 ) -> list[Workload]:
     """The traffic that the options describe, once for each seed. Raises ValueError."""
-    from loadtests import traffic
-    from loadtests.workloads import parse_seconds
+    from loadtests.workloads import in_words
+    from loadtests.workloads.in_words import parse_seconds
 
-    mean_s, draw = traffic.parse_service(service)
+    mean_s, draw = in_words.parse_service(service)
     return [
-        traffic.make_traffic(
-            traffic.parse_rate(arrivals),
+        in_words.make_traffic(
+            in_words.parse_rate(arrivals),
             (mean_s, draw),
-            traffic.parse_clients(clients, mean_s),
+            in_words.parse_clients(clients, mean_s),
             duration_s=parse_seconds(duration),
             conversations=conversations,
             backends=backends,

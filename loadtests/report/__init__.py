@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from loadtests.plan import Folder
 from loadtests.report.long_runs import LongRuns, long_runs
 from loadtests.report.page import write_pages
 from loadtests.report.results import Results
+from loadtests.runs.plan import Folder
 
 
 def write_report(folder: Folder, theory: LongRuns | None = None) -> Results:

@@ -17,13 +17,13 @@ from matplotlib import pyplot as plt  # The backend is chosen first.
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from loadtests import theory
-from loadtests.clients import POLICIES
-from loadtests.intervals import interval
-from loadtests.measures import MEASURES, answered_after, depth
-from loadtests.records import Run
+from loadtests.measures.figures import MEASURES, answered_after, depth
+from loadtests.measures.intervals import interval
+from loadtests.measures.records import Run
 from loadtests.report.long_runs import LOADS, LongRuns
 from loadtests.report.results import Results
+from loadtests.simulation import theory
+from loadtests.workloads.clients import POLICIES
 
 COLOURS = {"queue": "#0072b2", "lock": "#d55e00", "reject": "#009e73", "unprotected": "#7f7f7f"}
 MORE = ("#cc79a7", "#56b4e9", "#e69f00", "#000000")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from random import Random
 from statistics import fmean
 
-from loadtests.clients import Clients
-from loadtests.simulate import simulate
-from loadtests.workloads import Arrival, Draw, Workload, constant, exponential, poisson
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.clients import Clients
+from loadtests.workloads.shapes import Draw, constant, exponential, poisson
+from loadtests.workloads.workload import Arrival, Workload
 from strategies import Limits
 
 UNBOUNDED = Limits(

@@ -11,12 +11,12 @@ from statistics import fmean, median
 from typing import Any
 
 from loadtests.controls import is_control
-from loadtests.histories import Findings
-from loadtests.intervals import Effect, paired
-from loadtests.measures import LAG_LIMIT_S, MEASURES, Figures, figures, lag_s
-from loadtests.plan import Folder, Plan, findings_by_strategy, make
-from loadtests.records import Run
-from loadtests.workloads import Workload
+from loadtests.measures.figures import LAG_LIMIT_S, MEASURES, Figures, figures, lag_s
+from loadtests.measures.histories import Findings
+from loadtests.measures.intervals import Effect, paired
+from loadtests.measures.records import Run
+from loadtests.runs.plan import Folder, Plan, findings_by_strategy, make
+from loadtests.workloads.workload import Workload
 
 QUANTILES = ("p50", "p95", "p99", "quiet_p95", "depth_max")
 """Measures whose middle over the runs is told by the median, for some may be infinite."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 from math import isfinite, nan
 from statistics import fmean
 
-from loadtests import workloads
-from loadtests.histories import Findings
-from loadtests.measures import LAG_LIMIT_S, MEASURES, figures, lag_s, percentile
+from loadtests.measures.figures import LAG_LIMIT_S, MEASURES, figures, lag_s, percentile
+from loadtests.measures.histories import Findings
 from loadtests.report.results import Results, show, show_effect
-from loadtests.simulate import simulate
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads import shapes
 
 TOLD = (
     *("served", "in_time", "goodput", "p50", "p95", "p99", "waited", "ran"),
@@ -72,7 +72,7 @@ def by_workload(results: Results) -> Iterator[Table]:
             for name in measures
         )
         header = ("measure", "unit", *results.strategies)
-        about = workloads.NAMES.get(workload, "your own traffic")
+        about = shapes.NAMES.get(workload, "your own traffic")
         yield Table(workload, about[0].upper() + about[1:] + ".", header, rows)
 
 

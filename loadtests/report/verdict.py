@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadtests.controls import is_control
-from loadtests.intervals import Effect
-from loadtests.measures import MEASURES
+from loadtests.measures.figures import MEASURES
+from loadtests.measures.intervals import Effect
 from loadtests.report.results import Results, show, show_effect
 
 JUDGED = ("served", "in_time", "goodput")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.chains import check_chain, check_replies
+from loadtests.measures.chains import check_chain, check_replies
 from runner.agents.base import Message
 from runner.agents.chain import Chain, make_link
 from runner.agents.eliza import Eliza

@@ -8,11 +8,11 @@ from statistics import fmean
 from typing import Any
 
 from loadtests.controls import find
-from loadtests.histories import Findings, check
-from loadtests.intervals import Effect, paired
-from loadtests.measures import Figures, figures
-from loadtests.simulate import simulate
-from loadtests.workloads import make
+from loadtests.measures.figures import Figures, figures
+from loadtests.measures.histories import Findings, check
+from loadtests.measures.intervals import Effect, paired
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.shapes import make
 from strategies import Limits
 from strategies.testing import Rig, run
 

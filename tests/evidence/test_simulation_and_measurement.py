@@ -10,10 +10,10 @@ from statistics import fmean
 import pytest
 
 from loadtests.controls import is_control
-from loadtests.plan import Folder
 from loadtests.report import tables
 from loadtests.report.results import Results
-from loadtests.review import DATA
+from loadtests.report.review import DATA
+from loadtests.runs.plan import Folder
 
 
 @pytest.mark.slow

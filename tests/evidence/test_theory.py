@@ -7,10 +7,10 @@ from statistics import fmean
 
 import pytest
 
-from loadtests import theory
 from loadtests.report.long_runs import UNBOUNDED, one_conversation, share_refused
-from loadtests.simulate import simulate
-from loadtests.workloads import Draw, constant, exponential, lognormal
+from loadtests.simulation import theory
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.shapes import Draw, constant, exponential, lognormal
 
 SERVICES: dict[str, tuple[Draw, float]] = {
     "M/D/1": (constant, 0.0),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from loadtests.clients import message_text
-from loadtests.records import Call, History, Run, Tried, UserTurn
-from loadtests.workloads import Arrival, Workload, make
+from loadtests.measures.records import Call, History, Run, Tried, UserTurn
+from loadtests.workloads.shapes import make
+from loadtests.workloads.users import message_text
+from loadtests.workloads.workload import Arrival, Workload
 from runner.agents.chain import START, make_link
 
 WORKLOAD = make("steady-0.5", 1, service_s=1.0, services=40)

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from loadtests import compare as comparing
 from loadtests.commands import compare as commands
-from loadtests.compare import compare
-from loadtests.plan import Folder, Plan, make
-from loadtests.records import Run, to_line
+from loadtests.measures.records import Run, to_line
 from loadtests.report import write_report
 from loadtests.report.long_runs import long_runs
 from loadtests.report.results import Results
 from loadtests.report.verdict import verdict
-from loadtests.simulate import simulate
+from loadtests.runs import compare as comparing
+from loadtests.runs.compare import compare
+from loadtests.runs.plan import Folder, Plan, make
+from loadtests.simulation.simulate import simulate
 
 Batches = list[tuple[str, int, list[str]]]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from loadtests.histories import Findings, check
-from loadtests.records import LEFT, Run
-from loadtests.simulate import simulate
-from loadtests.workloads import SHAPES, make
+from loadtests.measures.histories import Findings, check
+from loadtests.measures.records import LEFT, Run
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.shapes import SHAPES, make
 from tests.loadtests.records import WORKLOAD, a_run, answered, history, refused
 
 THREE = (answered(0, 1, 0, 1), answered(1, 2, 1, 2), answered(2, 3, 2, 3))

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from loadtests.intervals import ENOUGH, interval, paired
+from loadtests.measures.intervals import ENOUGH, interval, paired
 
 TRIALS = 250
 

@@ -6,11 +6,19 @@ from math import inf, isnan
 
 import pytest
 
-from loadtests import theory
-from loadtests.measures import answered_after, depth, figures, inversions, jain, percentile, wasted
-from loadtests.records import Call, from_line, to_line
-from loadtests.simulate import simulate
-from loadtests.workloads import make
+from loadtests.measures.figures import (
+    answered_after,
+    depth,
+    figures,
+    inversions,
+    jain,
+    percentile,
+    wasted,
+)
+from loadtests.measures.records import Call, from_line, to_line
+from loadtests.simulation import theory
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.shapes import make
 from tests.loadtests.records import WORKLOAD, a_run, answered, history, refused
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtests.compare import compare
-from loadtests.measures import figures
-from loadtests.plan import Folder, Plan, make
-from loadtests.records import BROKEN, LEFT, UserTurn, turn_from_list
-from loadtests.servers import ROOT, running
-from loadtests.simulate import simulate
+from loadtests.measures.figures import figures
+from loadtests.measures.records import BROKEN, LEFT, UserTurn, turn_from_list
+from loadtests.runs.compare import compare
+from loadtests.runs.plan import Folder, Plan, make
+from loadtests.runs.servers import ROOT, running
+from loadtests.simulation.simulate import simulate
 from tests.support.client import PATIENCE_S
 
 PLAN = Plan(("queue", "reject", "unprotected"), ("burst", "retrying-openai"), 1, 0.05, 30.0)
@@ -106,7 +106,15 @@ def test_a_server_that_does_not_start_is_told_and_leaves_no_process(tmp_path: Pa
 
 def locust_alone(workload: str, tmp_path: Path) -> tuple[str, list[UserTurn]]:
     """What Locust says, and the raw samples."""
-    target = ("runner", "serve", "loadtests.agent:scheduled", "--port", "0", "--store", "memory:")
+    target = (
+        "runner",
+        "serve",
+        "loadtests.runs.agent:scheduled",
+        "--port",
+        "0",
+        "--store",
+        "memory:",
+    )
     with running(target, tmp_path) as server:
         done = subprocess.run(
             [

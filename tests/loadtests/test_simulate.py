@@ -7,8 +7,8 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
-from loadtests.advice import Target
 from loadtests.commands.simulate import simulate_command
+from loadtests.simulation.advice import Target
 
 
 def simulate(*words: str) -> Result:

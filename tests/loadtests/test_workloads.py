@@ -10,10 +10,10 @@ from statistics import fmean
 
 import pytest
 
-from loadtests import traffic, workloads
-from loadtests.clients import POLICIES, Refusal
-from loadtests.records import LEFT
-from loadtests.workloads import SHAPES, UnknownWorkload, make
+from loadtests.measures.records import LEFT
+from loadtests.workloads import in_words, shapes
+from loadtests.workloads.clients import POLICIES, Refusal
+from loadtests.workloads.shapes import SHAPES, UnknownWorkload, make
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -29,7 +29,7 @@ def test_the_load_that_comes_is_the_load_that_was_named(name: str) -> None:
     if shape.load == inf:
         return
     found = fmean(make(name, seed, services=2_000).offered for seed in range(1, 4))
-    expected = shape.load + workloads.QUIET_LOAD if shape.quiet else shape.load
+    expected = shape.load + shapes.QUIET_LOAD if shape.quiet else shape.load
     assert found * (shape.backends or 1) == pytest.approx(expected, rel=0.1)
 
 
@@ -75,26 +75,26 @@ def test_a_file_without_turns_is_no_trace(tmp_path: Path) -> None:
     ("text", "rate"), [("0.2/s", 0.2), ("30/m", 0.5), ("3600/h", 1.0), ("86400/d", 1.0)]
 )
 def test_a_rate_is_read_in_any_unit(text: str, rate: float) -> None:
-    assert traffic.parse_rate(text) == pytest.approx(rate)
+    assert in_words.parse_rate(text) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("text", ["", "5", "5/y", "-1/s", "fast/s", "nan/s", "inf/s"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"rate|more than 0|float"):
-        traffic.parse_rate(text)
+        in_words.parse_rate(text)
 
 
 @pytest.mark.parametrize("text", ["lognormal", "constant:2s:1", "gamma:2s", "lognormal:0s"])
 def test_what_is_no_service_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not|more than 0|float"):
-        traffic.parse_service(text)
+        in_words.parse_service(text)
 
 
 @pytest.mark.parametrize(
     "text", ["constant:2s", "exponential:2s", "lognormal:2s", "lognormal:2s:1"]
 )
 def test_a_service_time_has_the_mean_that_it_says(text: str) -> None:
-    mean_s, draw = traffic.parse_service(text)
+    mean_s, draw = in_words.parse_service(text)
     rng = Random(1)
 
     assert mean_s == 2
@@ -102,13 +102,13 @@ def test_a_service_time_has_the_mean_that_it_says(text: str) -> None:
 
 
 def test_clients_are_read_from_words() -> None:
-    clients = traffic.parse_clients("openai, timeout=20s, patience=1m, silent, stay", 2.0)
+    clients = in_words.parse_clients("openai, timeout=20s, patience=1m, silent, stay", 2.0)
 
     assert (clients.retry, clients.timeout, clients.patience) == ("openai", 10, 30)
     assert not clients.tells_deadline
     assert not clients.leaves
     with pytest.raises(ValueError, match="nothing that clients do"):
-        traffic.parse_clients("polite", 2.0)
+        in_words.parse_clients("polite", 2.0)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.chains import check_chain, check_replies
+from loadtests.measures.chains import check_chain, check_replies
 from strategies.registry import BUILT_IN
 from tests.support.client import Answer, chat, receive, reset, send
 from tests.support.server import Knobs, Server

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.chains import check_chain
+from loadtests.measures.chains import check_chain
 from tests.support.client import PATIENCE_S, until
 from tests.support.server import ROOT, Server
 

@@ -102,7 +102,7 @@ def test_five_at_once_under_reject_leave_one_turn_and_four_refusals(folder: Path
 
 def test_five_at_once_without_a_strategy_fork_the_history(folder: Path) -> None:
     """The control, loaded by its dotted name: what the strategies are there to prevent."""
-    strategy = "loadtests.unprotected:Unprotected"
+    strategy = "loadtests.controls.unprotected:Unprotected"
     with Server(folder, strategy__name=strategy) as server:
         answers = five_at_once(server, lambda: len(server.calls()) == 5)
         assert [answer.json["response"].count('"before": 0') for answer in answers] == [1] * 5

@@ -95,6 +95,6 @@ def test_the_kit_finds_what_a_bare_lock_does_not_promise() -> None:
 
 
 def test_the_kit_finds_what_no_strategy_at_all_does_not_promise() -> None:
-    from loadtests.unprotected import Unprotected
+    from loadtests.controls.unprotected import Unprotected
 
     assert "one_turn_of_a_conversation_runs_at_once" in broken_promises(Unprotected)

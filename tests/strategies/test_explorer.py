@@ -126,7 +126,7 @@ def test_a_strategy_that_never_comes_to_rest_is_reported_with_its_seed(
         (["queue", "--seed", "7"], 0, "no fault"),
         (["queue", "--seed", "7"], 0, "t0 in "),
         (["queue", "--schedules", "0"], 2, "must be at least 1"),
-        (["loadtests.unprotected:Unprotected", "--schedules", "50"], 1, "replay it with"),
+        (["loadtests.controls.unprotected:Unprotected", "--schedules", "50"], 1, "replay it with"),
         (["quue"], 2, "Did you mean 'queue'?"),
     ],
 )

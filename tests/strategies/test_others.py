@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.unprotected import Unprotected
+from loadtests.controls.unprotected import Unprotected
 from strategies import Attempt, ConversationBusy, Limits, Place, Reply, State, Turn
 from strategies.lock import Lock
 from strategies.queue import Queue
@@ -19,6 +19,8 @@ from strategies.registry import UnknownStrategy, find, make, names
 from strategies.reject import Reject
 from strategies.service_time import ServiceTime
 from strategies.testing import Deadlock, Rig, run
+
+UNPROTECTED = "loadtests.controls.unprotected:Unprotected"
 
 
 def test_any_number_wait_for_a_lock_and_for_any_time() -> None:
@@ -73,7 +75,7 @@ def test_a_built_in_strategy_is_found_by_its_name(name: str, strategy: type) -> 
 
 
 def test_a_strategy_of_ones_own_is_found_by_its_dotted_name() -> None:
-    assert find("loadtests.unprotected:Unprotected") is Unprotected
+    assert find(UNPROTECTED) is Unprotected
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_where_turns_may_not_choose_reject_is_a_strategy_without_a_line() -> Non
     run(scenario())
 
 
-@pytest.mark.parametrize("name", ["lock", "loadtests.unprotected:Unprotected"])
+@pytest.mark.parametrize("name", ["lock", UNPROTECTED])
 def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) -> None:
     with pytest.raises(ValueError, match="conversations of another strategy are its own"):
         find(name, per_turn=True)
@@ -150,7 +152,11 @@ def test_a_strategy_with_conversations_of_its_own_offers_no_choice(name: str) ->
         ("merge", {"said": "keep"}, "no option 'said'; its options: ageing_s, joined_by"),
         ("interrupt", {"joined_by": ""}, "its options: ageing_s, max_merged_bytes, said, waiting"),
         ("lock", {"ageing_s": 1.0}, "no option 'ageing_s'; its options: none"),
-        ("loadtests.unprotected:Unprotected", {"x": 1}, "no option 'x'; its options: none"),
+        (
+            "loadtests.controls.unprotected:Unprotected",
+            {"x": 1},
+            "no option 'x'; its options: none",
+        ),
         ("queue", {"on_buzy": "wait"}, "no option 'on_buzy'; did you mean 'on_busy'?"),
         ("queue", {"on_busy": "hurry"}, "on_busy must be one of wait, reject, interrupt,"),
         ("queue", {"waiting": 1}, "waiting must be one of drop, keep, and not 1"),
@@ -200,12 +206,12 @@ def test_a_package_may_offer_a_strategy_by_an_entry_point(tmp_path: Path) -> Non
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: offers\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text(
-        "[runner.strategies]\nfree-for-all = loadtests.unprotected:Unprotected\n"
+        "[runner.strategies]\nfree-for-all = loadtests.controls.unprotected:Unprotected\n"
     )
     sys.path.insert(0, str(tmp_path))
     try:
         assert find("free-for-all") is Unprotected
-        assert names()["free-for-all"] == "from loadtests.unprotected:Unprotected"
+        assert names()["free-for-all"] == "from loadtests.controls.unprotected:Unprotected"
     finally:
         sys.path.remove(str(tmp_path))
 

@@ -86,7 +86,7 @@ def test_a_server_may_allow_none_or_some(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["queue", "lock", "interrupt", "loadtests.unprotected:Unprotected"]
+    "strategy", ["queue", "lock", "interrupt", "loadtests.controls.unprotected:Unprotected"]
 )
 def test_a_turn_may_name_the_strategy_of_its_server(folder: Path, strategy: str) -> None:
     """It asks for what it would get anyway."""
@@ -95,7 +95,7 @@ def test_a_turn_may_name_the_strategy_of_its_server(folder: Path, strategy: str)
         assert server.chat("hello", turn_strategy=f" {strategy.upper()}").status == 200
 
 
-@pytest.mark.parametrize("strategy", ["lock", "loadtests.unprotected:Unprotected"])
+@pytest.mark.parametrize("strategy", ["lock", "loadtests.controls.unprotected:Unprotected"])
 def test_a_strategy_with_conversations_of_its_own_allows_no_choice(
     folder: Path, strategy: str
 ) -> None:

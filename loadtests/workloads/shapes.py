@@ -12,73 +12,16 @@ argument after a colon: `overload:2`, `trace:FILE`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from random import Random
 
-from loadtests.clients import Clients
-
-PATIENT = Clients(timeout=60, patience=60, retry="backoff", tells_deadline=False)
-USUAL = Clients(timeout=10, patience=30, retry="backoff")
-"""As in the simulations that this project started from: ten service times, and three tries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One user's turn.
-
-    due_s         when the user sends it, seconds from the start.
-    service_s     seconds that the agent takes for it, whichever attempt it is.
-    fails         the agent fails at the first attempt.
-    timeout_s     this user's own patience with an attempt, or None for that of all.
-    """
-
-    due_s: float
-    conversation: str
-    service_s: float
-    fails: bool = False
-    timeout_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A schedule and the kind of clients that follow it.
-
-    service_s  mean service time in seconds, the unit of `clients`.
-    horizon_s  seconds in which users come.
-    backends   turns that the agent can work at, at once; None for any number.
-    """
-
-    name: str
-    seed: int
-    service_s: float
-    horizon_s: float
-    clients: Clients
-    arrivals: tuple[Arrival, ...]
-    backends: int | None = None
-
-    @property
-    def capacity(self) -> int:
-        """Agents' worth of work that could be done at once; 1 where there is one conversation."""
-        conversations = len({arrival.conversation for arrival in self.arrivals})
-        return min(self.backends or conversations, conversations) or 1
-
-    @property
-    def max_running(self) -> int:
-        """The slots that whoever knows the agent would configure."""
-        return self.backends or 8
-
-    @property
-    def offered(self) -> float:
-        """Load: the work that came, as a share of what could be done in the time."""
-        work_s = sum(arrival.service_s for arrival in self.arrivals)
-        return work_s / (self.horizon_s * self.capacity)
-
+from loadtests.workloads.clients import PATIENT, USUAL, Clients
+from loadtests.workloads.traces import TRACE, from_trace
+from loadtests.workloads.workload import Arrival, Workload
 
 Draw = Callable[[Random], float]
 """A service time, in units of its mean."""
@@ -175,8 +118,6 @@ NAMES: dict[str, str] = {
     '{"at": seconds, "conversation": ..., "service_s": ...}',
 }
 
-TRACE = "trace:"
-
 QUIET_LOAD = 0.8
 """All quiet conversations of `hot` together, of the two turns that its agent works at."""
 
@@ -257,66 +198,3 @@ def poisson(load: Callable[[float], float], horizon: float, rng: Random) -> Iter
         if rng.random() * highest < load(at / horizon):
             yield at
         at += rng.expovariate(highest)
-
-
-# One's own traffic.
-
-
-def from_trace(path: Path, seed: int = 0) -> Workload:
-    """The traffic of a log: when each turn came, in which conversation, and how long it ran.
-
-    Reads JSON lines: those of a server's own log (`turn ended`; others are passed
-    over), or objects with `at` (seconds), `conversation` and `service_s`. A turn
-    that never ran counts with the mean of those that did. Raises ValueError where
-    there is none.
-    """
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    turns = sorted(filter(None, map(_traced, lines)), key=lambda turn: turn[0])
-    ran = [service_s for _, _, service_s in turns if service_s > 0]
-    if not ran:
-        raise ValueError(f"{path} has no turn that ran: is it a log of `runner serve --log json`?")
-    mean_s, first = sum(ran) / len(ran), turns[0][0]
-    arrivals = tuple(
-        Arrival(round(at - first, 6), conversation, service_s or mean_s)
-        for at, conversation, service_s in turns
-    )
-    return Workload(f"{TRACE}{path}", seed, mean_s, arrivals[-1].due_s or mean_s, USUAL, arrivals)
-
-
-def _traced(line: str) -> tuple[float, str, float] | None:
-    try:
-        fields = json.loads(line)
-        if "at" in fields:
-            return float(fields["at"]), str(fields["conversation"]), float(fields["service_s"])
-        if fields["event"] != "turn ended":
-            return None
-        ended = datetime.fromisoformat(fields["timestamp"]).timestamp()
-        ran_s, waited_s = fields["ran_ms"] / 1000, fields["waited_ms"] / 1000
-        return ended - ran_s - waited_s, str(fields["conversation_id"]), ran_s
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def parse_seconds(text: str) -> float:
-    """Seconds from `250ms`, `4s`, `2m`, `1h`, `3d` or a bare number. Raises ValueError."""
-    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
-        if text.endswith(unit):
-            return positive(text.removesuffix(unit), text, EXAMPLES) * seconds
-    return positive(text, text, EXAMPLES)
-
-
-EXAMPLES = "a time such as 250ms, 4s, 2m, 1h or 3d"
-
-
-def positive(number: str, text: str, expected: str) -> float:
-    """A number above 0. Raises ValueError, which says that `text` is not what is expected."""
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < inf:
-        raise ValueError(f"{text!r} is not {expected}")
-    return value

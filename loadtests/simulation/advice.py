@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from math import inf
 from statistics import fmean, median
 
-from loadtests.measures import answered_after, figures, percentile
-from loadtests.simulate import simulate
-from loadtests.workloads import Workload, parse_seconds
+from loadtests.measures.figures import answered_after, figures, percentile
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.in_words import parse_seconds
+from loadtests.workloads.workload import Workload
 from strategies import Limits
 
 SLOTS = (1, 2, 4, 8, 16, 32, 64)

@@ -17,11 +17,11 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from loadtests.controls import dotted
-from loadtests.plan import Plan, findable, make
-from loadtests.records import Call, History, Run, turn_from_list
-from loadtests.servers import ROOT, Served, environment, running
-from loadtests.simulate import summary
-from loadtests.workloads import Workload
+from loadtests.measures.records import Call, History, Run, turn_from_list
+from loadtests.runs.plan import Plan, findable, make
+from loadtests.runs.servers import ROOT, Served, environment, running
+from loadtests.simulation.simulate import summary
+from loadtests.workloads.workload import Workload
 from runner import start
 
 SLACK_S = 60.0
@@ -108,7 +108,7 @@ class _Trial:
         }
         assignments = [word for item in settings.items() for word in ("--set", "=".join(item))]
         return [
-            *("runner", "serve", f"loadtests.agent:{factory}", "--strategy"),
+            *("runner", "serve", f"loadtests.runs.agent:{factory}", "--strategy"),
             dotted(self._strategy),
             *("--port", "0", "--store", "memory:", "--log", "json", *assignments),
         ]

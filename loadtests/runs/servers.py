@@ -13,7 +13,7 @@ from typing import IO
 
 from runner import start
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True, slots=True)

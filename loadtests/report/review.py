@@ -1,4 +1,4 @@
-"""Writes docs/design-review.md from the committed standard run: `python -m loadtests.review`.
+"""Writes docs/design-review.md from the committed run: `python -m loadtests.report.review`.
 
 Every number of the review is injected from the raw data, or from a simulation that
 is the same each time, so text and data cannot drift apart: `--check` writes nothing
@@ -16,15 +16,15 @@ from math import inf
 from pathlib import Path
 from statistics import fmean
 
-from loadtests.intervals import paired
-from loadtests.measures import Figures, figures
-from loadtests.plan import Folder
+from loadtests.measures.figures import Figures, figures
+from loadtests.measures.intervals import paired
 from loadtests.report.long_runs import long_runs
 from loadtests.report.page import content, templates, write_pages
 from loadtests.report.results import Results, show, show_effect
-from loadtests.servers import ROOT
-from loadtests.simulate import simulate
-from loadtests.workloads import make
+from loadtests.runs.plan import Folder
+from loadtests.runs.servers import ROOT
+from loadtests.simulation.simulate import simulate
+from loadtests.workloads.shapes import make
 
 DATA = ROOT / "docs" / "evidence" / "standard"
 REVIEW = ROOT / "docs" / "design-review.md"
@@ -43,7 +43,7 @@ def main() -> None:
     if drifted := drift(results):
         sys.exit(
             f"{', '.join(drifted)}: text and data differ. Write them again: "
-            "python -m loadtests.review"
+            "python -m loadtests.report.review"
         )
 
 

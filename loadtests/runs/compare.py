@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtests.histories import Findings, check
-from loadtests.measures import LAG_LIMIT_S, lag_s
-from loadtests.plan import Folder, Plan, make
-from loadtests.records import Run
-from loadtests.trial import run_batch
+from loadtests.measures.figures import LAG_LIMIT_S, lag_s
+from loadtests.measures.histories import Findings, check
+from loadtests.measures.records import Run
+from loadtests.runs.plan import Folder, Plan, make
+from loadtests.runs.trial import run_batch
 
 
 @dataclass(frozen=True, slots=True)

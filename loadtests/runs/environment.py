@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
 
 def _commit() -> str:
     """The commit, with a `+` where files differ from it; "" outside a checkout."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent.parent
     words = (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "--", "."])
     try:
         commit, changed = (

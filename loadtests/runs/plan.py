@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from loadtests import workloads
-from loadtests.histories import Findings, check
-from loadtests.records import SCHEMA, Run, from_line, to_line
-from loadtests.workloads import TRACE, Workload
+from loadtests.measures.histories import Findings, check
+from loadtests.measures.records import SCHEMA, Run, from_line, to_line
+from loadtests.workloads import shapes
+from loadtests.workloads.traces import TRACE
+from loadtests.workloads.workload import Workload
 
 STRATEGIES = ("queue", "lock", "reject", "unprotected")
-ALL = tuple(workloads.SHAPES)
+ALL = tuple(shapes.SHAPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,12 @@ PROFILES: dict[str, Plan] = {
 
 def make(plan: Plan, name: str, seed: int) -> Workload:
     """The workload as this plan has it."""
-    made = workloads.make(
-        findable(plan, name), seed, service_s=plan.service_s, services=plan.services
-    )
+    made = shapes.make(findable(plan, name), seed, service_s=plan.service_s, services=plan.services)
     return replace(made, name=name)
 
 
 def findable(plan: Plan, name: str) -> str:
-    """The name by which `workloads.make` finds it; a trace's has its path."""
+    """The name by which `shapes.make` finds it; a trace's has its path."""
     path = _trace(name)
     return f"{TRACE}{(Path(plan.folder) / path).resolve()}" if name.startswith(TRACE) else name
 

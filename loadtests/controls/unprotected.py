@@ -1,7 +1,7 @@
 """The control: no strategy at all. It shows what each strategy prevents; it is no product.
 
 Load it by its dotted name, which also proves that strategies are pluggable:
-`runner serve --strategy loadtests.unprotected:Unprotected`.
+`runner serve --strategy loadtests.controls.unprotected:Unprotected`.
 """
 
 from __future__ import annotations

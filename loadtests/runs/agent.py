@@ -18,7 +18,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from loadtests.records import Call
+from loadtests.measures.records import Call
 from runner.agents.base import Agent, Message
 from runner.agents.chain import START, make_link
 from runner.agents.loader import load_agent

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from loadtests.clients import message_text
-from loadtests.records import History, Run, parts
-from loadtests.workloads import Workload
+from loadtests.measures.records import History, Run, parts
+from loadtests.workloads.users import message_text
+from loadtests.workloads.workload import Workload
 from runner.agents.chain import START, make_link
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from strategies import Attempt, Limits, Reply, Turn, registry
 
 CONTROLS = {
-    "unprotected": "loadtests.unprotected:Unprotected",
-    "origin": "loadtests.origin:Origin",
+    "unprotected": "loadtests.controls.unprotected:Unprotected",
+    "origin": "loadtests.controls.origin:Origin",
 }
 """Name -> dotted name, by which a server finds it."""
 

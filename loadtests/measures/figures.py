@@ -14,8 +14,8 @@ from itertools import pairwise
 from math import ceil, inf, nan
 from statistics import fmean
 
-from loadtests.records import Run, UserTurn, parts
-from loadtests.workloads import Workload
+from loadtests.measures.records import Run, UserTurn, parts
+from loadtests.workloads.workload import Workload
 
 LAG_LIMIT_S = 0.010
 """A generator that is later than this, at its 99th percentile, measured itself."""

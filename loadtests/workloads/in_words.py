@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 
-from loadtests.clients import POLICIES, Clients
-from loadtests.workloads import (
-    Arrival,
-    Draw,
-    Workload,
-    constant,
-    exponential,
-    lognormal,
-    parse_seconds,
-    poisson,
-    positive,
-)
+from loadtests.workloads.clients import POLICIES, Clients
+from loadtests.workloads.shapes import Draw, constant, exponential, lognormal, poisson
+from loadtests.workloads.workload import Arrival, Workload
 
 
 def parse_rate(text: str) -> float:
@@ -89,3 +81,25 @@ def make_traffic(
         Arrival(at, f"c{rng.randrange(conversations)}", draw(rng) * mean_s) for at in instants
     )
     return Workload("traffic", seed, mean_s, duration_s, clients, arrivals, backends)
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds from `250ms`, `4s`, `2m`, `1h`, `3d` or a bare number. Raises ValueError."""
+    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
+        if text.endswith(unit):
+            return positive(text.removesuffix(unit), text, EXAMPLES) * seconds
+    return positive(text, text, EXAMPLES)
+
+
+EXAMPLES = "a time such as 250ms, 4s, 2m, 1h or 3d"
+
+
+def positive(number: str, text: str, expected: str) -> float:
+    """A number above 0. Raises ValueError, which says that `text` is not what is expected."""
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < inf:
+        raise ValueError(f"{text!r} is not {expected}")
+    return value

@@ -1,4 +1,4 @@
-"""What a user would write instead, to measure against: `python -m loadtests.peers KIND`.
+"""What a user would write instead, to measure against: `python -m loadtests.bench.peers KIND`.
 
 Each serves on a free port of 127.0.0.1, which it prints, with the agents of the
 benchmark: `POST /chat` answers at once; `POST /speak` answers what an agent says

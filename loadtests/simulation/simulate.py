@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from loadtests.agent import Scheduled, name_of
-from loadtests.chains import check_chain
-from loadtests.clients import Answer, Pause, Send, take_turn
 from loadtests.controls import find
-from loadtests.records import LEFT, Call, History, Run, UserTurn
-from loadtests.workloads import Workload
+from loadtests.measures.chains import check_chain
+from loadtests.measures.records import LEFT, Call, History, Run, UserTurn
+from loadtests.runs.agent import Scheduled, name_of
+from loadtests.workloads.users import Answer, Pause, Send, take_turn
+from loadtests.workloads.workload import Workload
 from runner.agents.base import Message
 from runner.api.problems import TURN_CAUSES
 from strategies import Attempt, Limits, Reply, State, Strategy, Ticket, Turn, TurnError

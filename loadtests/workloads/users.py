@@ -1,4 +1,4 @@
-"""What a user does until there is an answer: tries, gives an attempt up, waits, tries again.
+"""A user's turn, from when it is due to its answer or the end of the user's patience.
 
 Deciding is apart from doing. `take_turn` is a generator that says what to do next
 and is told what came of it, so that the same clients stand behind Locust's
@@ -10,80 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 
-from loadtests.records import BROKEN, LEFT, Tried, UserTurn
-
-if TYPE_CHECKING:
-    from loadtests.workloads import Arrival, Workload
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """How all clients of a workload behave. Times in units of the mean service time.
-
-    timeout         an attempt is worth nothing after this long.
-    patience        a user begins no attempt so long after the first.
-    retry           the name of a policy in POLICIES.
-    tells_deadline  each attempt says its timeout to the server (`Turn-Deadline-Ms`).
-    leaves          the connection is closed at the timeout; otherwise the answer comes late.
-    """
-
-    timeout: float
-    patience: float
-    retry: str
-    tells_deadline: bool = True
-    leaves: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an attempt has no answer: a status (LEFT where the client gave it up) and a hint."""
-
-    status: int
-    retry_after_s: float | None = None
-
-
-Policy = Callable[[int, Refusal, float, Random], float | None]
-"""(attempts so far, the last one's refusal, unit in seconds, rng) -> seconds to wait, or None."""
-
-
-def give_up(tried: int, refusal: Refusal, unit_s: float, rng: Random) -> float | None:
-    return None
-
-
-def fixed(tried: int, refusal: Refusal, unit_s: float, rng: Random) -> float | None:
-    """Again after one unit, whatever the server says."""
-    return unit_s
-
-
-def openai(tried: int, refusal: Refusal, unit_s: float, rng: Random) -> float | None:
-    """Twice, as OpenAI's Python client does by default.
-
-    After a timeout, a broken connection, 408, 409, 429 and 5xx; it honours Retry-After up
-    to 60 s, and else waits 0.5 s x 2^n up to 8 s, less up to a quarter. Source:
-    openai-python `_base_client.py`, `_calculate_retry_timeout`. Its seconds are units here.
-    """
-    retryable = refusal.status in (LEFT, BROKEN, 408, 409, 429) or refusal.status >= 500
-    if tried > 2 or not retryable:
-        return None
-    if refusal.retry_after_s is not None and 0 < refusal.retry_after_s <= 60 * unit_s:
-        return refusal.retry_after_s
-    return min(0.5 * 2.0 ** (tried - 1), 8.0) * (1 - 0.25 * rng.random()) * unit_s
-
-
-def backoff(tried: int, refusal: Refusal, unit_s: float, rng: Random) -> float | None:
-    """Exponential with full jitter (Brooker 2015, AWS), and never before Retry-After."""
-    delay_s = rng.uniform(0, min(2.0 ** (tried - 1), 8.0)) * unit_s
-    return max(delay_s, refusal.retry_after_s or 0.0)
-
-
-POLICIES: dict[str, Policy] = {
-    "give-up": give_up,
-    "fixed": fixed,
-    "openai": openai,
-    "backoff": backoff,
-}
+from loadtests.measures.records import Tried, UserTurn
+from loadtests.workloads.clients import POLICIES, Refusal
+from loadtests.workloads.workload import Arrival, Workload
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""From what a run recorded to its figures: records, histories, measures, intervals."""

@@ -1,0 +1,1 @@
+"""Real runs: servers in processes of their own, driven over sockets by Locust."""

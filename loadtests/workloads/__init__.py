@@ -1,0 +1,1 @@
+"""Who sends what, and when: schedules of arrivals, and the clients that follow them."""
