@@ -12,7 +12,7 @@ from collections import OrderedDict
 from functools import partial
 from math import inf
 
-from strategies import Answer, ConversationQueueFull, Limits, Load, Ticket, Turn
+from strategies import Answer, ConversationQueueFull, Limits, Load, Ticket, Turn, WaitExpired
 from strategies.engine import Discipline, Engine
 from strategies.ticket import LocalTicket
 
@@ -26,6 +26,9 @@ class SheddingLock(Discipline):
     check  a waiting turn expires, instead of starting, with less time left than the mean
            measured service. One that comes to a free conversation always starts, and is
            measured, or a wrong estimate might refuse everything for ever.
+    slack  `check` and `count` want the usual deviation from the mean to be left as well.
+    count  a turn is refused when those before it, one mean each, leave it less than the mean
+           and twice the slack, or those accepted last would wait in vain.
 
     Takes `turn_timeout_s` of the limits, and with `half` `max_wait_s`. Submitting,
     cancelling, expiring and starting cost the same however many wait.
@@ -41,10 +44,13 @@ class SheddingLock(Discipline):
         bound: int | None = None,
         half: bool = False,
         check: bool = False,
+        slack: bool = False,
+        count: bool = False,
     ) -> None:
         self._engine = Engine(answer, limits.turn_timeout_s, self)
         self._bound = at_least_1(bound)
-        self._half, self._check = half, check
+        self._half, self._check, self._count = half, check, count
+        self._slacks = int(slack)
         self._max_wait_s = inf if limits.max_wait_s is None else limits.max_wait_s
         self._lines: dict[str, OrderedDict[LocalTicket, None]] = {}
 
@@ -53,11 +59,7 @@ class SheddingLock(Discipline):
         engine.admit(turn)
         if engine.holder(conversation) is None:
             return engine.start_now(turn)
-        if len(self._lines.get(conversation, ())) >= self._bound:
-            # There is room again when the running turn has ended and the first one starts.
-            free = engine.until_free(conversation)
-            in_s = free.mean_s if free else engine.service_s
-            raise engine.refuse(ConversationQueueFull(retry_after_s=in_s))
+        self._refuse_if_hopeless(turn)
         ticket = engine.accept(turn, self._patience_s(turn))
         self._lines.setdefault(conversation, OrderedDict())[ticket] = None
         return ticket
@@ -68,14 +70,31 @@ class SheddingLock(Discipline):
     async def drain(self, timeout_s: float) -> None:
         await self._engine.drain(timeout_s)
 
+    def _refuse_if_hopeless(self, turn: Turn) -> None:
+        engine, before = self._engine, len(self._lines.get(turn.conversation, ()))
+        free = engine.until_free(turn.conversation)
+        free_s = free.mean_s if free else engine.service_s
+        if before >= self._bound:
+            # There is room again when the running turn has ended and the first one starts.
+            raise engine.refuse(ConversationQueueFull(retry_after_s=free_s))
+        if self._count and free is not None:
+            eta_s = free_s + before * engine.service_s
+            if eta_s + self._needed_s(2 * self._slacks) > (turn.deadline_s or inf):
+                raise engine.refuse(WaitExpired(retry_after_s=eta_s))
+
     def _patience_s(self, turn: Turn) -> float:
         if not self._half:
             return inf
         return (self._max_wait_s if turn.deadline_s is None else turn.deadline_s) / 2
 
+    def _needed_s(self, slacks: int) -> float:
+        """Seconds that a turn should have left for its run; 0.0 before the first measurement."""
+        service_time = self._engine.service_time
+        return (service_time.mean_s or 0.0) + slacks * service_time.slack_s
+
     def _is_late(self, ticket: LocalTicket) -> bool:
-        needed_s = self._engine.service_time.mean_s or 0.0
-        return self._check and ticket.deadline - self._engine.now() < needed_s
+        left_s = ticket.deadline - self._engine.now()
+        return self._check and left_s < self._needed_s(self._slacks)
 
     # As a Discipline.
 
@@ -112,4 +131,6 @@ lock_3 = partial(SheddingLock, bound=3)
 lock_5 = partial(SheddingLock, bound=5)
 lock_half = partial(SheddingLock, half=True)
 lock_check = partial(SheddingLock, check=True)
+lock_check_slack = partial(SheddingLock, check=True, slack=True)
 lock_5_check = partial(SheddingLock, bound=5, check=True)
+lock_count_check = partial(SheddingLock, check=True, slack=True, count=True)
