@@ -126,14 +126,16 @@ def goodput(run: Run, workload: Workload) -> float:
 
     A turn is in time here if its own attempt was answered within the timeout.
     """
-    useful_s = sum(
-        workload.arrivals[turn.number].service_s
+    # By message, so that the answer to a double is of use only where the first has none.
+    useful_s = {
+        turn.number if arrival.repeats is None else arrival.repeats: arrival.service_s
         for turn in run.turns
+        for arrival in (workload.arrivals[turn.number],)
         if (tried := turn.answer)
         and tried.ended_s - tried.sent_s <= turn.timeout_s
         and tried.ended_s <= workload.horizon_s
-    )
-    return useful_s / (workload.horizon_s * workload.capacity)
+    }
+    return sum(useful_s.values()) / (workload.horizon_s * workload.capacity)
 
 
 def wasted(run: Run) -> float:
