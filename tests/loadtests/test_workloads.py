@@ -26,6 +26,7 @@ from loadtests.workloads.clients import POLICIES, Refusal
 from loadtests.workloads.draws import Draw, from_quantiles
 from loadtests.workloads.schedules import QUIET_LOAD, THINK
 from loadtests.workloads.shapes import NAMES, SHAPES, UnknownWorkload, make
+from loadtests.workloads.users import Answer, Pause, take_turn
 from strategies import Ticket, Turn
 from strategies.queue import Queue
 
@@ -316,6 +317,15 @@ def test_a_session_goes_on_a_think_time_after_the_turn_before_ended() -> None:
         assert before.conversation == turn.conversation
         assert turn.due_s == pytest.approx(before.attempts[-1].ended_s + arrival.think_s)
         assert turn.attempts[0].sent_s == pytest.approx(turn.due_s)
+
+
+def test_patience_in_a_session_counts_from_when_the_turn_was_really_due() -> None:
+    made = make("sessions", 1)
+    late_s = made.horizon_s + 100 * made.clients.patience
+    conduct = take_turn(made, 1, lambda: late_s, late_s, late_s)
+    next(conduct)
+
+    assert isinstance(conduct.send(Answer(503)), Pause)
 
 
 def test_users_of_sessions_think_as_long_as_is_said() -> None:
