@@ -157,12 +157,14 @@ def goodput(run: Run, workload: Workload) -> float:
 
     What a burst leaves to do after the horizon counts on neither side.
     """
-    useful_s = sum(
-        workload.arrivals[turn.number].service_s
+    # By message, so that the answer to a double is of use only where the first has none.
+    useful_s = {
+        turn.number if arrival.repeats is None else arrival.repeats: arrival.service_s
         for turn in run.turns
+        for arrival in (workload.arrivals[turn.number],)
         if _served(turn) and turn.attempts[-1].ended_s <= workload.horizon_s
-    )
-    return useful_s / (workload.horizon_s * workload.capacity)
+    }
+    return sum(useful_s.values()) / (workload.horizon_s * workload.capacity)
 
 
 def wasted(run: Run) -> float:
