@@ -1,0 +1,121 @@
+"""Many setups on a few runs: which are worth a second look?
+
+All setups meet the same runs, so what differs is the setup and not luck. The worse ones
+are dropped after two runs each, more of them after four, and so on (sequential halving:
+Karnin, Koren and Somekh 2013). The best of many on few runs was also lucky in them:
+its figures here are too good, and only say whom to judge on other runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from loadtests.simulation.setups import Setup, Target, near
+from loadtests.simulation.simulate import simulate
+from loadtests.simulation.trials import Score, mean, meets, score
+from loadtests.workloads.workload import Workload
+
+ROUNDS = ((2, 10), (4, 4), (8, 2))
+"""(runs of each setup, setups that are kept after them)"""
+ALL = 12
+"""Runs on which a single setup is looked at; enough traffic has so many."""
+HOPELESS = 0.03
+"""Who is so far off the target after the first round is not saved by more runs."""
+AS_GOOD = 0.005
+"""Share of users which is not worth another slot."""
+
+
+class Screening:
+    """Looks at setups under `traffic`, and remembers each run's score.
+
+    begin  is told of a setup before each of its runs.
+    """
+
+    def __init__(
+        self, traffic: Sequence[Workload], target: Target, begin: Callable[[Setup], None]
+    ) -> None:
+        self.traffic, self.target = traffic, target
+        self._begin = begin
+        self._scores: dict[Setup, list[Score]] = {}
+
+    def mean(self, setup: Setup, runs: int = ALL) -> Score:
+        return mean(self._first(setup, runs))
+
+    def meets(self, setup: Setup) -> bool:
+        """Looks at no more runs than it takes to see that the setup is far off."""
+        if self.is_hopeless(setup):
+            return False
+        return meets(self.mean(setup), self.target)
+
+    def is_hopeless(self, setup: Setup) -> bool:
+        found = self.mean(setup, ROUNDS[0][0])
+        return min(found.served - self.target.share, found.spare) < -HOPELESS
+
+    def best(self, setups: Sequence[Setup], *, must_meet: bool = False) -> list[Setup]:
+        """The best few, the best first; if they must meet the target and all are far off, one."""
+        left = list(setups)
+        for runs, kept in ROUNDS:
+            left = self._ranked(left, runs)[:kept]
+            if must_meet:
+                near_it = [setup for setup in left if not self.is_hopeless(setup)]
+                if not near_it:
+                    return left[:1]
+                left = near_it
+        return left
+
+    def refined(self, setup: Setup) -> Setup:
+        """The best of this one and its neighbours, twice."""
+        for _ in range(2):
+            better = self._ranked([setup, *near(setup, self.traffic[0])], ROUNDS[-1][0])[0]
+            if better == setup:
+                break
+            setup = better
+        return setup
+
+    def fewest(self, setup: Setup, is_good: Callable[[Setup], bool]) -> Setup:
+        """The setup with the fewest slots that is good; by halves, as more slots are no worse."""
+        if "max_running" not in setup.settings:
+            return setup
+        bad, good = 0, setup.slots
+        while good - bad > 1:
+            middle = (bad + good) // 2
+            if is_good(setup.with_slots(middle)):
+                good = middle
+            else:
+                bad = middle
+        return setup.with_slots(good)
+
+    def fewest_as_good(self, setup: Setup) -> Setup:
+        """With the fewest slots that serve as many."""
+        runs = ROUNDS[-1][0]
+        whole = self.mean(setup, runs)
+
+        def is_good(fewer: Setup) -> bool:
+            found = self.mean(fewer, runs)
+            slower = min(whole.spare, 0.0) - found.spare
+            return max(whole.served - found.served, slower) <= AS_GOOD
+
+        return self.fewest(setup, is_good)
+
+    def _ranked(self, setups: Sequence[Setup], runs: int) -> list[Setup]:
+        """The best first; of those that came to just the same, the one with fewest settings."""
+        found = {setup: self.mean(setup, runs) for setup in setups}
+        in_reach = any(each.spare >= -HOPELESS for each in found.values())
+        weight = 10 if in_reach else 0  # The percentile rules where it can be had.
+
+        def order(setup: Setup) -> tuple[float, int]:
+            late = max(0.0, -found[setup].spare)
+            return weight * late - found[setup].served, len(setup.settings)
+
+        distinct: dict[tuple[Score, ...], Setup] = {}
+        for setup in sorted(setups, key=order):
+            distinct.setdefault(tuple(self._first(setup, runs)), setup)
+        return list(distinct.values())
+
+    def _first(self, setup: Setup, runs: int) -> list[Score]:
+        scores = self._scores.setdefault(setup, [])
+        for workload in self.traffic[len(scores) : runs]:
+            self._begin(setup)
+            run = simulate(setup.strategy, workload, limits=setup.limits)
+            scores.append(score(run, self.target))
+        return scores[:runs]
