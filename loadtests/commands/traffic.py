@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SEEDS, FRESH = 3, 20
 """Runs by default: to compare, and to judge what a search recommends."""
-USERS, MOST_USERS = 600, 2_000
+USERS, MOST_USERS = 400, 2_000
 PATIENCES = 3
 """A run of a search has so many users and, if they are not too many, so many patiences."""
 PART = 100

@@ -15,12 +15,14 @@ from loadtests.simulation.simulate import simulate
 from loadtests.simulation.trials import Score, mean, meets, score
 from loadtests.workloads.workload import Workload
 
-ROUNDS = ((2, 10), (4, 4), (8, 2))
-"""(runs of each setup, setups that are kept after them)"""
 ALL = 12
 """Runs on which a single setup is looked at; enough traffic has so many."""
-HOPELESS = 0.03
-"""Who is so far off the target after the first round is not saved by more runs."""
+ROUNDS = ((2, 10), (4, 4), (ALL, 2))
+"""(runs of each setup, setups that are kept after them)"""
+HOPELESS = ((1, 0.1), (2, 0.03))
+"""(runs, share): who is so far off the target after them is not saved by more runs."""
+LATE = 0.03
+"""The percentile is out of reach where every setup misses it by so much."""
 AS_GOOD = 0.005
 """Share of users which is not worth another slot."""
 
@@ -48,25 +50,28 @@ class Screening:
         return meets(self.mean(setup), self.target)
 
     def is_hopeless(self, setup: Setup) -> bool:
-        found = self.mean(setup, ROUNDS[0][0])
-        return min(found.served - self.target.share, found.spare) < -HOPELESS
+        return any(self._short(setup, runs) > share for runs, share in HOPELESS)
+
+    def _short(self, setup: Setup, runs: int) -> float:
+        """By how much it misses the target, as a share of the users."""
+        found = self.mean(setup, runs)
+        return max(self.target.share - found.served, -found.spare)
 
     def best(self, setups: Sequence[Setup], *, must_meet: bool = False) -> list[Setup]:
         """The best few, the best first; if they must meet the target and all are far off, one."""
         left = list(setups)
+        if must_meet:
+            left = [setup for setup in setups if not self.is_hopeless(setup)]
+            if not left:
+                return self._ranked(setups, 1)[:1]
         for runs, kept in ROUNDS:
             left = self._ranked(left, runs)[:kept]
-            if must_meet:
-                near_it = [setup for setup in left if not self.is_hopeless(setup)]
-                if not near_it:
-                    return left[:1]
-                left = near_it
         return left
 
     def refined(self, setup: Setup) -> Setup:
         """The best of this one and its neighbours, twice."""
         for _ in range(2):
-            better = self._ranked([setup, *near(setup, self.traffic[0])], ROUNDS[-1][0])[0]
+            better = self._ranked([setup, *near(setup, self.traffic[0])], ALL)[0]
             if better == setup:
                 break
             setup = better
@@ -87,11 +92,10 @@ class Screening:
 
     def fewest_as_good(self, setup: Setup) -> Setup:
         """With the fewest slots that serve as many."""
-        runs = ROUNDS[-1][0]
-        whole = self.mean(setup, runs)
+        whole = self.mean(setup)
 
         def is_good(fewer: Setup) -> bool:
-            found = self.mean(fewer, runs)
+            found = self.mean(fewer)
             slower = min(whole.spare, 0.0) - found.spare
             return max(whole.served - found.served, slower) <= AS_GOOD
 
@@ -100,11 +104,11 @@ class Screening:
     def _ranked(self, setups: Sequence[Setup], runs: int) -> list[Setup]:
         """The best first; of those that came to just the same, the one with fewest settings."""
         found = {setup: self.mean(setup, runs) for setup in setups}
-        in_reach = any(each.spare >= -HOPELESS for each in found.values())
+        in_reach = any(each.spare >= -LATE for each in found.values())
         weight = 10 if in_reach else 0  # The percentile rules where it can be had.
 
         def order(setup: Setup) -> tuple[float, int]:
-            late = max(0.0, -found[setup].spare)
+            late = max(0.0, -found[setup].spare - AS_GOOD)
             return weight * late - found[setup].served, len(setup.settings)
 
         distinct: dict[tuple[Score, ...], Setup] = {}
