@@ -77,6 +77,18 @@ class Screening:
             setup = better
         return setup
 
+    def boldest(self, strategy: str) -> list[Setup]:
+        """Of this strategy's that were looked at closely: which serves most, late or nearly.
+
+        Where the percentile is close to its limit, a few runs cannot tell on which side.
+        """
+        close = [
+            (self.mean(setup).served, setup)
+            for setup, scores in self._scores.items()
+            if setup.strategy == strategy and len(scores) >= ALL and self.mean(setup).spare > -LATE
+        ]
+        return [max(close, key=lambda each: each[0])[1]] if close else []
+
     def fewest(self, setup: Setup, is_good: Callable[[Setup], bool]) -> Setup:
         """The setup with the fewest slots that is good; by halves, as more slots are no worse."""
         if "max_running" not in setup.settings:

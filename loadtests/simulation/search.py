@@ -10,7 +10,7 @@ on runs that it did not see, and only the figures of these are told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from loadtests.simulation.advice import Advice, Traffic
 from loadtests.simulation.screening import ALL, AS_GOOD, Screening
@@ -44,27 +44,33 @@ class _Search:
         self._judged: dict[Setup, Outcome] = {}
 
     def advice(self) -> Advice:
-        """Lock and reject stand back where one that bounds its slots meets the target."""
-        for setup in [*candidates(self._strategies, self._most), *self._best(self._most)[:1]]:
+        for setup in self._likely():
             if self._screening.meets(setup):
                 advice = self._with_fewest_slots(setup)
                 if advice is not None:
                     return advice
         return self._serving_most()
 
+    def _likely(self) -> Iterator[Setup]:
+        """Who may meet the target: defaults first, and last those that bound no slots."""
+        defaults = candidates(self._strategies, self._most)
+        yield from (setup for setup in defaults if _bounds_slots(setup))
+        yield from self._best(self._most, must_meet=True)[:1]
+        yield from (setup for setup in defaults if not _bounds_slots(setup))
+
     def _best(self, slots: int, *, must_meet: bool = False) -> list[Setup]:
         every = [
             setup
             for name in self._strategies
             for setup in grid(name, slots, self._screening.traffic[0])
-            if not must_meet or "max_running" in setup.settings
+            if not must_meet or _bounds_slots(setup)
         ]
         return self._screening.best(every, must_meet=must_meet)
 
     def _with_fewest_slots(self, setup: Setup) -> Advice | None:
         """From one that meets the target with the most slots; None if on fresh runs it does not."""
         chosen = self._screening.fewest(setup, self._screening.meets)
-        if "max_running" not in chosen.settings:
+        if not _bounds_slots(chosen):
             return self._meeting(chosen, None) if self._meets(chosen) else None
         fewer: Setup | None = None
         while not self._meets(chosen):
@@ -76,7 +82,8 @@ class _Search:
             if not self._meets(below):
                 fewer = below
                 break
-            chosen = below
+            further = self._screening.fewest(below, self._screening.meets)
+            chosen = further if self._meets(further) else below
         return self._meeting(chosen, fewer)
 
     def _closest(self, slots: int) -> Setup:
@@ -95,15 +102,16 @@ class _Search:
         leaders = self._best(self._most)
         first = self._screening.fewest_as_good(self._screening.refined(leaders[0]))
         defaults = candidates(self._strategies, first.slots)
-        second = [leader.with_slots(first.slots) for leader in leaders[1:2]]
+        more = [*self._screening.boldest(first.strategy), *leaders[1:2]]
+        second = [one.with_slots(first.slots) for one in more]
         finalists = [self._judge(one) for one in dict.fromkeys([first, *second, *defaults])]
         best = finalists[0]
         for other in finalists[1:]:
             if _is_better(other, best):
                 best = other
-        default = next((one for one in finalists if one.setup == defaults[0]), best)
-        if _does_as_well(default, best):
-            best = default
+        for default in finalists:
+            if default.setup == Setup("queue", first.slots) and _does_as_well(default, best):
+                best = default
         return self._compared(best, finalists, None)
 
     def _compared(self, best: Outcome, judged: list[Outcome], fewer: Outcome | None) -> Advice:
@@ -119,6 +127,10 @@ class _Search:
             self._begin(setup)
             self._judged[setup] = try_out(setup, self._judging, self._target)
         return self._judged[setup]
+
+
+def _bounds_slots(setup: Setup) -> bool:
+    return "max_running" in setup.settings
 
 
 def _is_late(outcome: Outcome) -> bool:

@@ -62,9 +62,9 @@ class Setup:
         )
 
     @property
-    def settings(self) -> dict[str, float]:
+    def settings(self) -> dict[str, int | float]:
         """What must be set: the slots, and what differs from the defaults; what it takes of it."""
-        chosen = {"max_running": float(self.slots)}
+        chosen: dict[str, int | float] = {"max_running": self.slots}
         if self.bound != DEFAULT.max_waiting_per_conversation:
             chosen["max_waiting_per_conversation"] = self.bound
         if self.max_wait_s is not None and self.max_wait_s != DEFAULT.max_wait_s:
