@@ -21,6 +21,8 @@ ROUNDS = ((2, 10), (4, 4), (ALL, 2))
 """(runs of each setup, setups that are kept after them)"""
 HOPELESS = ((1, 0.1), (2, 0.03))
 """(runs, share): who is so far off the target after them is not saved by more runs."""
+CLOSER = (1.5, 1.22)
+"""How far the waits of neighbours are: between two of the grid, then between two of these."""
 LATE = 0.03
 """The percentile is out of reach where every setup misses it by so much."""
 AS_GOOD = 0.005
@@ -69,12 +71,9 @@ class Screening:
         return left
 
     def refined(self, setup: Setup) -> Setup:
-        """The best of this one and its neighbours, twice."""
-        for _ in range(2):
-            better = self._ranked([setup, *near(setup, self.traffic[0])], ALL)[0]
-            if better == setup:
-                break
-            setup = better
+        """The best of this one and its neighbours, then of that one and closer neighbours."""
+        for ratio in CLOSER:
+            setup = self._ranked([setup, *near(setup, self.traffic[0], ratio)], ALL)[0]
         return setup
 
     def boldest(self, strategy: str) -> list[Setup]:

@@ -118,8 +118,8 @@ def grid(strategy: str, slots: int, workload: Workload) -> list[Setup]:
     return list(dict.fromkeys(every))
 
 
-def near(setup: Setup, workload: Workload) -> list[Setup]:
-    """The next smaller and larger bound and wait; each changed alone."""
+def near(setup: Setup, workload: Workload, ratio: float) -> list[Setup]:
+    """The next smaller and larger bound, and `ratio` of the wait; each changed alone."""
     takes, found = taken_by(setup.strategy), list[Setup]()
     if "max_waiting_per_conversation" in takes:
         smaller = [bound for bound in NEAR_BOUNDS if bound < setup.bound][-1:]
@@ -127,7 +127,7 @@ def near(setup: Setup, workload: Workload) -> list[Setup]:
         found += [replace(setup, bound=bound) for bound in smaller + larger]
     if "max_wait_s" in takes:
         now_s = setup.max_wait_s or workload.clients.timeout * workload.service_s
-        found += [replace(setup, max_wait_s=_short(now_s * ratio)) for ratio in (0.65, 1.5)]
+        found += [replace(setup, max_wait_s=_short(now_s * by)) for by in (1 / ratio, ratio)]
     return found
 
 

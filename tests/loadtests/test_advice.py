@@ -114,7 +114,6 @@ def test_no_setup_serves_clearly_more_than_the_recommended(name: str) -> None:
 
     found = outcome(advice.best.setup, fresh, target)
     best = best_of({setup for n in slots for setup in everything(n)}, scenario, target)
-    print(name, advice.best.setup, found, best, outcome(best, fresh, target), advice.is_sure)  # XX
     assert not advice.meets_target
     assert outcome(best, fresh, target).served - found.served <= TOLERANCE
 
