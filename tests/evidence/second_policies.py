@@ -9,6 +9,7 @@ from functools import partial
 from math import inf
 
 from loadtests.workloads.workload import Workload
+from tests.evidence.second_queue import Queue
 from tests.evidence.second_simulator import BUSY, EXPIRED, FULL, Outcome, Policy, Sent, Server
 
 
@@ -55,7 +56,9 @@ class Lock:
             if following.state != "waiting":
                 continue
             self.waiting[sent.conversation] -= 1
-            if not self.checks or following.deadline_s - server.now_s >= server.service.mean_s:
+            if not self.checks or following.deadline_s - server.now_s >= (
+                server.service.mean_s or 0.0
+            ):
                 server.start(following)
                 return
             server.refuse(following, EXPIRED)
@@ -126,6 +129,8 @@ def made(name: str, workload: Workload) -> Policy:
         "lock-half": partial(Lock, waits=0.5),
         "lock-check": partial(Lock, checks=True),
         "reject": Reject,
+        "queue": partial(Queue, workload.max_running),
+        "queue-knows-retries": partial(Queue, workload.max_running, knows_retries=True),
         "fifo": partial(Fifo, workload.max_running, bound),
         "global-queue": partial(Fifo, workload.max_running),
     }

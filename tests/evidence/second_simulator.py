@@ -5,7 +5,7 @@ one the schedules (`loadtests.workloads`) and nothing else. What is taken from d
 clients and their retries (`clients.py`), when an attempt is given up (`users.py`), the
 estimate of a service time (`ServiceTime`), and the measures (`figures.py`). Each user's
 random numbers are seeded as `take_turn` seeds them, so that both simulators see the same
-luck, and a difference between them is a difference of rules.
+luck, and a difference between them is a difference of rules. Agents never fail here.
 
 A policy has three hooks: `submit` for what comes, `left` for what stops waiting, `ended`
 for what ran. In them it calls `start`, `refuse` or `expire` of the `Server`.
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from math import erfc, inf, log, log1p, sqrt
 from random import Random
@@ -23,7 +24,7 @@ from typing import Protocol
 
 from loadtests.workloads.workload import Arrival, Workload
 
-ANSWERED, LEFT, BUSY, FULL, FAILED, EXPIRED, STOPPED = 200, 0, 409, 429, 502, 503, 504
+ANSWERED, LEFT, BUSY, FULL, EXPIRED, STOPPED = 200, 0, 409, 429, 503, 504
 
 SAME_S = 1e-6
 """Instants that are closer than this are the same: thirty retries, a unit apart, add up to a
@@ -51,13 +52,13 @@ class Sent:
     user: int
     conversation: str
     service_s: float
-    fails: bool
     sent_s: float
     deadline_s: float
     state: str = "waiting"  # then "running", then "over"
     heard: bool = True
     began_s: float = inf
     works: bool = False
+    status: int | None = None
 
 
 class ServiceTime:
@@ -117,7 +118,7 @@ class Server:
 
     def run(self) -> Outcome:
         for user, arrival in enumerate(self.workload.arrivals):
-            self.at(arrival.due_s, lambda user=user: self._send(user))
+            self.at(arrival.due_s, partial(self._send, user))
         while self._events:
             self.now_s, _, happen = heappop(self._events)
             happen()
@@ -144,7 +145,7 @@ class Server:
 
     def refuse(self, sent: Sent, status: int, hint_s: float | None = None) -> None:
         """It ends without a start: refused at once, or expired while it waited."""
-        sent.state = "over"
+        sent.state, sent.status = "over", status
         self._hear(sent, status, hint_s)
 
     def expire(self, sent: Sent) -> None:
@@ -164,10 +165,10 @@ class Server:
 
     def _done(self, sent: Sent) -> None:
         if sent.state == "running":
-            self._end(sent, FAILED if sent.fails else ANSWERED)
+            self._end(sent, ANSWERED)
 
     def _end(self, sent: Sent, status: int) -> None:
-        sent.state = "over"
+        sent.state, sent.status = "over", status
         del self._running[sent]
         if sent.works:
             self._working -= 1
@@ -176,7 +177,10 @@ class Server:
                 if following.state == "running":
                     self._work(following)
                     break
-        self.service.observe(self.now_s - sent.began_s)
+        ran_s = self.now_s - sent.began_s
+        if status != STOPPED or ran_s > (self.service.mean_s or 0.0):
+            # One that was stopped would have run longer: it counts if even so it was a long one.
+            self.service.observe(ran_s)
         self._hear(sent, status)
         self.policy.ended(self, sent)
 
@@ -186,10 +190,8 @@ class Server:
         arrival, clients = self.workload.arrivals[user], self.workload.clients
         timeout_s = self._timeout_s(arrival)
         self._tries[user] += 1
-        fails = arrival.fails and self._tries[user] == 1
         deadline_s = self.now_s + timeout_s if clients.tells_deadline else inf
-        told = (arrival.conversation, arrival.service_s, fails, self.now_s, deadline_s)
-        sent = Sent(user, *told)
+        sent = Sent(user, arrival.conversation, arrival.service_s, self.now_s, deadline_s)
         self.policy.submit(self, sent)
         if sent.state == "over":
             return
@@ -203,7 +205,7 @@ class Server:
             return
         waited = sent.state == "waiting"
         if waited:
-            sent.state = "over"
+            sent.state, sent.status = "over", LEFT
         self._hear(sent, LEFT)
         if waited:
             self.policy.left(self, sent)
@@ -253,5 +255,5 @@ def again(
             return None
         if hint_s is not None and 0 < hint_s <= 60 * unit_s:
             return hint_s
-        return min(0.5 * 2 ** (tried - 1), 8) * unit_s * (1 - rng.random() / 4)
-    return max(rng.uniform(0, min(2 ** (tried - 1), 8)) * unit_s, hint_s or 0.0)
+        return min(0.5 * 2.0 ** (tried - 1), 8) * unit_s * (1 - rng.random() / 4)
+    return max(rng.uniform(0, min(2.0 ** (tried - 1), 8)) * unit_s, hint_s or 0.0)

@@ -99,11 +99,13 @@ EXACT = [
     Cell("reject", "silent", "fixed", 1.2, 1, "exponential"),
     Cell("reject", "leaves", "give-up", 4.0, 50, "constant"),
 ]
+# Not `reject` with hints where all services are equal: each hint then points at the very instant
+# at which the turn ends, and whether a client comes just before or just after it is rounding.
 WITHIN_INTERVALS = [
     Cell("reject", "told", "backoff", 2.0, 1, "exponential"),
     Cell("reject", "leaves", "openai", 4.0, 1, "lognormal"),
-    Cell("reject", "silent", "openai", 1.2, 1, "constant"),
-    Cell("reject", "told", "backoff", 0.8, 1, "constant"),
+    Cell("reject", "silent", "openai", 1.2, 1, "exponential"),
+    Cell("reject", "told", "backoff", 0.8, 1, "lognormal"),
     Cell("reject", "told", "openai", 2.0, 50, "exponential"),
     Cell("reject", "silent", "backoff", 4.0, 50, "lognormal"),
 ]
@@ -111,18 +113,19 @@ WITHIN_INTERVALS = [
 
 @pytest.mark.parametrize("cell", EXACT, ids=str)
 def test_both_simulators_agree_to_the_last_user(cell: Cell) -> None:
-    for seed in SEEDS[:3]:
+    for seed in SEEDS[:2]:
         assert astuple(of_the_second(cell, seed)) == pytest.approx(
             astuple(of_the_first(cell, seed)), abs=1e-9
         )
 
 
 @pytest.mark.slow  # Twenty seeds.
-@pytest.mark.parametrize("cell", EXACT + WITHIN_INTERVALS, ids=str)
+@pytest.mark.parametrize("cell", WITHIN_INTERVALS, ids=str)
 def test_both_simulators_agree_within_their_intervals(cell: Cell) -> None:
-    ones = [astuple(of_the_first(cell, seed)) for seed in SEEDS]
-    others = [astuple(of_the_second(cell, seed)) for seed in SEEDS]
-    for measure, one, other in zip(Outcome.__slots__, zip(*ones), zip(*others), strict=True):
+    ones = [of_the_first(cell, seed) for seed in SEEDS]
+    others = [of_the_second(cell, seed) for seed in SEEDS]
+    for measure in Outcome.__slots__:
+        one, other = ([getattr(each, measure) for each in side] for side in (ones, others))
         found = paired(one, other)
         assert found is not None
         print(f"{cell}: {measure} {fmean(one):.3f} {fmean(other):.3f}")
@@ -134,3 +137,20 @@ def test_a_lock_with_other_rules_is_told_apart() -> None:
     cell = Cell("lock", "told", "give-up", 2.0, 1, "exponential")
     for other in ("lock-5", "lock-half", "lock-check", "reject"):
         assert second(other, cell.workload(1)) != of_the_first(cell, 1)
+
+
+@pytest.mark.parametrize("conversations", [1, 50])
+def test_without_measure_of_patience_or_overload_the_queue_of_the_rules_is_one_fair_line(
+    conversations: int,
+) -> None:
+    """It sheds nothing at half the load, where nobody tells a deadline or leaves."""
+    cell = Cell("queue", "silent", "give-up", 0.5, conversations, "constant")
+    workload = cell.workload(1)
+
+    assert second("queue", workload) == second("global-queue", workload)
+
+
+def test_the_queue_of_the_rules_sheds_in_overload_and_a_lock_does_not() -> None:
+    workload = Cell("queue", "silent", "give-up", 2.0, 1, "exponential").workload(1)
+
+    assert second("queue", workload).in_time > second("lock", workload).in_time + 0.1
