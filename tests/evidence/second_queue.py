@@ -206,10 +206,8 @@ class Queue:
         waited_s = server.now_s - sent.sent_s
         if sent.deadline_s < inf:
             fresh = answers_per_second(self.runs_s, sent.deadline_s - sent.sent_s)
-            return (
-                answers_per_second(self.runs_s, sent.deadline_s - server.now_s)
-                >= GOOD_ENOUGH * fresh
-            )
+            left_s = sent.deadline_s - server.now_s
+            return left_s > 0 and answers_per_second(self.runs_s, left_s) >= GOOD_ENOUGH * fresh
         if stay := Stay.of(self.waits):
             chance = stay.chance(waited_s, self.runs_s)
             return chance > 0 and chance >= GOOD_ENOUGH * stay.chance(0.0, self.runs_s)
