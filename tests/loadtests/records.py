@@ -35,8 +35,8 @@ def history(*messages: str, digest: str | None = None, stale: int = 0) -> Histor
 def replay(messages: tuple[str, ...], workload: Workload = WORKLOAD) -> str:
     prior = START
     for place, message in enumerate(messages, 1):
-        number, _, attempt = message.partition(".")
-        text = message_text(int(number), int(attempt), workload.arrivals[int(number)])
+        number = int(message.partition(".")[0])
+        text = message_text(number, workload.arrivals[number])
         prior = str(json.loads(make_link(place, prior, text))["hash"])
     return prior if messages else ""
 
