@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from loadtests.measures.records import Call, History, Run, Tried, UserTurn
+from loadtests.measures import attempts
+from loadtests.measures.attempts import LoggedCall
+from loadtests.measures.records import Call, History, Run, Tried, UserTurn, parts
 from loadtests.workloads.shapes import make
 from loadtests.workloads.users import message_text
 from loadtests.workloads.workload import Arrival, Workload
@@ -48,3 +51,22 @@ def a_run(
     **more: Any,
 ) -> Run:
     return Run("queue", WORKLOAD.name, 1, 1.0, 40.0, turns, calls, histories, **more)
+
+
+def as_found(run: Run, histories: tuple[History, ...] | None = None) -> Run:
+    """The run as it would have come from a real server: named by number, attempts found again.
+
+    histories  in place of its own, by numbers or by attempts.
+    """
+    logged = (
+        LoggedCall(_numbers(c.message), c.conversation, c.began_s, c.ended_s, c.ended, c.began_s)
+        for c in run.calls
+    )
+    calls = attempts.of_calls(run.turns, logged)
+    told = run.histories if histories is None else histories
+    raw = [replace(each, messages=tuple(map(_numbers, each.messages))) for each in told]
+    return replace(run, calls=calls, histories=attempts.of_histories(raw, calls))
+
+
+def _numbers(message: str) -> str:
+    return "+".join(name.partition(".")[0] for name in parts(message))
