@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.measures.attempts import LoggedCall
-from runner.agents.base import Agent, Message
+from runner.agents.base import CURRENT, Agent, Message
 from runner.agents.chain import START, make_link
 from runner.agents.loader import load_agent
 from runner.agents.threads import Threads
@@ -34,6 +34,12 @@ SAID = re.compile(
 def name_of(text: str) -> str:
     """The message's number; that of each, joined by `+`, where several were merged in one."""
     return "+".join(said["number"] for said in SAID.finditer(text)) or "?"
+
+
+def turn_id() -> str:
+    """What the server calls the turn at work, the first of those that were merged; "" in none."""
+    turn = CURRENT.get(None)
+    return "" if turn is None else turn.id
 
 
 class AgentFault(Exception):
@@ -76,7 +82,7 @@ class Scheduled:
             finally:
                 times = began_s, self._clock()
                 noted = name or name_of(message)
-                self._note(LoggedCall(noted, conversation, *times, ended, called_s))
+                self._note(LoggedCall(noted, conversation, *times, ended, called_s, turn_id()))
         if ended == "failed":
             raise AgentFault("as the message says")
         return reply
@@ -140,7 +146,8 @@ class _Recorded:
             raise
         finally:
             times = began_s, time.monotonic()
-            self._note(LoggedCall(name_of(message), conversation, *times, ended, began_s))
+            said = name_of(message), conversation
+            self._note(LoggedCall(*said, *times, ended, began_s, turn_id()))
 
 
 def load(target: str) -> Agent:

@@ -49,6 +49,7 @@ class Answer:
     number    the turn's place in its conversation, where it was answered.
     waited_s  as the server measured it.
     ran_s     as the server measured it.
+    turn_id   what the server calls the turn, "" where it did not say.
     """
 
     status: int
@@ -56,6 +57,7 @@ class Answer:
     waited_s: float = 0.0
     ran_s: float = 0.0
     retry_after_s: float | None = None
+    turn_id: str = ""
 
 
 Conduct = Generator[Send | Pause, Answer | None, UserTurn]
@@ -125,7 +127,8 @@ def take_turn(
 
 
 def _tried(answer: Answer, sent_s: float, ended_s: float) -> Tried:
-    return Tried(sent_s, ended_s, answer.status, answer.number, answer.waited_s, answer.ran_s)
+    by_server = answer.number, answer.waited_s, answer.ran_s, answer.turn_id
+    return Tried(sent_s, ended_s, answer.status, *by_server)
 
 
 def message_text(number: int, arrival: Arrival) -> str:
