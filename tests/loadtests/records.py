@@ -53,19 +53,36 @@ def a_run(
     return Run("queue", WORKLOAD.name, 1, 1.0, 40.0, turns, calls, histories, **more)
 
 
-def as_found(run: Run, histories: tuple[History, ...] | None = None) -> Run:
+def as_found(
+    run: Run, histories: tuple[History, ...] | None = None, *, by_time: bool = False
+) -> Run:
     """The run as it would have come from a real server: named by number, attempts found again.
 
     histories  in place of its own, by numbers or by attempts.
+    by_time    no server says which turn it was.
     """
-    logged = (
-        LoggedCall(_numbers(c.message), c.conversation, c.began_s, c.ended_s, c.ended, c.began_s)
-        for c in run.calls
-    )
-    calls = attempts.of_calls(run.turns, logged)
+    turns = run.turns if by_time else tuple(map(_with_ids, run.turns))
+    calls = attempts.of_calls(turns, (_logged(call, by_time=by_time) for call in run.calls))
     told = run.histories if histories is None else histories
     raw = [replace(each, messages=tuple(map(_numbers, each.messages))) for each in told]
-    return replace(run, calls=calls, histories=attempts.of_histories(raw, calls))
+    named = attempts.of_histories(raw, calls)
+    return replace(run, turns=turns, calls=calls, histories=named)
+
+
+def _with_ids(turn: UserTurn) -> UserTurn:
+    """As a server names turns to clients that do not leave."""
+    tried = (
+        replace(each, turn_id=f"{turn.number}.{index}") if each.status > 0 else each
+        for index, each in enumerate(turn.attempts, 1)
+    )
+    return replace(turn, attempts=tuple(tried))
+
+
+def _logged(call: Call, *, by_time: bool) -> LoggedCall:
+    turn_id = "" if by_time else parts(call.message)[0]
+    times = call.began_s, call.ended_s
+    logged = _numbers(call.message), call.conversation, *times, call.ended, call.began_s
+    return LoggedCall(*logged, turn_id)
 
 
 def _numbers(message: str) -> str:

@@ -1,4 +1,4 @@
-"""Attempts told apart by their times: by hand, and held against a simulation that knows them."""
+"""Attempts told apart: by hand, and held against a simulation that knows them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ from strategies.testing import run as run_virtual
 from tests.loadtests.records import as_found
 
 
-def turn(number: int, *tries: tuple[int, float, float]) -> UserTurn:
-    """Of attempts with a status, and when each was sent and ended."""
+def turn(number: int, *tries: tuple[int, float, float], ids: str = "") -> UserTurn:
+    """Of attempts: status, sent, ended. `ids` has a letter for each, - for one not told."""
+    told = ids.replace("-", " ").ljust(len(tries))
     tried = (
-        Tried(sent_s, ended_s, status, 1 if status == 200 else 0, 0.0, 0.0)
-        for status, sent_s, ended_s in tries
+        Tried(sent_s, ended_s, status, 1 if status == 200 else 0, 0.0, 0.0, turn_id.strip())
+        for (status, sent_s, ended_s), turn_id in zip(tries, told, strict=True)
     )
     return UserTurn(number, "one", tries[0][1], 10.0, 0.0, tuple(tried))
 
 
 def call(
-    message: str, began_s: float, ended: str = "answered", called_s: float | None = None
+    message: str,
+    began_s: float,
+    ended: str = "answered",
+    called_s: float | None = None,
+    turn_id: str = "",
 ) -> LoggedCall:
     """One of a second."""
     called_s = began_s if called_s is None else called_s
-    return LoggedCall(message, "one", began_s, began_s + 1, ended, called_s)
+    return LoggedCall(message, "one", began_s, began_s + 1, ended, called_s, turn_id)
 
 
 def history(*messages: str) -> History:
@@ -122,11 +127,61 @@ def test_a_turn_in_another_conversation_than_its_call_is_of_no_attempt() -> None
     assert elsewhere.messages == ("3.0",)
 
 
+def test_a_call_is_for_the_attempt_that_was_told_its_turns_id() -> None:
+    tried = turn(3, (504, 0.0, 2.1), (200, 2.2, 4.0), ids="ab")
+
+    assert called([tried], call("3", 2.3, turn_id="a"), call("3", 2.4, turn_id="b")) == [
+        "3.1",
+        "3.2",
+    ]
+
+
+def test_a_call_for_a_client_that_the_server_has_not_seen_leave_is_not_the_retrys() -> None:
+    tried = turn(3, (LEFT, 0.0, 1.5), (503, 1.6, 2.0), (200, 2.2, 4.0), ids="-ab")
+    calls = [call("3", 1.7, turn_id="x"), call("3", 2.9, turn_id="b")]
+
+    assert called([tried], *calls) == ["3.1", "3.3"]
+    assert kept([tried], calls, "3", "3") == ["3.1", "3.3"]
+
+
+def test_calls_with_ids_that_nobody_was_told_are_for_one_left_attempt_each() -> None:
+    tried = turn(3, (LEFT, 0.0, 1.0), (LEFT, 1.1, 2.0), (503, 2.1, 2.2), ids="--c")
+    twice = [call("3", 1.5, turn_id="x"), call("3", 3.5, turn_id="y")]
+
+    assert sorted(called([tried], *twice)) == ["3.1", "3.2"]
+
+
+def test_a_turn_that_was_called_twice_is_the_same_attempt_twice() -> None:
+    tried = turn(3, (LEFT, 0.0, 1.0), (LEFT, 1.1, 2.0))
+    again = [call("3", 1.5, turn_id="x"), call("3", 3.5, turn_id="x")]
+
+    assert kept([tried], again, "3", "3") == ["3.2", "3.2"]
+
+
+def test_more_calls_with_unknown_ids_than_attempts_that_were_left_are_not_hidden() -> None:
+    tried = turn(3, (LEFT, 0.0, 1.0), (503, 1.1, 1.2), ids="-b")
+    calls = [call("3", 1.5, turn_id="x"), call("3", 3.5, turn_id="y")]
+
+    assert called([tried], *calls) == ["3.1", "3.2"], "and the second is orphaned if it is kept"
+
+
+def test_of_merged_turns_the_first_goes_by_its_id_and_the_others_by_time() -> None:
+    turns = [
+        turn(3, (LEFT, 0.0, 1.5), (200, 1.6, 4.0), ids="-b"),
+        turn(4, (429, 0.0, 0.1), (200, 1.0, 4.0), ids="cd"),
+    ]
+
+    assert called(turns, call("3+4", 1.7, turn_id="x")) == ["3.1+4.2"]
+
+
+@pytest.mark.parametrize("by_time", [True, False])
 @pytest.mark.parametrize("strategy", ["queue", "lock", "reject", "merge", "interrupt"])
 @pytest.mark.parametrize("workload", ["overload-2", "faulty", "retrying-openai", "fifty-2"])
-def test_attempts_are_found_as_the_simulation_knows_them(strategy: str, workload: str) -> None:
+def test_attempts_are_found_as_the_simulation_knows_them(
+    strategy: str, workload: str, by_time: bool
+) -> None:
     run = simulate(strategy, make(workload, 3, services=60))
-    found = as_found(run)
+    found = as_found(run, by_time=by_time)
 
     assert any(len(turn.attempts) > 1 for turn in run.turns)
     assert [call.message for call in found.calls] == [call.message for call in run.calls]

@@ -106,7 +106,7 @@ RETRIED = [
 ]
 
 
-@pytest.fixture(params=RETRIED, ids="-".join)
+@pytest.fixture(scope="module", params=RETRIED, ids="-".join)
 def real(request: pytest.FixtureRequest) -> Run:
     """A sound run in which users tried again. Its replies are no chain: names alone must tell."""
     return unproved(*request.param)
@@ -117,14 +117,14 @@ def unproved(strategy: str, workload: str) -> Run:
     return replace(run, histories=tuple(replace(each, stale=None) for each in run.histories))
 
 
-def found_in(run: Run, messages: list[str]) -> Findings:
-    """With these turns in the longest history."""
+def found_in(run: Run, messages: list[str]) -> list[Findings]:
+    """With these turns in the longest history: by times alone, and by the server's ids."""
     longest = longest_of(run)
     told = tuple(
         replace(each, messages=tuple(messages)) if each == longest else each
         for each in run.histories
     )
-    return check(as_found(run, told), WORKLOAD)
+    return [check(as_found(run, told, by_time=by_time), WORKLOAD) for by_time in (True, False)]
 
 
 def longest_of(run: Run) -> History:
@@ -142,7 +142,7 @@ def was_told(run: Run, message: str) -> bool:
 
 def test_a_sound_run_is_sound_by_numbers(real: Run) -> None:
     assert any(len(turn.attempts) > 1 for turn in real.turns)
-    assert not found_in(real, messages_of(real))
+    assert not any(found_in(real, messages_of(real)))
 
 
 def test_each_turn_that_goes_missing_is_found(real: Run) -> None:
@@ -151,7 +151,7 @@ def test_each_turn_that_goes_missing_is_found(real: Run) -> None:
     for place, gone in enumerate(messages):
         rest = messages[:place] + messages[place + 1 :]
         if any(was_told(real, message) for message in messages[place:]):
-            assert found_in(real, rest).lost, f"{gone} is missing"
+            assert all(each.lost for each in found_in(real, rest)), f"{gone} is missing"
 
 
 def test_each_turn_that_stands_there_again_is_found(real: Run) -> None:
@@ -159,8 +159,8 @@ def test_each_turn_that_stands_there_again_is_found(real: Run) -> None:
 
     for place, again in enumerate(messages):
         for at in (place, place + 1, len(messages)):
-            doubled = found_in(real, [*messages[:at], again, *messages[at:]])
-            assert doubled.orphaned or doubled.duplicated, f"{again} is there again"
+            for each in found_in(real, [*messages[:at], again, *messages[at:]]):
+                assert each.orphaned or each.duplicated, f"{again} is there again"
 
 
 def test_each_refused_attempt_that_was_kept_is_found(real: Run) -> None:
@@ -176,7 +176,7 @@ def test_each_refused_attempt_that_was_kept_is_found(real: Run) -> None:
     for name in kept[:: len(kept) // 20 + 1]:
         for place in (0, len(messages) // 2, len(messages)):
             found = found_in(real, [*messages[:place], name, *messages[place:]])
-            assert found.orphaned, f"{name} was refused and kept"
+            assert all(each.orphaned for each in found), f"{name} was refused and kept"
 
 
 def test_neighbours_that_change_places_are_found(real: Run) -> None:
@@ -185,7 +185,8 @@ def test_neighbours_that_change_places_are_found(real: Run) -> None:
     for place, (one, other) in enumerate(pairwise(messages)):
         swapped = [*messages[:place], other, one, *messages[place + 2 :]]
         if number_of(one) != number_of(other) and (was_told(real, one) or was_told(real, other)):
-            assert found_in(real, swapped).lost, f"{one} and {other} changed places"
+            found = found_in(real, swapped)
+            assert all(each.lost for each in found), f"{one} and {other} changed places"
 
 
 def test_neighbours_that_a_server_swaps_and_tells_so_are_found_reordered() -> None:
@@ -203,7 +204,7 @@ def test_neighbours_that_a_server_swaps_and_tells_so_are_found_reordered() -> No
             messages[other.number - 1],
             messages[one.number - 1],
         )
-        assert found_in(replace(run, turns=told), order).reordered
+        assert all(each.reordered for each in found_in(replace(run, turns=told), order))
 
 
 def swaps(run: Run, messages: list[str]) -> Iterator[tuple[Tried, Tried]]:
