@@ -81,8 +81,8 @@ def _attempt(called_s: float, turn_id: str, tries: Sequence[Tried], known: dict[
     if not turn_id:
         return sent
     if turn_id not in known:
-        untold = (index for index in range(sent, 0, -1) if not tries[index - 1].turn_id)
-        known[turn_id] = next((index for index in untold if index not in known.values()), sent)
+        others = set(known.values())
+        known[turn_id] = next((index for index in range(sent, 0, -1) if index not in others), sent)
     return known[turn_id]
 
 

@@ -146,9 +146,11 @@ def test_a_call_for_a_client_that_the_server_has_not_seen_leave_is_not_the_retry
 
 def test_calls_with_ids_that_nobody_was_told_are_for_one_left_attempt_each() -> None:
     tried = turn(3, (LEFT, 0.0, 1.0), (LEFT, 1.1, 2.0), (503, 2.1, 2.2), ids="--c")
-    twice = [call("3", 1.5, turn_id="x"), call("3", 3.5, turn_id="y")]
+    later = [call("3", 1.5, turn_id="x"), call("3", 3.5, turn_id="y")]
+    sooner = [call("3", 0.5, turn_id="x"), call("3", 3.5, turn_id="y")]
 
-    assert sorted(called([tried], *twice)) == ["3.1", "3.2"]
+    assert sorted(called([tried], *later)) == ["3.1", "3.2"]
+    assert called([tried], *sooner) == ["3.1", "3.2"]
 
 
 def test_a_turn_that_was_called_twice_is_the_same_attempt_twice() -> None:
@@ -168,7 +170,7 @@ def test_more_calls_with_unknown_ids_than_attempts_that_were_left_are_not_hidden
 def test_of_merged_turns_the_first_goes_by_its_id_and_the_others_by_time() -> None:
     turns = [
         turn(3, (LEFT, 0.0, 1.5), (200, 1.6, 4.0), ids="-b"),
-        turn(4, (429, 0.0, 0.1), (200, 1.0, 4.0), ids="cd"),
+        turn(4, (LEFT, 0.0, 0.1), (200, 1.0, 4.0), ids="-d"),
     ]
 
     assert called(turns, call("3+4", 1.7, turn_id="x")) == ["3.1+4.2"]
