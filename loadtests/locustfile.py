@@ -205,10 +205,12 @@ def _read(response: Any) -> Answer:
         body = json.loads(response.text)
     except ValueError:
         return Answer(BROKEN)
+    turn_id = body.get("turn_id") or ""
     if response.status_code == 200:
         waited_s, ran_s = body["waited_ms"] / 1000, body["ran_ms"] / 1000
-        return Answer(200, body.get("turn") or 0, waited_s, ran_s)
-    return Answer(response.status_code, retry_after_s=body.get("retry_after_s"))
+        return Answer(200, body.get("turn") or 0, waited_s, ran_s, turn_id=turn_id)
+    hint = body.get("retry_after_s")
+    return Answer(response.status_code, retry_after_s=hint, turn_id=turn_id)
 
 
 def _timed_out(error: BaseException | None) -> bool:

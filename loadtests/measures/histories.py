@@ -141,5 +141,5 @@ def _replayed(history: History, workload: Workload) -> Iterator[str]:
 
 
 def _text(message: str, workload: Workload) -> str:
-    number, _, attempt = message.partition(".")
-    return message_text(int(number), int(attempt), workload.arrivals[int(number)])
+    number = int(message.partition(".")[0])
+    return message_text(number, workload.arrivals[number])

@@ -22,7 +22,9 @@ BROKEN = -1
 class Tried:
     """One attempt at a turn. Seconds since the start of the schedule; waited and ran by the server.
 
-    number is the turn's place in its conversation, 0 where there was no answer.
+    number   the turn's place in its conversation, 0 where there was no answer.
+    turn_id  what the server called it, "" where the client was not told. It is of use while
+             the records are made, and not kept with them.
     """
 
     sent_s: float
@@ -31,6 +33,7 @@ class Tried:
     number: int
     waited_s: float
     ran_s: float
+    turn_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,14 @@ def _turn_to_list(turn: UserTurn) -> list[Any]:
 
 
 def turns_to_lines(turns: Iterable[UserTurn]) -> str:
-    return "".join(json.dumps(_turn_to_list(turn), separators=(",", ":")) + "\n" for turn in turns)
+    """As they leave the generator: `turns` of a run, with each attempt's turn id at its end."""
+    return "".join(json.dumps(_with_ids(turn), separators=(",", ":")) + "\n" for turn in turns)
+
+
+def _with_ids(turn: UserTurn) -> list[Any]:
+    *head, attempts = _turn_to_list(turn)
+    ids = (tried.turn_id for tried in turn.attempts)
+    return [*head, [[*tried, turn_id] for tried, turn_id in zip(attempts, ids, strict=True)]]
 
 
 def _t(seconds: float) -> float:

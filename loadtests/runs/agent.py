@@ -3,7 +3,8 @@
 Its replies are those of the built-in `chain` agent, so histories prove themselves.
 `backends` are the turns that it can work at, at once, like a model with so many
 slots: further calls wait inside it, first in, first out, where no strategy sees them.
-Each call leaves a line in a file, written when the call ends.
+Each call leaves a line in a file, written when the call ends. It names the number of the
+user's turn, and not the attempt, for the words do not say it: see `attempts`.
 """
 
 from __future__ import annotations
@@ -15,21 +16,30 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from loadtests.measures.records import Call
-from runner.agents.base import Agent, Message
+from loadtests.measures.attempts import LoggedCall
+from runner.agents.base import CURRENT, Agent, Message
 from runner.agents.chain import START, make_link
 from runner.agents.loader import load_agent
 from runner.agents.threads import Threads
 
-SAID = re.compile(r"\[(?P<id>\d+\.\d+)\] Wait (?P<service_s>[\d.]+) s, then (?P<end>\w+)\.")
+SAID = re.compile(
+    r"\[(?P<number>\d+)\] Wait (?P<service_s>[\d.]+) s, then (?P<end>answer|fail once)\."
+)
 
 
 def name_of(text: str) -> str:
-    """`number.attempt` of the message; of each, joined by `+`, where several were merged in one."""
-    return "+".join(said["id"] for said in SAID.finditer(text)) or "?"
+    """The message's number; that of each, joined by `+`, where several were merged in one."""
+    return "+".join(said["number"] for said in SAID.finditer(text)) or "?"
+
+
+def turn_id() -> str:
+    """What the server calls the turn at work, the first of those that were merged; "" in none."""
+    turn = CURRENT.get(None)
+    return "" if turn is None else turn.id
 
 
 class AgentFault(Exception):
@@ -37,18 +47,26 @@ class AgentFault(Exception):
 
 
 class Scheduled:
-    """Works at each message for as long as it says. `note` is told of each call at its end."""
+    """Works at each message for as long as it says. `note` is told of each call at its end.
+
+    It fails once at each number that says so, and remembers that it has.
+    """
 
     def __init__(
-        self, note: Callable[[Call], None], clock: Callable[[], float], backends: int | None
+        self, note: Callable[[LoggedCall], None], clock: Callable[[], float], backends: int | None
     ) -> None:
         self._note = note
+        self._failed: set[str] = set()
         self._clock = clock
         self._slot: AbstractAsyncContextManager[object] = (
             asyncio.Semaphore(backends) if backends else nullcontext()
         )
 
-    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
+    async def answer(
+        self, conversation: str, message: str, history: Sequence[Message], name: str | None = None
+    ) -> str:
+        """The next link. `name` is what to note the call under, by default the number."""
+        called_s = self._clock()
         # Read before the work and answered after it, as a model does with its context.
         prior = json.loads(history[-1]["content"])["hash"] if history else START
         reply = make_link(len(history) // 2 + 1, prior, message)
@@ -56,32 +74,25 @@ class Scheduled:
         if not said:
             raise AgentFault(f"not a message of the comparison: {message!r}")
         async with self._slot:
-            with _Noted(self, name_of(message), conversation):
+            began_s, ended = self._clock(), "stopped"
+            try:
                 # Several messages in one take as long as the longest of them.
                 await asyncio.sleep(max(float(part["service_s"]) for part in said))
-                if any(part["end"] == "fail" for part in said):
-                    raise AgentFault("as the message says")
+                ended = "failed" if self._fails(said) else "answered"
+            finally:
+                times = began_s, self._clock()
+                noted = name or name_of(message)
+                self._note(LoggedCall(noted, conversation, *times, ended, called_s, turn_id()))
+        if ended == "failed":
+            raise AgentFault("as the message says")
         return reply
 
-    def begin(self) -> float:
-        return self._clock()
-
-    def end(self, message: str, conversation: str, began_s: float, ended: str) -> None:
-        self._note(Call(message, conversation, began_s, self._clock(), ended))
-
-
-class _Noted:
-    """One call, from where the agent began to work to where it ended."""
-
-    def __init__(self, agent: Scheduled, message: str, conversation: str) -> None:
-        self._agent, self._message, self._conversation = agent, message, conversation
-
-    def __enter__(self) -> None:
-        self._began_s = self._agent.begin()
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        ended = "answered" if kind is None else "failed" if kind is AgentFault else "stopped"
-        self._agent.end(self._message, self._conversation, self._began_s, ended)
+    def _fails(self, said: Sequence[re.Match[str]]) -> bool:
+        """Whether one of the messages asks for a failure that it has not had yet."""
+        asked = {part["number"] for part in said if part["end"] == "fail once"}
+        left = asked - self._failed
+        self._failed |= asked
+        return bool(left)
 
 
 class _Log:
@@ -90,9 +101,8 @@ class _Log:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1)
 
-    def __call__(self, call: Call) -> None:
-        fields = (call.message, call.conversation, call.began_s, call.ended_s, call.ended)
-        self._file.write(json.dumps(fields) + "\n")
+    def __call__(self, call: LoggedCall) -> None:
+        self._file.write(json.dumps(astuple(call)) + "\n")
 
 
 class _Conversation:
@@ -121,7 +131,7 @@ def scheduled(conversation_id: str, log: str = os.devnull, backends: int = 0) ->
 class _Recorded:
     """Somebody's own agent, with a line for each call."""
 
-    def __init__(self, agent: Agent, note: Callable[[Call], None]) -> None:
+    def __init__(self, agent: Agent, note: Callable[[LoggedCall], None]) -> None:
         self.agent = agent
         self._note = note
 
@@ -135,7 +145,9 @@ class _Recorded:
             ended = "stopped"
             raise
         finally:
-            self._note(Call(name_of(message), conversation, began_s, time.monotonic(), ended))
+            times = began_s, time.monotonic()
+            said = name_of(message), conversation
+            self._note(LoggedCall(*said, *times, ended, began_s, turn_id()))
 
 
 def load(target: str) -> Agent:

@@ -17,7 +17,9 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from loadtests.controls import dotted
-from loadtests.measures.records import Call, History, Run, turn_from_list
+from loadtests.measures import attempts
+from loadtests.measures.attempts import LoggedCall
+from loadtests.measures.records import History, Run, turn_from_list
 from loadtests.runs.plan import Plan, findable, make
 from loadtests.runs.servers import ROOT, Served, environment, running
 from loadtests.simulation.simulate import summary
@@ -173,7 +175,9 @@ class _Trial:
             counters_agree=agree,
             refused_by_pool=head["refused_by_pool"],
         )
-        return replace(run, calls=tuple(self._read_calls(head["began"])))
+        # Read when the server has ended, for calls that this stopped are in the log then.
+        calls = attempts.of_calls(run.turns, self._read_calls(head["began"]))
+        return replace(run, calls=calls, histories=attempts.of_histories(run.histories, calls))
 
     def _settled(self) -> bool:
         """Whether all turns have ended soon and the counters add up (I-9)."""
@@ -189,6 +193,7 @@ class _Trial:
             time.sleep(0.05)
 
     def _histories(self) -> Iterator[History]:
+        """As the server has them: what names a turn is its number."""
         for conversation in sorted({a.conversation for a in self._workload.arrivals}):
             path = f"/history?count=0&conversation_id={quote(conversation)}"
             messages = self._get(path)["messages"]
@@ -205,7 +210,12 @@ class _Trial:
         except subprocess.TimeoutExpired:
             raise RunFailed(f"{self._strategy}: the server did not end") from None
 
-    def _read_calls(self, began_s: float) -> Iterator[Call]:
+    def _read_calls(self, began_s: float) -> Iterator[LoggedCall]:
         for line in self._calls.read_text().splitlines():
-            message, conversation, call_began_s, ended_s, ended = json.loads(line)
-            yield Call(message, conversation, call_began_s - began_s, ended_s - began_s, ended)
+            call = LoggedCall(*json.loads(line))
+            yield replace(
+                call,
+                began_s=call.began_s - began_s,
+                ended_s=call.ended_s - began_s,
+                called_s=call.called_s - began_s,
+            )

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from loadtests.controls import find
@@ -51,7 +52,7 @@ def simulate(
         services,
         tuple(turns),
         tuple(world.calls),
-        tuple(_history(*item) for item in world.histories.items()),
+        tuple(world.summaries()),
     )
 
 
@@ -73,8 +74,8 @@ class _World:
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
         self.calls: list[Call] = []
-        self.histories: dict[str, list[Message]] = defaultdict(list)
-        self._serial = 0
+        self._histories: dict[str, list[Message]] = defaultdict(list)
+        self._kept: dict[str, list[str]] = defaultdict(list)
 
     async def live(self, make: Callable[[Any], Strategy]) -> list[UserTurn]:
         """All users' turns, from the first to the last."""
@@ -93,8 +94,9 @@ class _World:
         return sorted(ended, key=lambda turn: turn.number)
 
     async def _answer(self, turn: Turn, attempt: Attempt) -> Reply:
-        history = self.histories[turn.conversation]
-        text = await self._agent.answer(turn.conversation, turn.message, history)
+        history = self._histories[turn.conversation]
+        name = "+".join(part.id for part in turn.merged or (turn,))
+        text = await self._agent.answer(turn.conversation, turn.message, history, name)
         if self._workload.overhead_s:
             await asyncio.sleep(self._workload.overhead_s)
         attempt.seal()
@@ -102,7 +104,14 @@ class _World:
             {"role": "user", "content": turn.message},
             {"role": "assistant", "content": text},
         )
+        self._kept[turn.conversation].append(name)
         return Reply(text, len(history) // 2)
+
+    def summaries(self) -> Iterator[History]:
+        """What each conversation's history has come to; each turn's id is its attempt's name."""
+        for conversation, messages in self._histories.items():
+            kept = tuple(self._kept[conversation])
+            yield replace(summary(conversation, messages, chain=True), messages=kept)
 
     async def _user(self, number: int) -> tuple[UserTurn, ...]:
         conduct = take_turns(self._workload, number, self._loop.time, self._following)
@@ -118,9 +127,8 @@ class _World:
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return None
-        self._serial += 1
         turn = Turn(
-            str(self._serial),
+            step.name,
             step.conversation,
             step.message,
             step.deadline_s,
@@ -152,12 +160,11 @@ def _refused(error: TurnError) -> Answer:
     return Answer(next(causes).status, retry_after_s=error.retry_after_s)
 
 
-def _history(conversation: str, messages: list[Message]) -> History:
-    return summary(conversation, messages, chain=True)
-
-
 def summary(conversation: str, messages: list[Message], *, chain: bool) -> History:
-    """A history in short: whose turns, in which order, and whether each stands on the others."""
+    """A history in short: whose turns, in which order, and whether each stands on the others.
+
+    What names a turn is its number, for more is not in its words.
+    """
     names = tuple(name_of(said["content"]) for said in messages[::2])
     if not chain:
         return History(conversation, names, "", None)

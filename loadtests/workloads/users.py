@@ -20,11 +20,13 @@ from loadtests.workloads.workload import Arrival, Workload
 class Send:
     """Send this message now, and come back with its Answer.
 
+    name        `number.attempt`, for those who keep records; the server is not told.
     give_up_s   seconds after which to close the connection and answer LEFT.
     deadline_s  what to tell the server, or None.
     caller      who asks, "" where nobody is named.
     """
 
+    name: str
     message: str
     conversation: str
     give_up_s: float
@@ -47,6 +49,7 @@ class Answer:
     number    the turn's place in its conversation, where it was answered.
     waited_s  as the server measured it.
     ran_s     as the server measured it.
+    turn_id   what the server calls the turn, "" where it did not say.
     """
 
     status: int
@@ -54,6 +57,7 @@ class Answer:
     waited_s: float = 0.0
     ran_s: float = 0.0
     retry_after_s: float | None = None
+    turn_id: str = ""
 
 
 Conduct = Generator[Send | Pause, Answer | None, UserTurn]
@@ -102,7 +106,8 @@ def take_turn(
     while True:
         sent_s = clock()
         answer = yield Send(
-            message_text(number, len(attempts) + 1, arrival),
+            f"{number}.{len(attempts) + 1}",
+            message_text(number, arrival),
             arrival.conversation,
             timeout_s if clients.leaves else 10 * timeout_s,
             timeout_s if clients.tells_deadline else None,
@@ -122,17 +127,15 @@ def take_turn(
 
 
 def _tried(answer: Answer, sent_s: float, ended_s: float) -> Tried:
-    return Tried(sent_s, ended_s, answer.status, answer.number, answer.waited_s, answer.ran_s)
+    by_server = answer.number, answer.waited_s, answer.ran_s, answer.turn_id
+    return Tried(sent_s, ended_s, answer.status, *by_server)
 
 
-def message_text(number: int, attempt: int, arrival: Arrival) -> str:
-    """What is sent: each attempt has words of its own, so that a history tells them apart.
+def message_text(number: int, arrival: Arrival) -> str:
+    """What is sent: the same words at each attempt, as a real client's are.
 
-    A real client repeats its words. With shared words the checker could only count: a
-    history that holds the refused attempt in place of a later one that the client left
-    would pass as sound, and so would one that holds an attempt twice beside one that was
-    left. The agent's calls could not be told apart either, so `wasted` would be a guess.
-    So no run here shows what comparing words would be worth to a strategy.
+    A strategy may know a retry by its words. What tells attempts apart afterwards is in
+    `attempts`. The agent takes `fail once` for a failure at the first call that it ends.
     """
-    end = "fail" if arrival.fails and attempt == 1 else "answer"
-    return f"[{number}.{attempt}] Wait {arrival.service_s:.6f} s, then {end}."
+    end = "fail once" if arrival.fails else "answer"
+    return f"[{number}] Wait {arrival.service_s:.6f} s, then {end}."

@@ -26,7 +26,7 @@ from loadtests.workloads.clients import POLICIES, Refusal
 from loadtests.workloads.draws import Draw, from_quantiles
 from loadtests.workloads.schedules import QUIET_LOAD, THINK
 from loadtests.workloads.shapes import NAMES, SHAPES, UnknownWorkload, make
-from loadtests.workloads.users import Answer, Pause, take_turn
+from loadtests.workloads.users import Answer, Pause, Send, take_turn
 from strategies import Ticket, Turn
 from strategies.queue import Queue
 
@@ -405,3 +405,20 @@ def test_overhead_holds_the_conversation_and_is_no_work_of_the_agent() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_workload_says_what_it_is(name: str) -> None:
     assert len(NAMES[name]) > 10
+
+
+@pytest.mark.parametrize("name", ["overload-2", "faulty"])
+def test_all_attempts_of_a_user_say_the_same_words_and_no_other_user_says_them(name: str) -> None:
+    made, said = make(name, 1), set[str]()
+
+    for number in range(len(made.arrivals)):
+        steps = take_turn(made, number, lambda: 0.0, 0.0)
+        sent = [next(steps)]
+        while len(sent) < 7:  # Each other step is a pause.
+            sent.append(steps.send(Answer(503) if isinstance(sent[-1], Send) else None))
+        tries = [step for step in sent if isinstance(step, Send)]
+        assert [step.name for step in tries] == [f"{number}.{index}" for index in range(1, 5)]
+        assert len({step.message for step in tries}) == 1
+        said.add(tries[0].message)
+
+    assert len(said) == len(made.arrivals)
