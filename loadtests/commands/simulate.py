@@ -46,11 +46,23 @@ def _workloads() -> str:
 )
 @click.option("--trace", type=click.Path(path_type=Path, exists=True), help="Your own log instead.")
 @click.option("--workload", metavar="NAME", help="A workload of `runner compare` instead.")
-@click.option("--strategies", callback=split, default="queue,lock,reject", show_default=True)
+@click.option("--strategies", callback=split, help="[default: queue,lock,reject]")
 @click.option("--slots", type=click.IntRange(1), default=8, show_default=True, help="max_running")
 @click.option("--backends", type=click.IntRange(1), help="Turns that the agent works at, at once.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), help="[default: 3; with --matrix: 8]")
 @click.option("--target", metavar="TEXT", help='"p95 under 30s for 99% of users": recommend.')
+@click.option(
+    "--matrix", is_flag=True, help="All kinds of clients at all loads, queue against all."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1.0),
+    default=10.0,
+    show_default=True,
+    help="Of the clients in --matrix, in mean service times.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="--matrix as CSV.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @with_json
 def simulate_command(
     arrivals: str,
@@ -63,14 +75,19 @@ def simulate_command(
     strategies: list[str],
     slots: int,
     backends: int | None,
-    seeds: int,
+    seeds: int | None,
     target: str | None,
+    matrix: bool,
+    timeout: float,
+    out: Path | None,
+    jobs: int,
     as_json: bool,
 ) -> None:
     """Try strategies on your traffic in virtual time: hours in seconds.
 
     The strategies are the real classes; users, network and agent are simulated. With
-    a target, setups are tried until one meets it, and that one is recommended.
+    a target, setups are tried until one meets it, and that one is recommended. The matrix
+    is the evidence for the default: queue against each of the others in some 500 cells.
 
     \b
     Examples:
@@ -78,11 +95,16 @@ def simulate_command(
       runner simulate --trace server.log --strategies queue,reject
       runner simulate --workload overload-2
       runner simulate --arrivals 1/s --target "p95 under 30s for 99% of users"
+      runner simulate --matrix --out matrix.csv
 
     Each run is the same every time. It knows no cost of requests, so it is right
     where the agent takes far longer than the server.
     """
     start.look_here()
+    if matrix:
+        _matrix(strategies, timeout, seeds, jobs, out, as_json=as_json)
+        return
+    strategies, seeds = strategies or ["queue", "lock", "reject"], seeds or 3
     with StatusLine(sys.stderr) as status:
         status.show(lambda after_s: f"making the traffic, {after_s:.0f} s")
         with usage_errors(ValueError):
@@ -99,6 +121,37 @@ def simulate_command(
             raise UsageError("nobody comes in this time: more --arrivals or a longer --duration")
         outcomes = _try_out(strategies, traffic, slots, aim, status)
     say(as_json_text(outcomes, aim) if as_json else as_text(outcomes, traffic, aim))
+
+
+def _matrix(
+    strategies: Sequence[str],
+    timeout: float,
+    seeds: int | None,
+    jobs: int,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from loadtests.controls import check
+    from loadtests.simulation import table
+    from loadtests.simulation.cells import cells
+    from loadtests.simulation.matrix import EVERYWHERE, OPPONENTS, SCREEN_SEEDS, matrix
+
+    with usage_errors(ValueError):
+        for name in strategies:
+            check(name)
+    with StatusLine(sys.stderr) as status:
+
+        def tell(words: str) -> None:
+            status.show(lambda after_s: f"{words}, {after_s:.0f} s")
+
+        tried = strategies or (*EVERYWHERE, *OPPONENTS)
+        rows = matrix(
+            list(cells(timeout)), tried, seeds=seeds or SCREEN_SEEDS, jobs=jobs, tell=tell
+        )
+    if out is not None:
+        table.write_csv(rows, out)
+    say(table.as_json_text(rows) if as_json else table.as_text(rows))
 
 
 def _target(strategies: Sequence[str], target: str | None) -> Target | None:
