@@ -56,6 +56,18 @@ def _workloads() -> str:
 @click.option("--backends", type=click.IntRange(1), help="Turns that the agent works at, at once.")
 @click.option("--seeds", type=click.IntRange(1), help=f"Runs.  [default: {SEEDS}; {JUDGED}]")
 @click.option("--target", metavar="TEXT", help='"p95 under 30s for 99% of users": recommend.')
+@click.option(
+    "--matrix", is_flag=True, help="All kinds of clients at all loads, queue against all."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1.0),
+    default=10.0,
+    show_default=True,
+    help="Of the clients in --matrix, in mean service times.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="--matrix as CSV.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @with_json
 def simulate_command(
     arrivals: str,
@@ -70,6 +82,10 @@ def simulate_command(
     backends: int | None,
     seeds: int | None,
     target: str | None,
+    matrix: bool,
+    timeout: float,
+    out: Path | None,
+    jobs: int,
     as_json: bool,
 ) -> None:
     """Try strategies on your traffic in virtual time: hours in seconds.
@@ -77,6 +93,7 @@ def simulate_command(
     The strategies are the real classes; users, network and agent are simulated. With
     a target, strategy, slots, bound and max_wait_s are searched together: the fewest slots
     that meet it, or what serves most. The best are judged on runs that the search did not see.
+    The matrix is the evidence for the default: queue against the others in some 500 cells.
 
     \b
     Examples:
@@ -89,6 +106,9 @@ def simulate_command(
     where the agent takes far longer than the server.
     """
     start.look_here()
+    if matrix:
+        _matrix(strategies, timeout, seeds, jobs, out, as_json=as_json)
+        return
     words = Words(
         arrivals, service, clients, conversations, duration, backends, trace, workload, seeds
     )
@@ -142,6 +162,35 @@ def _advise(
 
     advice = recommend(strategies, traffic, aim, begin)
     return advice_as_json(advice, traffic) if as_json else advice_as_text(advice, traffic)
+
+
+def _matrix(
+    strategies: Sequence[str],
+    timeout: float,
+    seeds: int | None,
+    jobs: int,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from loadtests.simulation import table
+    from loadtests.simulation.cells import cells
+    from loadtests.simulation.matrix import EVERYWHERE, OPPONENTS, SCREEN_SEEDS, matrix
+
+    with usage_errors(ValueError):
+        _check(strategies)
+    with StatusLine(sys.stderr) as status:
+
+        def tell(words: str) -> None:
+            status.show(lambda after_s: f"{words}, {after_s:.0f} s")
+
+        tried = strategies or (*EVERYWHERE, *OPPONENTS)
+        rows = matrix(
+            list(cells(timeout)), tried, seeds=seeds or SCREEN_SEEDS, jobs=jobs, tell=tell
+        )
+    if out is not None:
+        table.write_csv(rows, out)
+    say(table.as_json_text(rows) if as_json else table.as_text(rows))
 
 
 def _check(strategies: Sequence[str]) -> None:

@@ -129,6 +129,17 @@ def figures(run: Run, workload: Workload) -> Figures:
     }
 
 
+def main_figures(run: Run, workload: Workload) -> Figures:
+    """Four of them, the same as `figures` has, in a fraction of its time."""
+    attempts = sum(len(turn.attempts) for turn in run.turns)
+    return {
+        "served": _share(sum(map(_served, run.turns)), len(run.turns)),
+        "in_time": _share(sum(map(_in_time, run.turns)), len(run.turns)),
+        "goodput": goodput(run, workload),
+        "attempts": _share(attempts, sum(turn.answer is not None for turn in run.turns)),
+    }
+
+
 def percentile(samples: Iterable[float], share: float) -> float:
     """The smallest sample that at least this share do not exceed (nearest rank); nan of none."""
     ordered = sorted(samples)

@@ -11,20 +11,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from loadtests.controls import find
 from loadtests.measures.chains import check_chain
-from loadtests.measures.records import LEFT, Call, History, Run, UserTurn
+from loadtests.measures.records import Call, History, Run, UserTurn
 from loadtests.runs.agent import Scheduled, name_of
-from loadtests.workloads.users import Answer, Pause, Send, take_turns
+from loadtests.simulation.light import Light, attempts_of
+from loadtests.simulation.loop import LightLoop
+from loadtests.simulation.users import Users
 from loadtests.workloads.workload import Workload
 from runner.agents.base import Message
-from runner.api.problems import TURN_CAUSES
-from strategies import Attempt, Limits, Reply, State, Strategy, Ticket, Turn, TurnError
-from strategies.testing import run as run_virtual
+from strategies import Attempt, Limits, Reply, Strategy, Turn
+from strategies.testing.clock import VirtualLoop, close
+
+T = TypeVar("T")
 
 
 def simulate(
@@ -34,16 +37,21 @@ def simulate(
     limits: Limits | None = None,
     options: Mapping[str, Any] | None = None,
     services: float = 0.0,
+    chain: bool = True,
+    make_loop: Callable[[], VirtualLoop] = LightLoop,
 ) -> Run:
     """The run of this workload under the strategy, as a real one would have recorded it.
 
     limits    as the settings would give them; by default the server's own, with as many
               slots as the agent has backends.
     services  what to note as the workload's length, in mean service times.
+    chain     whether replies prove on which they stand. Without it histories have no digest,
+              all else is the same, and a run takes half as long.
+    make_loop VirtualLoop is asyncio's own, which is slower and leaves the order of ties open.
     """
-    world = _World(workload)
+    world = _World(workload, chain=chain)
     made = _Made(find(strategy), limits or Limits(max_running=workload.max_running), options or {})
-    turns = run_virtual(world.live(made))
+    turns = _run(world.live(made), make_loop())
     return Run(
         strategy,
         workload.name,
@@ -54,6 +62,13 @@ def simulate(
         tuple(world.calls),
         tuple(world.summaries()),
     )
+
+
+def _run(main: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        close(loop)
 
 
 class _Made:
@@ -71,31 +86,30 @@ class _Made:
 class _World:
     """One server in memory and all of its clients."""
 
-    def __init__(self, workload: Workload) -> None:
-        self._workload = workload
+    def __init__(self, workload: Workload, *, chain: bool) -> None:
+        self._workload, self._chain = workload, chain
         self.calls: list[Call] = []
         self._histories: dict[str, list[Message]] = defaultdict(list)
         self._kept: dict[str, list[str]] = defaultdict(list)
 
     async def live(self, make: Callable[[Any], Strategy]) -> list[UserTurn]:
         """All users' turns, from the first to the last."""
-        self._loop = asyncio.get_running_loop()
-        self._agent = Scheduled(self.calls.append, self._loop.time, self._workload.backends)
-        self._strategy = make(self._answer)
-        self._following = self._workload.following
-        users: list[asyncio.Task[tuple[UserTurn, ...]]] = []
-        for number, arrival in enumerate(self._workload.arrivals):
-            if arrival.after is not None:
-                continue  # Its user sends it.
-            await asyncio.sleep(max(0.0, arrival.due_s - self._loop.time()))
-            users.append(self._loop.create_task(self._user(number)))
-        ended = [turn for turns in await asyncio.gather(*users) for turn in turns]
-        await self._strategy.drain(1e6)
-        return sorted(ended, key=lambda turn: turn.number)
+        loop = asyncio.get_running_loop()
+        answer: Callable[[Turn, Attempt], Awaitable[Reply]]
+        if self._chain:
+            self._agent = Scheduled(self.calls.append, loop.time, self._workload.backends)
+            answer = self._answer
+        else:
+            self._light = Light(self.calls.append, loop.time, self._workload)
+            answer = self._answer_lightly
+        strategy = make(answer)
+        turns = await Users(self._workload, strategy, loop).all_turns()
+        await strategy.drain(1e6)
+        return sorted(turns, key=lambda turn: turn.number)
 
     async def _answer(self, turn: Turn, attempt: Attempt) -> Reply:
         history = self._histories[turn.conversation]
-        name = "+".join(part.id for part in turn.merged or (turn,))
+        kept, name = self._kept[turn.conversation], attempts_of(turn)
         text = await self._agent.answer(turn.conversation, turn.message, history, name)
         if self._workload.overhead_s:
             await asyncio.sleep(self._workload.overhead_s)
@@ -104,60 +118,24 @@ class _World:
             {"role": "user", "content": turn.message},
             {"role": "assistant", "content": text},
         )
-        self._kept[turn.conversation].append(name)
+        kept.append(name)
         return Reply(text, len(history) // 2)
+
+    async def _answer_lightly(self, turn: Turn, attempt: Attempt) -> Reply:
+        kept, name = self._kept[turn.conversation], attempts_of(turn)
+        await self._light.work(turn.conversation, name)
+        if self._workload.overhead_s:
+            await asyncio.sleep(self._workload.overhead_s)
+        attempt.seal()
+        kept.append(name)
+        return Reply("", len(kept))
 
     def summaries(self) -> Iterator[History]:
         """What each conversation's history has come to; each turn's id is its attempt's name."""
-        for conversation, messages in self._histories.items():
-            kept = tuple(self._kept[conversation])
-            yield replace(summary(conversation, messages, chain=True), messages=kept)
-
-    async def _user(self, number: int) -> tuple[UserTurn, ...]:
-        conduct = take_turns(self._workload, number, self._loop.time, self._following)
-        told: Answer | None = None
-        while True:
-            try:
-                step = conduct.send(told)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            told = await self._do(step)
-
-    async def _do(self, step: Send | Pause) -> Answer | None:
-        if isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)
-            return None
-        turn = Turn(
-            step.name,
-            step.conversation,
-            step.message,
-            step.deadline_s,
-            caller=step.caller,
-        )
-        try:
-            ticket = self._strategy.submit(turn)
-        except TurnError as error:
-            return _refused(error)
-        return await self._wait(ticket, step.give_up_s)
-
-    async def _wait(self, ticket: Ticket, give_up_s: float) -> Answer:
-        """As a connection does: the answer, or the client's leaving, which drops a waiting turn."""
-        try:
-            async with asyncio.timeout(give_up_s):
-                reply = await ticket.reply()
-        except TimeoutError:
-            if ticket.state is State.WAITING:
-                ticket.cancel()
-            return Answer(LEFT)
-        except TurnError as error:
-            return _refused(error)
-        return Answer(200, reply.number, ticket.waited_s, ticket.ran_s)
-
-
-def _refused(error: TurnError) -> Answer:
-    """As the server's edge says it."""
-    causes = (TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
-    return Answer(next(causes).status, retry_after_s=error.retry_after_s)
+        for conversation, names in self._kept.items():
+            messages, kept = self._histories[conversation], tuple(names)
+            made = summary(conversation, messages, chain=self._chain)
+            yield replace(made, messages=kept)
 
 
 def summary(conversation: str, messages: list[Message], *, chain: bool) -> History:
