@@ -9,26 +9,38 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from loadtests.report import tables
-from loadtests.report.figures import all_figures
-from loadtests.report.long_runs import LongRuns
+from loadtests.report import breadth_figures, drawing, figures, tables, words
+from loadtests.report.breadth import MATRIX, Breadth, load
 from loadtests.report.results import Results
-from loadtests.report.verdict import verdict
+from loadtests.report.verdict import integrity, verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_pages(results: Results, folder: Path, theory: LongRuns | None) -> None:
-    """report.html, with everything in it, and report.md with the figures as files."""
-    drawn = all_figures(results, theory)
-    (folder / "figures").mkdir(exist_ok=True)
-    for name, (svg, _) in drawn.items():
-        (folder / "figures" / f"{name}.svg").write_text(svg)
-    said = content(results)
+def write_pages(results: Results, source: Path, to: Path | None = None) -> None:
+    """Write report.html, with everything in it, and report.md with the figures as files.
+
+    source  where the comparison is: its matrix of simulated cells is read if there is one.
+    to      the folder to write into, by default the same.
+    """
+    to, breadth = to or source, load(source / MATRIX)
+    said = content(results, breadth)
+    drawn = [*(breadth_figures.simulated(breadth) if breadth else ()), *figures.measured(results)]
+    _write_figures(to / "figures", drawn)
     said["figures"] = drawn
+    said["said"] = said  # What a macro is given as a whole.
     for name in ("report.html", "report.md"):
         text = templates().get_template(f"{name}.j2").render(said)
-        (folder / name).write_text(text.rstrip() + "\n")
+        (to / name).write_text(text.rstrip() + "\n")
+
+
+def _write_figures(folder: Path, drawn: Iterable[drawing.Drawn]) -> None:
+    """The figures, and no others from an earlier report."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.svg"):
+        old.unlink()
+    for figure in drawn:
+        (folder / f"{figure.name}.svg").write_text(drawing.as_file(figure))
 
 
 def _counted(names: Iterable[str]) -> str:
@@ -46,22 +58,33 @@ def templates() -> Environment:
     )
 
 
-def content(results: Results) -> dict[str, object]:
+def content(results: Results, breadth: Breadth | None = None) -> dict[str, object]:
     """What the templates are given, but for the figures."""
     plan = results.plan
     return {
-        "verdict": verdict(results),
+        "answer": verdict(results, breadth),
+        "integrity_said": integrity(results),
         "integrity": tables.integrity(results),
+        "breadth": breadth,
+        "won": breadth_figures.won(breadth) if breadth else None,
+        "regret": breadth_figures.regret(breadth) if breadth else None,
         "differences": list(tables.differences(results)),
         "workloads": list(tables.by_workload(results)),
-        "simulated": tables.simulated(results),
+        "simulated": tables.simulated(results) if results.is_simulated else None,
         "generator": tables.generator(results),
         "environment": tables.environment(results),
+        "glossary": words.glossary(),
         "command": shlex.join(results.about["command"]),
+        "commit": results.about["environment"].get("commit", ""),
+        "went_on_at": results.about.get("went_on_at", []),
+        "corrections": results.about.get("corrections", []),
         "plan": plan,
         "runs": len(results.runs),
         "late": len(results.late),
-        "late_where": _counted(run.workload for run in results.late),
+        "late_where": _counted(row.workload for row in results.late),
+        "repeated": results.repeated,
+        "batches": results.batches,
         "planned": len(plan.strategies) * len(plan.workloads) * plan.seeds,
         "subject": results.subject,
+        "palette": {"light": drawing.variables(dark=False), "dark": drawing.variables(dark=True)},
     }
