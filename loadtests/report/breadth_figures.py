@@ -26,6 +26,7 @@ from loadtests.report.drawing import (
     draw,
     legend_above,
     spans,
+    whose,
 )
 from loadtests.report.tables import Table
 from loadtests.report.words import listed, show
@@ -50,8 +51,8 @@ def _ranked(breadth: Breadth, other: str) -> Drawn:
     tally = breadth.tally(other, "in_time")
     count = tally.wins + tally.ties + tally.losses
     title = (
-        f"{breadth.subject} serves more users in time than {other} in {tally.wins} of {count} "
-        f"simulated cells, and fewer in {tally.losses}"
+        f"In {tally.wins} of {count} simulated cells {breadth.subject} serves more users in time "
+        f"than {other}, in {tally.losses} fewer"
     )
     about = (
         "Each cell a dot with its 95 % interval, ordered by effect; blue: clearly better, red: "
@@ -66,7 +67,7 @@ def _named(breadth: Breadth, other: str) -> str:
         return f"In no cell does {other} clearly serve more in time."
     more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
     named = "; ".join(each.words for each in lost[:NAMED])
-    return f"{other} clearly serves more in time in: {named}{more}."
+    return f"More in time are served by {other} in: {named}{more}."
 
 
 def _draw_ranked(breadth: Breadth, other: str) -> Figure:
@@ -75,10 +76,7 @@ def _draw_ranked(breadth: Breadth, other: str) -> Figure:
         _draw_rank(axes, breadth.ordered(other, measure))
         axes.set_title(title.removeprefix("users "), fontsize=9)
     panels[0].set_ylabel("cells, by effect")
-    figure.supxlabel(
-        f"\N{LEFTWARDS ARROW} {other} better    share of users    {breadth.subject} better →",
-        fontsize=8,
-    )
+    figure.supxlabel(whose(breadth.subject, other), fontsize=8)
     return figure
 
 
@@ -109,9 +107,9 @@ def _means(breadth: Breadth, measure: str) -> Groups:
             key = cell.told, cell.shape, cell.load, strategy
             found.setdefault(key, []).append(means[measure])
     groups: Groups = {}
-    for (told, shape, load, strategy), values in sorted(found.items()):
+    for (told, shape, load, strategy), values in found.items():
         groups.setdefault((told, shape), {}).setdefault(load, {})[strategy] = fmean(values)
-    return groups
+    return {key: dict(sorted(by_load.items())) for key, by_load in groups.items()}
 
 
 def _groups(breadth: Breadth) -> Drawn:
@@ -119,8 +117,8 @@ def _groups(breadth: Breadth) -> Drawn:
     points = [means for by_load in groups.values() for means in by_load.values()]
     near = sum(max(means.values()) - means[breadth.subject] <= NEAR for means in points)
     title = (
-        f"By clients, traffic and load, {breadth.subject} is the best or within {NEAR:g} of it in "
-        f"{near} of {len(points)} groups of cells"
+        f"In {near} of {len(points)} groups by clients, traffic and load {breadth.subject} is the "
+        f"best or within {NEAR:g} of it"
     )
     about = (
         "Users served in time against load, means over retry policies, service times and timeouts. "

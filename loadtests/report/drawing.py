@@ -149,6 +149,11 @@ def row_names(axes: Axes, names: Sequence[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
+def whose(subject: str, other: str) -> str:
+    """The label of an axis of differences: which way is whose, instead of a sign."""
+    return f"\N{LEFTWARDS ARROW} {other} better · share of users · {subject} better →"
+
+
 def legend_above(figure: Figure, axes: Axes, columns: int = 4) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
@@ -177,7 +182,7 @@ def _smaller(text: str, name: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</defs>", "", text, flags=re.S)
     body = _without_plain_groups(body[body.index(">") + 1 : body.rindex("</svg>")])
     body = re.sub(r"<[^>]*>", lambda tag: _smaller_tag(tag[0], name), body)
-    body = re.sub(r"\s*\n\s*", "\n", body).strip()
+    body = _with_styles_said_once(re.sub(r"\s*\n\s*", "\n", body).strip())
     return f'<svg viewBox="{box[1]}">\n{body}\n</svg>'
 
 
@@ -186,7 +191,9 @@ def _smaller_tag(tag: str, name: str) -> str:
     tag = re.sub(r" font-family: [^;\"]*;?| transform=\"rotate\(-?0 [^)]*\)\"", "", tag)
     tag = re.sub(r"([ML]) (\S+) (\S+)\s*", r"\1\2 \3", tag)
     tag = re.sub(r"M(\S+ [^ML\s\"]+)L\1(?=[M\"])", r"M\1h0", tag)  # A dot.
-    tag = re.sub(r"(#|id=\")([mp][0-9a-f]{10})", rf"\1{name}-\2", tag).replace("xlink:", "")
+    tag = re.sub(r"M(\S+) ([^ML\s\"]+)L(\S+) \2(?=[M\"])", r"M\1 \2H\3", tag)
+    tag = re.sub(r"(#|id=\")([mp][0-9a-f]{5})[0-9a-f]{5}", rf"\1{name}-\2", tag)
+    tag = tag.replace("xlink:", "").replace("; ", ";").replace(": ", ":")
     for drawn, (variable, _, _) in PALETTE.items():
         tag = tag.replace(drawn, f"var(--{variable})")
     return tag
@@ -203,3 +210,16 @@ def _without_plain_groups(body: str) -> str:
         return tag[0] if stays.pop() else ""
 
     return re.sub(r"<g\b[^>]*>|</g>", kept, body)
+
+
+def _with_styles_said_once(body: str) -> str:
+    """A mark that has one style wherever it is used has it where it is defined instead."""
+    used: dict[str, set[str]] = {}
+    for mark, style in re.findall(r'<use href="#([^"]+)"[^>]* style="([^"]*)"', body):
+        used.setdefault(mark, set()).add(style)
+    for mark, styles in used.items():
+        if len(styles) == 1:
+            (style,) = styles
+            body = re.sub(rf'(<use href="#{mark}"[^>]*) style="[^"]*"', r"\1", body)
+            body = re.sub(rf'(id="{mark}"[^>]*) style="[^"]*"', rf'\1 style="{style}"', body)
+    return body

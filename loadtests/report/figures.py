@@ -10,6 +10,7 @@ from math import inf, isfinite, nan
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from loadtests.measures.figures import MEASURES
 from loadtests.measures.intervals import Effect, interval
@@ -27,10 +28,11 @@ from loadtests.report.drawing import (
     legend_above,
     row_names,
     spans,
+    whose,
 )
 from loadtests.report.results import Results
 from loadtests.report.verdict import IN_TIME, deviation
-from loadtests.report.words import better, counted, listed, show
+from loadtests.report.words import better, counted, listed, percent, show
 
 LOADED = re.compile(r"(?:steady|overload)-([\d.]+)")
 """Workloads that differ in their load alone."""
@@ -55,13 +57,13 @@ def _effects(results: Results, other: str) -> Drawn:
     rows = _ordered(results, other)
     ways = Counter(better(effect, IN_TIME) for _, effect in rows)
     title = (
-        f"{subject} serves more users in time than {other} in {ways[1]} of "
-        f"{counted(len(rows), 'workload')}, and fewer in {ways[-1]}"
+        f"In {ways[1]} of {counted(len(rows), 'workload')} on real servers {subject} serves more "
+        f"users in time than {other}, in {ways[-1]} fewer"
     )
     if all(effect.low is None for _, effect in rows):
         above = sum(effect.mean > 0 for _, effect in rows)
-        title = f"{subject} has more users served in time than {other} in {above} of {len(rows)} "
-        title += "workloads, by means of too few runs"
+        title = f"In {above} of {counted(len(rows), 'workload')} {subject} serves more users in "
+        title += f"time than {other}, by the means alone: the runs are too few for intervals"
     about = (
         "A dot is the mean of the runs' differences, the line its 95 % interval; blue: clearly "
         "better, red: clearly worse, grey: a tie. Hollow: users served at all."
@@ -92,17 +94,16 @@ def _draw_effects(results: Results, other: str, rows: list[tuple[str, Effect]]) 
         if served := results.effect(workload, "served", other):
             axes.plot([served.mean], [place], "o", mec=INK, mfc="none", markersize=5, mew=0.8)
     row_names(axes, [name for name, _ in rows])
-    _signed_axis(axes, results.subject, other)
+    _signed_axis(axes)
+    figure.supxlabel(whose(results.subject, other), fontsize=8)
     return figure
 
 
-def _signed_axis(axes: Axes, subject: str, other: str) -> None:
-    """Which way is whose, instead of a sign to be remembered."""
+def _signed_axis(axes: Axes) -> None:
     axes.grid(visible=False, axis="y")
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.05), max(high, 0.05))
     axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.2g}" if value else "0")
-    axes.set_xlabel(f"\N{LEFTWARDS ARROW} {other} better    share of users    {subject} better →")
 
 
 def _beside(results: Results) -> Drawn | None:
@@ -158,7 +159,8 @@ def _by_load(results: Results) -> Drawn:
     name, load = list(_loads(results).items())[-1]
     kept = [results.subject, *results.others]
     useful = [
-        f"{results.middle(strategy, name, 'goodput'):.0%} under {strategy}" for strategy in kept
+        f"{percent(results.middle(strategy, name, 'goodput'))} under {strategy}"
+        for strategy in kept
     ]
     title = f"At load {load:g} the share of the agent's work that is useful is {listed(useful)}"
     about = "Against offered load; means of the runs with 95 % intervals."
@@ -203,10 +205,10 @@ def _cost(results: Results) -> Drawn:
         shares = [(results.middle(strategy, name, "wasted"), name) for name in results.workloads]
         share, name = max((pair for pair in shares if isfinite(pair[0])), default=(nan, ""))
         if name:
-            most.append(f"{share:.0%} under {strategy} ({name})")
+            most.append(f"{percent(share)} under {strategy} ({name})")
     title = "Nothing is known of the agent's work for nobody"
     if most:
-        title = f"Of the agent's work, for nobody is at most {listed(most)}"
+        title = f"The agent's work for nobody is at most {listed(most)}"
     about = "What an answer costs, by workload: work for clients that had gone, and requests."
     return draw("cost", title, about, partial(_draw_cost, results))
 
@@ -227,7 +229,10 @@ def _draw_cost(results: Results) -> Figure:
                 label=strategy,
                 markersize=4.5,
             )
-        axes.set_xlim(left=0)
+    panels[1].set_xscale("log")
+    panels[1].xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    panels[1].xaxis.set_major_formatter("{x:g}")
+    panels[1].minorticks_off()
     panels[0].set_xlabel("share for nobody", fontsize=8)
     panels[1].set_xlabel("requests an answer", fontsize=8)
     row_names(panels[0], names)

@@ -101,12 +101,20 @@ class Results:
             return None
         return fmean(real for real, _ in finite), fmean(virtual for _, virtual in finite)
 
-    def effect(
-        self, workload: str, measure: str, other: str, how: str = MEASURED
-    ) -> Effect | None:
+    def effect(self, workload: str, measure: str, other: str) -> Effect | None:
         """The subject less the other, over the seeds that both have."""
-        one = self.figures(self.subject, workload, how)
-        two = self.figures(other, workload, how)
+        key = workload, measure, other
+        if key not in self._effects:
+            self._effects[key] = self._paired(*key)
+        return self._effects[key]
+
+    @cached_property
+    def _effects(self) -> dict[tuple[str, str, str], Effect | None]:
+        """What `effect` has found, for its intervals take long."""
+        return {}
+
+    def _paired(self, workload: str, measure: str, other: str) -> Effect | None:
+        one, two = self.figures(self.subject, workload), self.figures(other, workload)
         seeds = sorted(one.keys() & two.keys())
         return paired([one[s][measure] for s in seeds], [two[s][measure] for s in seeds])
 

@@ -47,6 +47,10 @@ def show(value: float, measure: str = "") -> str:
     return f"{value:.{digits}f}"
 
 
+def percent(share: float) -> str:
+    return "-" if isnan(share) else f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
+
+
 def is_share(measure: str) -> bool:
     return MEASURES[measure].unit in ("share", "share of capacity", "Jain's index")
 
