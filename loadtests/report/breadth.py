@@ -62,8 +62,13 @@ class Difference:
         return (1 if self.mean > 0 else -1) if clear else 0
 
     @property
+    def interval(self) -> str:
+        """By how much the other is better."""
+        return f"[{-self.high:.2f}, {-self.low:.2f}]"
+
+    @property
     def words(self) -> str:
-        return f"{self.cell} (by {abs(self.mean):.2f} [{-self.high:.2f}, {-self.low:.2f}])"
+        return f"{self.cell} (by {-self.mean:.2f} {self.interval})"
 
 
 @dataclass(frozen=True, slots=True)

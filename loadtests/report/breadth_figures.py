@@ -31,8 +31,10 @@ from loadtests.report.drawing import (
 from loadtests.report.tables import Table
 from loadtests.report.words import listed, show
 
-NAMED = 12
-"""So many of the clear losses are named below a figure; the rest are in the table's file."""
+NAMED = 4
+"""So many of the clear losses are named below a figure; the table has more of them."""
+
+LISTED = 60
 
 NEAR = 0.02
 JUDGED = {"in_time": "users served in time", "served": "users served"}
@@ -179,6 +181,24 @@ def won(breadth: Breadth) -> Table:
 
 
 _WHAT = ("won", "tied", "lost")
+
+
+def lost(breadth: Breadth) -> Table:
+    """Every cell in which one of the foremost is clearly better, the worst first."""
+    found = [(each, title) for measure, title in JUDGED.items() for each in breadth.losses(measure)]
+    found.sort(key=lambda item: item[0].mean)
+    rows = [
+        (str(each.cell), title, each.other, f"{-each.mean:.2f} {each.interval}")
+        for each, title in found
+    ]
+    about = f"Where {listed(breadth.foremost)} clearly serve more; the worst first"
+    more = f", {LISTED} of {len(rows)}" if len(rows) > LISTED else ""
+    return Table(
+        "Cells lost",
+        f"{about}{more}." if rows else "None.",
+        ("cell", "measure", "against", "worse by"),
+        tuple(rows[:LISTED]),
+    )
 
 
 def regret(breadth: Breadth) -> Table:

@@ -67,6 +67,7 @@ def content(results: Results, breadth: Breadth | None = None) -> dict[str, objec
         "integrity": tables.integrity(results),
         "breadth": breadth,
         "won": breadth_figures.won(breadth) if breadth else None,
+        "lost": breadth_figures.lost(breadth) if breadth else None,
         "regret": breadth_figures.regret(breadth) if breadth else None,
         "differences": list(tables.differences(results)),
         "workloads": list(tables.by_workload(results)),

@@ -16,7 +16,7 @@ from loadtests.measures.intervals import Effect
 from loadtests.measures.records import Run
 from loadtests.report import rows, write_report
 from loadtests.report.breadth import MATRIX, Breadth, Cell, load
-from loadtests.report.breadth_figures import regret, won
+from loadtests.report.breadth_figures import lost, regret, won
 from loadtests.report.page import write_pages
 from loadtests.report.results import Results
 from loadtests.report.verdict import verdict
@@ -125,13 +125,13 @@ def test_the_page_is_small_and_loads_nothing_from_elsewhere(written: Folder) -> 
 def test_a_page_with_hundreds_of_cells_is_still_small(written: Folder, tmp_path: Path) -> None:
     others = ("lock", "reject", "lock-5", "fifo-20", "lock-half", "reject-jitter")
     kinds = list(product(("told", "leaves", "silent"), ("0.5", "0.8", "1.2", "2", "4")))
-    parts = []
+    tables: list[str] = []
     for at, shape in enumerate(product(("one", "fifty"), "abcd", ("4", "10", "30", "60"))):
         found = enumerate(product(kinds, ("queue", *others)))
         cells = ((*kind, name, ((n * 37 + at) % 100 - 40) / 99) for n, (kind, name) in found)
-        head, _, rest = lines(cells, ",".join(shape)).partition("\n")
-        parts.append(rest)
-    (tmp_path / MATRIX).write_text("\n".join([head, "".join(parts)]))
+        tables.append(lines(cells, ",".join(shape)))
+    head, *rest = [line for table in tables for line in table.splitlines()]
+    (tmp_path / MATRIX).write_text("\n".join([head, *(line for line in rest if line != head)]))
     write_pages(Results.of(written), tmp_path)
 
     assert (tmp_path / "report.html").stat().st_size < 300_000
@@ -220,6 +220,16 @@ def test_cells_are_won_tied_and_lost(breadth: Breadth) -> None:
         ("lock", "2", "0", "0", "2", "0", "0", "0"),
         ("reject", "0", "1", "1", "0", "1", "1", "1"),
     )
+
+
+def test_every_cell_that_is_clearly_lost_is_named(breadth: Breadth) -> None:
+    where = "silent, backoff, load 4, one conversation, exponential, timeout 10"
+
+    assert [row[:3] for row in lost(breadth).rows] == [
+        (where, "users served in time", "reject"),
+        (where, "users served", "reject"),
+    ]
+    assert {row[3] for row in lost(breadth).rows} == {"0.20 [0.18, 0.22]"}
 
 
 def test_regret_is_how_far_the_best_is_ahead(breadth: Breadth) -> None:
