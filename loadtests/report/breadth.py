@@ -19,6 +19,9 @@ from loadtests.report.words import CLEAR
 MATRIX = "matrix.csv"
 SUBJECT = "queue"
 SHOWN = ("served", "in_time", "goodput", "attempts")
+JUDGED = {"in_time": "users served in time", "served": "users served"}
+"""Measures by which a cell is won or lost, and the matrix has differences for."""
+
 SHAPES = {"one": "one conversation", "fifty": "fifty conversations"}
 FOREMOST = ("lock", "reject", "lock-5")
 """Those that are told first, where the matrix has them."""
@@ -131,7 +134,7 @@ class Breadth:
         """Cells in which the other is clearly better in both users served and in time."""
         lost = [
             {each.cell for each in self.differences.get((other, measure), ()) if each.way < 0}
-            for measure in ("served", "in_time")
+            for measure in JUDGED
         ]
         return len(lost[0] & lost[1])
 
@@ -174,7 +177,7 @@ def _from_rows(rows: Sequence[Mapping[str, str]]) -> Breadth:
     for row in rows:
         cell, strategy = _cell(row), row["strategy"]
         means[cell, strategy] = {measure: float(row[measure] or "nan") for measure in SHOWN}
-        for measure in ("served", "in_time"):
+        for measure in JUDGED:
             texts = [row[f"d_{measure}{end}"] for end in ("", "_low", "_high")]
             if strategy != SUBJECT and all(texts):
                 found = Difference(cell, strategy, *map(float, texts))

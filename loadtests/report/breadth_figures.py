@@ -1,4 +1,4 @@
-"""What the simulated matrix came to, as figures and tables."""
+"""What the simulated matrix came to, as figures."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from loadtests.report.breadth import SHAPES, Breadth, Difference
+from loadtests.report.breadth import JUDGED, SHAPES, Breadth, Difference
 from loadtests.report.drawing import (
-    CLEAR_LOSS,
-    CLEAR_WIN,
-    GRID,
-    INK,
     MARKS,
-    TIE,
     Drawn,
     canvas,
     colour,
@@ -28,17 +23,13 @@ from loadtests.report.drawing import (
     spans,
     whose,
 )
-from loadtests.report.tables import Table
-from loadtests.report.words import listed, show
+from loadtests.report.svg import GRID, INK, WAYS
+from loadtests.report.words import listed
 
 NAMED = 4
 """So many of the clear losses are named below a figure; the table has more of them."""
 
-LISTED = 60
-
 NEAR = 0.02
-JUDGED = {"in_time": "users served in time", "served": "users served"}
-WAYS = {1: CLEAR_WIN, 0: TIE, -1: CLEAR_LOSS}
 
 
 def simulated(breadth: Breadth) -> Iterator[Drawn]:
@@ -161,62 +152,3 @@ def _loads_below(panels: list[Axes], loads: list[float]) -> None:
         axes.set_xticks(loads, [f"{load:g}" for load in loads])
         axes.minorticks_off()
         axes.axvline(1, color=GRID, linewidth=1.2)
-
-
-def won(breadth: Breadth) -> Table:
-    """Wins, ties and losses against each opponent, in cells."""
-    rows = []
-    for other in breadth.others:
-        tallies = [breadth.tally(other, measure) for measure in JUDGED]
-        cells = [str(n) for tally in tallies for n in (tally.wins, tally.ties, tally.losses)]
-        rows.append((other, *cells, str(breadth.dominated(other))))
-    heads = [f"{title}: {what}" for title in ("in time", "served") for what in _WHAT]
-    return Table(
-        "Cells won, tied and lost",
-        f"{breadth.subject} against each, in {len(breadth.cells)} cells. Dominated: clearly worse "
-        "in both measures.",
-        ("against", *heads, "dominated"),
-        tuple(rows),
-    )
-
-
-_WHAT = ("won", "tied", "lost")
-
-
-def lost(breadth: Breadth) -> Table:
-    """Every cell in which one of the foremost is clearly better, the worst first."""
-    found = [(each, title) for measure, title in JUDGED.items() for each in breadth.losses(measure)]
-    found.sort(key=lambda item: item[0].mean)
-    rows = [
-        (str(each.cell), title, each.other, f"{-each.mean:.2f} {each.interval}")
-        for each, title in found
-    ]
-    about = f"Where {listed(breadth.foremost)} clearly serve more; the worst first"
-    more = f", {LISTED} of {len(rows)}" if len(rows) > LISTED else ""
-    return Table(
-        "Cells lost",
-        f"{about}{more}." if rows else "None.",
-        ("cell", "measure", "against", "worse by"),
-        tuple(rows[:LISTED]),
-    )
-
-
-def regret(breadth: Breadth) -> Table:
-    """How each strategy fares where it fares worst, the least regret first."""
-    rows = []
-    for strategy in breadth.strategies:
-        found = list(breadth.regrets(strategy, "in_time"))
-        worst = max(found, key=lambda each: each.size)
-        mean = fmean(each.size for each in found)
-        served = breadth.worst_regret(strategy, "served").size
-        rows.append((worst.size, strategy, mean, served, f"{worst.cell} ({worst.best})"))
-    return Table(
-        "Regret",
-        "How far each strategy is behind the best of all in a cell: in its worst cell, and in "
-        "the mean over its cells. The cell is that of the worst regret in time, with its best.",
-        ("strategy", "worst, in time", "mean, in time", "worst, served", "where"),
-        tuple(
-            (strategy, show(size), show(mean), show(served), where)
-            for size, strategy, mean, served, where in sorted(rows)
-        ),
-    )

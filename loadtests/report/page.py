@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +10,16 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from loadtests.report import breadth_figures, drawing, figures, tables, words
+from loadtests.report import (
+    breadth_figures,
+    breadth_tables,
+    drawing,
+    effects,
+    figures,
+    svg,
+    tables,
+    words,
+)
 from loadtests.report.breadth import MATRIX, Breadth, load
 from loadtests.report.results import Results
 from loadtests.report.verdict import integrity, verdict
@@ -25,7 +35,11 @@ def write_pages(results: Results, source: Path, to: Path | None = None) -> None:
     """
     to, breadth = to or source, load(source / MATRIX)
     said = content(results, breadth)
-    drawn = [*(breadth_figures.simulated(breadth) if breadth else ()), *figures.measured(results)]
+    drawn = [
+        *(breadth_figures.simulated(breadth) if breadth else ()),
+        *effects.measured(results),
+        *figures.measured(results),
+    ]
     _write_figures(to / "figures", drawn)
     said["figures"] = drawn
     said["said"] = said  # What a macro is given as a whole.
@@ -40,7 +54,7 @@ def _write_figures(folder: Path, drawn: Iterable[drawing.Drawn]) -> None:
     for old in folder.glob("*.svg"):
         old.unlink()
     for figure in drawn:
-        (folder / f"{figure.name}.svg").write_text(drawing.as_file(figure))
+        (folder / f"{figure.name}.svg").write_text(svg.as_file(figure.svg))
 
 
 def _counted(names: Iterable[str]) -> str:
@@ -49,13 +63,21 @@ def _counted(names: Iterable[str]) -> str:
 
 
 def templates() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["unbroken"] = _unbroken
+    return made
+
+
+def _unbroken(cell: str) -> str:
+    """With each interval on one line, and each `by 0.31`."""
+    pattern = r"\[[^]]*\]|by \d"
+    return re.sub(pattern, lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), cell)
 
 
 def content(results: Results, breadth: Breadth | None = None) -> dict[str, object]:
@@ -66,9 +88,9 @@ def content(results: Results, breadth: Breadth | None = None) -> dict[str, objec
         "integrity_said": integrity(results),
         "integrity": tables.integrity(results),
         "breadth": breadth,
-        "won": breadth_figures.won(breadth) if breadth else None,
-        "lost": breadth_figures.lost(breadth) if breadth else None,
-        "regret": breadth_figures.regret(breadth) if breadth else None,
+        "won": breadth_tables.won(breadth) if breadth else None,
+        "lost": breadth_tables.lost(breadth) if breadth else None,
+        "regret": breadth_tables.regret(breadth) if breadth else None,
         "differences": list(tables.differences(results)),
         "workloads": list(tables.by_workload(results)),
         "simulated": tables.simulated(results) if results.is_simulated else None,
@@ -87,5 +109,5 @@ def content(results: Results, breadth: Breadth | None = None) -> dict[str, objec
         "batches": results.batches,
         "planned": len(plan.strategies) * len(plan.workloads) * plan.seeds,
         "subject": results.subject,
-        "palette": {"light": drawing.variables(dark=False), "dark": drawing.variables(dark=True)},
+        "palette": {"light": svg.variables(dark=False), "dark": svg.variables(dark=True)},
     }

@@ -64,14 +64,15 @@ def by_workload(results: Results) -> Iterator[Table]:
         rows = tuple(
             (
                 MEASURES[name].title,
-                MEASURES[name].unit,
                 *(show(results.middle(s, workload, name), name) for s in results.strategies),
             )
             for name in measures
         )
-        header = ("measure", "unit", *results.strategies)
+        header = ("measure", *results.strategies)
         about = shapes.NAMES.get(workload, "your own traffic")
-        yield Table(workload, about[0].upper() + about[1:] + ".", header, rows)
+        yield Table(
+            workload, f"{about[0].upper()}{about[1:]}. Times in service times.", header, rows
+        )
 
 
 def _known(results: Results, strategy: str, workload: str, measure: str) -> bool:
