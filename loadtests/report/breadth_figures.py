@@ -128,7 +128,7 @@ def _draw_groups(breadth: Breadth, groups: Groups) -> Figure:
     for index, axes in enumerate(panels):
         told, shape = tolds[index // len(shapes)], shapes[index % len(shapes)]
         by_load = groups.get((told, shape), {})
-        for strategy in reversed([breadth.subject, *breadth.foremost]):
+        for order, strategy in enumerate([breadth.subject, *breadth.foremost]):
             axes.plot(
                 list(by_load),
                 [means.get(strategy, nan) for means in by_load.values()],
@@ -137,6 +137,7 @@ def _draw_groups(breadth: Breadth, groups: Groups) -> Figure:
                 label=strategy,
                 markersize=3,
                 linewidth=1.2,
+                zorder=9 - order,  # The subject on top, and first in the legend.
             )
         axes.set_title(f"{told}, {SHAPES[shape]}", fontsize=8)
         axes.set_ylim(0, 1.03)

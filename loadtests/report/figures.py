@@ -108,7 +108,7 @@ def _draw_cost(results: Results) -> Figure:
     names = sorted(wasted, key=lambda name: -wasted[name])
     figure, panels = canvas(0.9 + ROW_IN * len(names), columns=2, sharey=True)
     for axes, measure in zip(panels, ("wasted", "attempts"), strict=True):
-        for strategy in reversed(strategies):
+        for order, strategy in enumerate(strategies):
             figures = [results.middle(strategy, name, measure) for name in names]
             axes.plot(
                 [figure if isfinite(figure) else nan for figure in figures],
@@ -117,6 +117,7 @@ def _draw_cost(results: Results) -> Figure:
                 color=colour(strategy, results.strategies),
                 label=strategy,
                 markersize=4.5,
+                zorder=9 - order,
             )
     panels[1].set_xscale("log")
     panels[1].xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))

@@ -35,13 +35,10 @@ def write_pages(results: Results, source: Path, to: Path | None = None) -> None:
     """
     to, breadth = to or source, load(source / MATRIX)
     said = content(results, breadth)
-    drawn = [
-        *(breadth_figures.simulated(breadth) if breadth else ()),
-        *effects.measured(results),
-        *figures.measured(results),
-    ]
-    _write_figures(to / "figures", drawn)
-    said["figures"] = drawn
+    cells = list(breadth_figures.simulated(breadth)) if breadth else []
+    real = [*effects.measured(results), *figures.measured(results)]
+    _write_figures(to / "figures", [*cells, *real])
+    said |= {"of_cells": cells, "of_runs": real}
     said["said"] = said  # What a macro is given as a whole.
     for name in ("report.html", "report.md"):
         text = templates().get_template(f"{name}.j2").render(said)

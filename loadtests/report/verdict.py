@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from loadtests.controls import is_control
 from loadtests.measures.figures import MEASURES
 from loadtests.measures.intervals import Effect
+from loadtests.report.breadth import JUDGED as CELLS
 from loadtests.report.breadth import Breadth
 from loadtests.report.results import Results
 from loadtests.report.words import better, counted, listed, show, versus
@@ -66,16 +67,19 @@ def _won(subject: str, won: list[tuple[str, int, int]], of: str) -> str:
 
 
 def _cells_lost(breadth: Breadth) -> str:
-    lost = breadth.losses(IN_TIME)
+    subject, against = breadth.subject, listed(breadth.foremost, "or")
+    lost = [(each.mean, each, of) for of in CELLS for each in breadth.losses(of)]
     if not lost:
+        regret = breadth.worst_regret(subject, IN_TIME)
         return (
-            f"In no cell does another clearly serve more in time; {breadth.subject} is furthest "
-            f"behind the best in {breadth.worst_regret(breadth.subject, IN_TIME).words}."
+            f"In no cell does any of {against} clearly serve more, in time or at all; {subject} is "
+            f"furthest behind the best in {regret.words}."
         )
-    worst = lost[0]
+    mean, worst, measure = min(lost, key=lambda item: item[0])
     return (
-        f"It does worst in the cell {worst.cell}: {worst.other} serves "
-        f"{show(-worst.mean)} more of the users in time."
+        f"It clearly loses to {against} in {len({each.cell for _, each, _ in lost})} of "
+        f"{len(breadth.cells)} cells by users served, in time or at all; most in {worst.cell}: "
+        f"{show(-mean)} fewer {CELLS[measure]} than with {worst.other}."
     )
 
 
@@ -93,7 +97,7 @@ def _workloads_won(results: Results) -> str:
         )
     ways = {o: Counter(better(effect, IN_TIME) for effect in found) for o, found in kept.items()}
     won = [(other, counts[1], counts[-1]) for other, counts in ways.items()]
-    return f"{_won(subject, won, count)} on real servers."
+    return f"{_won(subject, won, f'{count} on real servers')}."
 
 
 def _effect(results: Results, workload: str, other: str) -> Effect | None:

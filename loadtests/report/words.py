@@ -77,6 +77,8 @@ def versus(effect: Effect | None, measure: str, subject: str = "") -> str:
     if effect is None:
         return "-"
     if effect.low is None or effect.high is None:
+        if abs(effect.mean) < 0.005:
+            return "no difference (too few runs)"
         return f"{_who(subject)}{_way(effect, measure)} by {abs(effect.mean):.2f} (too few runs)"
     if not is_clear(effect, measure):
         return f"tie [{_signed(effect.low)}, {_signed(effect.high)}]"
@@ -113,10 +115,10 @@ def _signed(value: float) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text
 
 
-def listed(names: list[str]) -> str:
+def listed(names: list[str], word: str = "and") -> str:
     """`a, b and c`."""
     *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def counted(number: int, noun: str) -> str:
