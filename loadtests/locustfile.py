@@ -35,7 +35,7 @@ from locust.env import Environment
 from loadtests.measures.figures import LAG_LIMIT_S, percentile
 from loadtests.measures.records import BROKEN, LEFT, UserTurn, turns_to_lines
 from loadtests.workloads import shapes
-from loadtests.workloads.users import Answer, Pause, Send, take_turn
+from loadtests.workloads.users import Answer, Pause, Send, take_turns
 from loadtests.workloads.workload import Workload
 
 MOST_OPEN = 5_000
@@ -83,6 +83,7 @@ class _Schedule:
     ) -> None:
         self._environment = environment
         self._workload = workload
+        self._following = workload.following
         self._host = host
         self._options = options
         self._pool = Pool(MOST_OPEN)
@@ -94,11 +95,13 @@ class _Schedule:
     def run(self) -> None:
         self._began = time.monotonic()
         for number, arrival in enumerate(self._workload.arrivals):
+            if arrival.after is not None:
+                continue  # Its user sends it.
             gevent.sleep(max(0.0, arrival.due_s - self._clock()))
             if self._pool.full():
-                self._refused += 1
+                self._refuse(number)
             else:
-                self._pool.spawn(self._take_turn, number)
+                self._pool.spawn(self._take_turns, number)
         self._pool.join()
         self._write()
         self._judge()
@@ -106,14 +109,21 @@ class _Schedule:
     def _clock(self) -> float:
         return time.monotonic() - self._began
 
-    def _take_turn(self, number: int) -> None:
-        conduct = take_turn(self._workload, number, self._clock, self._clock())
+    def _refuse(self, number: int | None) -> None:
+        """Count this turn and all that its user would have sent after it."""
+        while number is not None:
+            self._refused += 1
+            number = self._following.get(number)
+
+    def _take_turns(self, number: int) -> None:
+        conduct = take_turns(self._workload, number, self._clock, self._following)
         told: Answer | None = None
         while True:
             try:
                 step = conduct.send(told)
             except StopIteration as end:
-                self._end(end.value)
+                for turn in end.value:
+                    self._end(turn)
                 return
             told = self._do(step)
 

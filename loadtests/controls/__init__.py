@@ -1,4 +1,9 @@
-"""The controls: what is compared only to show how it fails. They have short names here."""
+"""What the project's strategies are compared with. Here they have short names.
+
+A *control* shows what happens without protection: its faults are expected, and are no
+failure of a comparison. An *opponent* is what a good engineer would write instead of
+`queue`, in a few lines. Its histories are held to be right like those of any strategy.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,26 @@ CONTROLS = {
 }
 """Name -> dotted name, by which a server finds it."""
 
+OPPONENTS = {
+    "lock-1": "loadtests.controls.shedding_lock:lock_1",
+    "lock-3": "loadtests.controls.shedding_lock:lock_3",
+    "lock-5": "loadtests.controls.shedding_lock:lock_5",
+    "lock-half": "loadtests.controls.shedding_lock:lock_half",
+    "lock-check": "loadtests.controls.shedding_lock:lock_check",
+    "lock-check-slack": "loadtests.controls.shedding_lock:lock_check_slack",
+    "lock-5-check": "loadtests.controls.shedding_lock:lock_5_check",
+    "lock-count-check": "loadtests.controls.shedding_lock:lock_count_check",
+    "reject-jitter": "loadtests.controls.reject_jitter:RejectJitter",
+    "fifo-5": "loadtests.controls.fifo:fifo_5",
+    "fifo-20": "loadtests.controls.fifo:fifo_20",
+    "global-queue": "loadtests.controls.fifo:Fifo",
+}
+"""The same. What is named is a class, or one with options: a factory that takes further ones."""
+
 
 def dotted(name: str) -> str:
     """The name by which a server knows the strategy."""
-    return CONTROLS.get(name, name)
+    return CONTROLS.get(name) or OPPONENTS.get(name, name)
 
 
 def is_control(name: str) -> bool:
@@ -36,5 +57,5 @@ async def _nobody(turn: Turn, attempt: Attempt) -> Reply:
 
 
 def find(name: str) -> registry.Factory:
-    """The strategy of this name, the controls included. Raises UnknownStrategy."""
+    """The strategy of this name, controls and opponents included. Raises UnknownStrategy."""
     return registry.find(dotted(name))

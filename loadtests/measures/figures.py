@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, inf, nan
@@ -31,8 +31,25 @@ class Measure:
     about: str
 
 
+AT_ONCE = frozenset({409, 429})
+"""Refusals that come when a turn is sent: it waits in its client, not in the server."""
+
+ROUNDING_S = 2e-4
+"""What a span between two recorded times may be off: each is kept to a tenth of a millisecond."""
+
+_WAITING = "open at the server and not running; those refused by 409 or 429 never waited there"
+_UNDER_WAY = "have sent or pause before they try again, and neither have an answer nor gave up"
+
 MEASURES: dict[str, Measure] = {
-    "served": Measure("users served", "share", "more", "had an answer at last, retries included"),
+    "served": Measure(
+        "users served",
+        "share",
+        "more",
+        "had an answer at last, retries included, within that attempt's own timeout",
+    ),
+    "answered": Measure(
+        "users answered", "share", "more", "had an answer at last, however late it came"
+    ),
     "in_time": Measure(
         "served in time", "share", "more", "had an answer within one timeout of being due"
     ),
@@ -40,7 +57,7 @@ MEASURES: dict[str, Measure] = {
         "goodput",
         "share of capacity",
         "more",
-        "agent work for answers that came in time, while users came",
+        "agent work for users served while users still came, of all that the agent could do then",
     ),
     "p50": Measure("time to answer, p50", "service times", "less", "all users, from due"),
     "p95": Measure("time to answer, p95", "service times", "less", "all users, from due"),
@@ -57,13 +74,18 @@ MEASURES: dict[str, Measure] = {
         "order inversions", "share", "less", "pairs of a conversation that swapped their order"
     ),
     "fairness": Measure(
-        "fairness", "Jain's index", "more", "over conversations, of their shares of users served"
+        "fairness",
+        "Jain's index",
+        "more",
+        "over conversations, of their shares of users served; 1 is equal",
     ),
     "quiet_p95": Measure(
         "time to answer of quiet conversations, p95", "service times", "less", "workload hot only"
     ),
-    "depth_mean": Measure("waiting, mean", "turns", "", "sent, not answered and not running"),
-    "depth_max": Measure("waiting, most", "turns", "less", "sent, not answered and not running"),
+    "depth_mean": Measure("waiting in the server, mean", "turns", "", _WAITING),
+    "depth_max": Measure("waiting in the server, most", "turns", "less", _WAITING),
+    "users_mean": Measure("users under way, mean", "users", "", _UNDER_WAY),
+    "users_max": Measure("users under way, most", "users", "less", _UNDER_WAY),
     "run_twice": Measure(
         "run more than once", "share", "less", "users whose message the agent was asked twice"
     ),
@@ -83,9 +105,10 @@ def figures(run: Run, workload: Workload) -> Figures:
         for turn in run.turns
         if turn.conversation.startswith("quiet-")
     )
-    depths = depth(run)
+    depths, users = depth(run), under_way(run)
     return {
-        "served": _share(len(answered), len(run.turns)),
+        "served": _share(sum(map(_served, run.turns)), len(run.turns)),
+        "answered": _share(len(answered), len(run.turns)),
         "in_time": _share(sum(map(_in_time, run.turns)), len(run.turns)),
         "goodput": goodput(run, workload),
         "p50": percentile(late, 0.50),
@@ -99,7 +122,9 @@ def figures(run: Run, workload: Workload) -> Figures:
         "fairness": _fairness_of(run.turns),
         "quiet_p95": percentile(quiet, 0.95),
         "depth_mean": _mean_over_time(depths),
-        "depth_max": float(max((level for _, level in depths), default=0)),
+        "depth_max": _most(depths),
+        "users_mean": _mean_over_time(users),
+        "users_max": _most(users),
         "run_twice": _run_twice(run),
     }
 
@@ -121,19 +146,25 @@ def _in_time(turn: UserTurn) -> bool:
     return answered_after(turn) <= turn.timeout_s
 
 
-def goodput(run: Run, workload: Workload) -> float:
-    """Agent seconds of turns answered in time, by the horizon, as a share of all it could work.
+def _served(turn: UserTurn) -> bool:
+    """Answered within the attempt's own timeout: a later answer finds nobody, told or not."""
+    tried = turn.answer
+    return tried is not None and tried.ended_s - tried.sent_s <= turn.timeout_s + ROUNDING_S
 
-    A turn is in time here if its own attempt was answered within the timeout.
+
+def goodput(run: Run, workload: Workload) -> float:
+    """Agent seconds of users served by the horizon, as a share of all it could work until then.
+
+    What a burst leaves to do after the horizon counts on neither side.
     """
-    useful_s = sum(
-        workload.arrivals[turn.number].service_s
+    # By message, so that the answer to a double is of use only where the first has none.
+    useful_s = {
+        turn.number if arrival.repeats is None else arrival.repeats: arrival.service_s
         for turn in run.turns
-        if (tried := turn.answer)
-        and tried.ended_s - tried.sent_s <= turn.timeout_s
-        and tried.ended_s <= workload.horizon_s
-    )
-    return useful_s / (workload.horizon_s * workload.capacity)
+        for arrival in (workload.arrivals[turn.number],)
+        if _served(turn) and turn.attempts[-1].ended_s <= workload.horizon_s
+    }
+    return sum(useful_s.values()) / (workload.horizon_s * workload.capacity)
 
 
 def wasted(run: Run) -> float:
@@ -173,31 +204,55 @@ def jain(shares: Sequence[float]) -> float:
 def _fairness_of(turns: Sequence[UserTurn]) -> float:
     served: dict[str, list[bool]] = defaultdict(list)
     for turn in turns:
-        served[turn.conversation].append(turn.answer is not None)
+        served[turn.conversation].append(_served(turn))
     return jain([fmean(answers) for answers in served.values()]) if served else nan
 
 
 def depth(run: Run) -> list[tuple[float, int]]:
-    """How many turns waited from each instant on: sent and not ended, less those that ran."""
+    """How many turns waited in the server from each instant on: open there and not running.
+
+    Refusals by 409 and 429 are left out. One by 503 may be a turn whose wait expired,
+    which a record does not tell from a full server: it counts while it was open.
+    """
     steps: Counter[float] = Counter()
     for turn in run.turns:
         for tried in turn.attempts:
-            steps[tried.sent_s] += 1
-            steps[tried.ended_s] -= 1
+            if tried.status not in AT_ONCE:
+                steps[tried.sent_s] += 1
+                steps[tried.ended_s] -= 1
     ends = {
         f"{turn.number}.{index}": tried.ended_s
         for turn in run.turns
         for index, tried in enumerate(turn.attempts, 1)
+        if tried.status not in AT_ONCE
     }
     for call in run.calls:
-        for message in parts(call.message):
+        for message in filter(ends.__contains__, parts(call.message)):
             steps[call.began_s] -= 1
-            steps[min(call.ended_s, max(call.began_s, ends.get(message, call.ended_s)))] += 1
-    level, levels = 0, []
+            steps[min(call.ended_s, max(call.began_s, ends[message]))] += 1
+    return _levels(steps)
+
+
+def under_way(run: Run) -> list[tuple[float, int]]:
+    """How many users were under way from each instant on: first attempt to last end."""
+    steps: Counter[float] = Counter()
+    for turn in run.turns:
+        steps[turn.attempts[0].sent_s] += 1
+        steps[turn.attempts[-1].ended_s] -= 1
+    return _levels(steps)
+
+
+def _levels(steps: Mapping[float, int]) -> list[tuple[float, int]]:
+    level = 0
+    levels: list[tuple[float, int]] = []
     for at in sorted(steps):
         level += steps[at]
         levels.append((at, max(0, level)))
     return levels
+
+
+def _most(levels: Sequence[tuple[float, int]]) -> float:
+    return float(max((level for _, level in levels), default=0))
 
 
 def _mean_over_time(levels: Sequence[tuple[float, int]]) -> float:

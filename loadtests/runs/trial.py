@@ -35,6 +35,8 @@ class RunFailed(RuntimeError):
 def run_batch(plan: Plan, strategies: Sequence[str], name: str, seed: int) -> list[Run]:
     """One run for each of the strategies, at the same time. Raises RunFailed."""
     workload = make(plan, name, seed)
+    if any(arrival.caller for arrival in workload.arrivals):
+        raise RunFailed(f"{name} has several callers, and a real run has one: simulate it")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         start = folder / "start"
@@ -144,7 +146,8 @@ class _Trial:
     def finish(self) -> Run:
         """Wait for the generator, then ask the server what became of everything, and end it."""
         limit_s = self._workload.horizon_s + SLACK_S
-        limit_s += 11 * self._workload.clients.patience * self._workload.service_s
+        patience_s = 11 * self._workload.clients.patience * self._workload.service_s
+        limit_s += self._workload.longest * patience_s
         try:
             said = self._locust.communicate(timeout=limit_s)[0]
         except subprocess.TimeoutExpired:

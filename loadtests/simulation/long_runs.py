@@ -7,7 +7,7 @@ from statistics import fmean
 
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.clients import Clients
-from loadtests.workloads.shapes import Draw, poisson
+from loadtests.workloads.draws import Draw, poisson
 from loadtests.workloads.workload import Arrival, Workload
 from strategies import Limits
 

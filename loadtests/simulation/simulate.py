@@ -1,8 +1,9 @@
 """The same strategy classes and the same clients under virtual time: days in seconds.
 
 What is simulated is the network, the server around the strategy and the agent's
-work; strategies, clients and the measures are the real ones. There is no cost of
-requests, so it is right where the agent takes far longer than the server.
+work; strategies, clients and the measures are the real ones. Requests cost what
+the workload's `overhead_s` says, by default nothing, which is right where the agent takes
+far longer than the server.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from loadtests.controls import find
 from loadtests.measures.chains import check_chain
 from loadtests.measures.records import LEFT, Call, History, Run, UserTurn
 from loadtests.runs.agent import Scheduled, name_of
-from loadtests.workloads.users import Answer, Pause, Send, take_turn
+from loadtests.workloads.users import Answer, Pause, Send, take_turns
 from loadtests.workloads.workload import Workload
 from runner.agents.base import Message
 from runner.api.problems import TURN_CAUSES
@@ -80,17 +81,22 @@ class _World:
         self._loop = asyncio.get_running_loop()
         self._agent = Scheduled(self.calls.append, self._loop.time, self._workload.backends)
         self._strategy = make(self._answer)
-        turns: list[asyncio.Task[UserTurn]] = []
+        self._following = self._workload.following
+        users: list[asyncio.Task[tuple[UserTurn, ...]]] = []
         for number, arrival in enumerate(self._workload.arrivals):
+            if arrival.after is not None:
+                continue  # Its user sends it.
             await asyncio.sleep(max(0.0, arrival.due_s - self._loop.time()))
-            turns.append(self._loop.create_task(self._user(number)))
-        ended = list(await asyncio.gather(*turns))
+            users.append(self._loop.create_task(self._user(number)))
+        ended = [turn for turns in await asyncio.gather(*users) for turn in turns]
         await self._strategy.drain(1e6)
-        return ended
+        return sorted(ended, key=lambda turn: turn.number)
 
     async def _answer(self, turn: Turn, attempt: Attempt) -> Reply:
         history = self.histories[turn.conversation]
         text = await self._agent.answer(turn.conversation, turn.message, history)
+        if self._workload.overhead_s:
+            await asyncio.sleep(self._workload.overhead_s)
         attempt.seal()
         history += (
             {"role": "user", "content": turn.message},
@@ -98,8 +104,8 @@ class _World:
         )
         return Reply(text, len(history) // 2)
 
-    async def _user(self, number: int) -> UserTurn:
-        conduct = take_turn(self._workload, number, self._loop.time, self._loop.time())
+    async def _user(self, number: int) -> tuple[UserTurn, ...]:
+        conduct = take_turns(self._workload, number, self._loop.time, self._following)
         told: Answer | None = None
         while True:
             try:
@@ -113,7 +119,13 @@ class _World:
             await asyncio.sleep(step.seconds)
             return None
         self._serial += 1
-        turn = Turn(str(self._serial), step.conversation, step.message, step.deadline_s)
+        turn = Turn(
+            str(self._serial),
+            step.conversation,
+            step.message,
+            step.deadline_s,
+            caller=step.caller,
+        )
         try:
             ticket = self._strategy.submit(turn)
         except TurnError as error:

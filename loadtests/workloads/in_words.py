@@ -6,7 +6,15 @@ from math import inf
 from random import Random
 
 from loadtests.workloads.clients import POLICIES, Clients
-from loadtests.workloads.shapes import Draw, constant, exponential, lognormal, poisson
+from loadtests.workloads.draws import (
+    Draw,
+    azure_code,
+    azure_conv,
+    constant,
+    exponential,
+    lognormal,
+    poisson,
+)
 from loadtests.workloads.workload import Arrival, Workload
 
 
@@ -22,12 +30,22 @@ def parse_rate(text: str) -> float:
 def parse_service(text: str) -> tuple[float, Draw]:
     """A mean in seconds and a distribution, from `lognormal:4s`, `constant:2s`, `exponential:1s`.
 
-    `lognormal:4s:1.2` has a sigma; 0.8 where none is said. Raises ValueError.
+    `lognormal:4s:1.2` has a sigma; 0.8 where none is said. `azure-conv` and `azure-code` are
+    of real traffic. Raises ValueError.
     """
     kind, _, rest = text.partition(":")
     mean, _, sigma = rest.partition(":")
-    draws = {"constant": constant, "exponential": exponential, "lognormal": lognormal(0.8)}
-    expected = "such as constant:2s, exponential:2s, lognormal:2s or lognormal:2s:0.8 (a sigma)"
+    draws: dict[str, Draw] = {
+        "constant": constant,
+        "exponential": exponential,
+        "lognormal": lognormal(0.8),
+        "azure-conv": azure_conv,
+        "azure-code": azure_code,
+    }
+    expected = (
+        "such as constant:2s, exponential:2s, azure-conv:2s, azure-code:2s, lognormal:2s or "
+        "lognormal:2s:0.8 (a sigma)"
+    )
     if kind not in draws or (sigma and kind != "lognormal"):
         raise ValueError(f"{text!r} is not {expected}")
     if sigma:

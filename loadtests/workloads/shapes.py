@@ -12,47 +12,16 @@ argument after a colon: `overload:2`, `trace:FILE`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from random import Random
 
 from loadtests.workloads.clients import PATIENT, USUAL, Clients
+from loadtests.workloads.draws import azure_code, azure_conv, constant, lognormal
+from loadtests.workloads.schedules import Shape, scaled, schedule
 from loadtests.workloads.traces import TRACE, from_trace
-from loadtests.workloads.workload import Arrival, Workload
-
-Draw = Callable[[Random], float]
-"""A service time, in units of its mean."""
-
-
-def constant(rng: Random) -> float:
-    return 1.0
-
-
-def exponential(rng: Random) -> float:
-    return rng.expovariate(1.0)
-
-
-def lognormal(sigma: float) -> Draw:
-    """Of mean 1: what model replies look like, many short ones and a few very long."""
-    return lambda rng: rng.lognormvariate(-(sigma**2) / 2, sigma)
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A workload before it has a seed and a scale. Times in units of the mean service time."""
-
-    about: str
-    load: float | Callable[[float], float]
-    clients: Clients = USUAL
-    service: Draw = exponential
-    fails: float = 0.0
-    leaves_after: float = inf
-    horizon: float | None = None
-    quiet: int = 0
-    backends: int | None = None
+from loadtests.workloads.workload import Workload
 
 
 def _spike(at: float) -> float:
@@ -63,6 +32,16 @@ def _spike(at: float) -> float:
 def _retrying(policy: str, about: str) -> Shape:
     return Shape(
         f"load 1.5; clients that {about}", 1.5, Clients(timeout=10, patience=30, retry=policy)
+    )
+
+
+def _fifty(load: float) -> Shape:
+    return Shape(
+        f"fifty conversations by chance, over an agent that works at four turns at once; "
+        f"load {load:g} of the four",
+        4 * load,
+        conversations=50,
+        backends=4,
     )
 
 
@@ -110,16 +89,44 @@ SHAPES: dict[str, Shape] = {
     ),
     "heavy-tail": Shape("load 0.8; lognormal service, sigma 1.5", 0.8, service=lognormal(1.5)),
     "faulty": Shape("load 0.5; the agent fails at one turn in twenty", 0.5, fails=0.05),
+    "fifty-0.8": _fifty(0.8),
+    "fifty-1.2": _fifty(1.2),
+    "fifty-2": _fifty(2.0),
+    "sessions": Shape(
+        "users of five turns each, who think (five service times in the mean) after each "
+        "answer or refusal; load 1.2 of an agent that works at four turns at once, if nobody waits",
+        4 * 1.2,
+        backends=4,
+        turns=5,
+    ),
+    "double-submit": Shape(
+        "load 0.8, doubles included; one user in four sends the words again within half a "
+        "service time, and the second is of no use",
+        0.8,
+        repeats=0.25,
+    ),
+    "callers": Shape(
+        "one caller floods twenty conversations beside ten quiet callers; an agent that "
+        "works at two turns at once; simulated only, for real runs have one caller",
+        2 * 1.6,
+        backends=2,
+        conversations=20,
+        quiet_callers=10,
+    ),
+    "azure-conv-2": Shape(
+        "load 2; service times of real chat traffic (Azure 2023)", 2.0, service=azure_conv
+    ),
+    "azure-code-2": Shape(
+        "load 2; service times of real code completion (Azure 2023)", 2.0, service=azure_code
+    ),
 }
 
 NAMES: dict[str, str] = {
     **{name: shape.about for name, shape in SHAPES.items()},
     "trace:FILE": "your own traffic: a log of `runner serve --log json`, or lines of "
-    '{"at": seconds, "conversation": ..., "service_s": ...}',
+    '{"at": seconds, "conversation": ..., "service_s": ...}, or a CSV as Azure published it '
+    "(TIMESTAMP,ContextTokens,GeneratedTokens; each row a conversation)",
 }
-
-QUIET_LOAD = 0.8
-"""All quiet conversations of `hot` together, of the two turns that its agent works at."""
 
 
 class UnknownWorkload(ValueError):
@@ -139,62 +146,13 @@ def make(name: str, seed: int, *, service_s: float = 0.1, services: float = 100.
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UnknownWorkload(f"there is no workload {name!r}.{hint} Known: {', '.join(NAMES)}")
     shape = SHAPES[name]
-    rng = Random(f"{name} {seed}")
-    arrivals = sorted(_arrivals(shape, rng, services), key=lambda arrival: arrival.due_s)
+    arrivals = schedule(shape, Random(f"{name} {seed}"), services)
     return Workload(
         name=name,
         seed=seed,
         service_s=service_s,
         horizon_s=(5.0 if shape.load == inf else services) * service_s,
         clients=shape.clients,
-        arrivals=tuple(_scaled(arrival, service_s) for arrival in arrivals),
+        arrivals=tuple(scaled(arrival, service_s) for arrival in arrivals),
         backends=shape.backends,
     )
-
-
-def _arrivals(shape: Shape, rng: Random, horizon: float) -> Iterator[Arrival]:
-    if shape.load == inf:
-        instants = [0.0, 0.1, 0.2, 0.3, 0.4]
-    else:
-        load = shape.load if callable(shape.load) else _flat(shape.load)
-        instants = list(poisson(load, horizon, rng))
-    for at in instants:
-        yield _arrival(shape, rng, at, "hot" if shape.quiet else "one")
-    if shape.quiet:
-        for at in poisson(_flat(QUIET_LOAD), horizon, rng):
-            yield _arrival(shape, rng, at, f"quiet-{rng.randrange(shape.quiet):02}")
-
-
-def _arrival(shape: Shape, rng: Random, at: float, conversation: str) -> Arrival:
-    service, fails = shape.service(rng), rng.random() < shape.fails
-    leaves = None if shape.leaves_after == inf else rng.expovariate(1 / shape.leaves_after)
-    return Arrival(at, conversation, service, fails, leaves)
-
-
-def _scaled(arrival: Arrival, unit_s: float) -> Arrival:
-    timeout = arrival.timeout_s
-    return Arrival(
-        round(arrival.due_s * unit_s, 6),
-        arrival.conversation,
-        round(arrival.service_s * unit_s, 6),
-        arrival.fails,
-        None if timeout is None else round(timeout * unit_s, 6),
-    )
-
-
-def _flat(load: float) -> Callable[[float], float]:
-    return lambda at: load
-
-
-def poisson(load: Callable[[float], float], horizon: float, rng: Random) -> Iterator[float]:
-    """Instants of a Poisson process whose rate may change with `at`, a share of the horizon.
-
-    By thinning (Lewis and Shedler 1979): points of the highest rate, each kept
-    with the chance of the rate there.
-    """
-    highest = max(load(step / 1000) for step in range(1000))
-    at = rng.expovariate(highest)
-    while at < horizon:
-        if rng.random() * highest < load(at / horizon):
-            yield at
-        at += rng.expovariate(highest)

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from loadtests.workloads import azure
 from loadtests.workloads.clients import USUAL
 from loadtests.workloads.workload import Arrival, Workload
 
@@ -17,14 +18,15 @@ def from_trace(path: Path, seed: int = 0) -> Workload:
 
     Reads JSON lines: those of a server's own log (`turn ended`; others are passed
     over), or objects with `at` (seconds), `conversation` and `service_s`. A turn
-    that never ran counts with the mean of those that did. Raises ValueError where
-    there is none.
+    that never ran counts with the mean of those that did. Or a CSV as Azure published it
+    (see `azure`), whose rows name no conversation: each is one of its own, unless a
+    column `Conversation` tells. Raises ValueError where there is no turn that ran.
     """
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        text = path.read_text(errors="replace")
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    turns = sorted(filter(None, map(_traced, lines)), key=lambda turn: turn[0])
+    turns = sorted(_turns(text), key=lambda turn: turn[0])
     ran = [service_s for _, _, service_s in turns if service_s > 0]
     if not ran:
         raise ValueError(f"{path} has no turn that ran: is it a log of `runner serve --log json`?")
@@ -34,6 +36,15 @@ def from_trace(path: Path, seed: int = 0) -> Workload:
         for at, conversation, service_s in turns
     )
     return Workload(f"{TRACE}{path}", seed, mean_s, arrivals[-1].due_s or mean_s, USUAL, arrivals)
+
+
+def _turns(text: str) -> list[tuple[float, str, float]]:
+    if not azure.is_published(text):
+        return list(filter(None, map(_traced, text.splitlines())))
+    return [
+        (at, conversation or f"row-{row}", service_s)
+        for row, (at, conversation, service_s) in enumerate(azure.read(text), 1)
+    ]
 
 
 def _traced(line: str) -> tuple[float, str, float] | None:

@@ -7,7 +7,7 @@ greenlets, with real sockets, and in the simulation, in virtual time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -22,12 +22,14 @@ class Send:
 
     give_up_s   seconds after which to close the connection and answer LEFT.
     deadline_s  what to tell the server, or None.
+    caller      who asks, "" where nobody is named.
     """
 
     message: str
     conversation: str
     give_up_s: float
     deadline_s: float | None
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,43 @@ class Answer:
 Conduct = Generator[Send | Pause, Answer | None, UserTurn]
 
 
+def take_turns(
+    workload: Workload, number: int, clock: Callable[[], float], following: Mapping[int, int]
+) -> Generator[Send | Pause, Answer | None, tuple[UserTurn, ...]]:
+    """All turns of a user who begins with this arrival, one after the other.
+
+    Where another follows, the user thinks after the end of the one before, which may be
+    an answer or giving up: so every strategy meets the same turns. The next is due when
+    the thinking ends, and its time to answer counts from then.
+
+    clock      seconds since the start of the schedule.
+    following  the workload's own; it is given because making it takes a look at all arrivals.
+    """
+    turns = [(yield from take_turn(workload, number, clock, clock()))]
+    while number in following:
+        number = following[number]
+        due_s = clock() + workload.arrivals[number].think_s
+        yield Pause(workload.arrivals[number].think_s)
+        turns.append((yield from take_turn(workload, number, clock, clock(), due_s)))
+    return tuple(turns)
+
+
 def take_turn(
-    workload: Workload, number: int, clock: Callable[[], float], began_s: float
+    workload: Workload,
+    number: int,
+    clock: Callable[[], float],
+    began_s: float,
+    due_s: float | None = None,
 ) -> Conduct:
     """One user's turn, from when it is due to its answer or the end of the user's patience.
 
     number   of the arrival in the schedule.
     clock    seconds since the start of the schedule.
     began_s  when the turn was really begun; what it is behind is the generator's own lag.
+    due_s    when it is due, if another time than the schedule says.
     """
     arrival, clients, unit_s = workload.arrivals[number], workload.clients, workload.service_s
+    due_s = arrival.due_s if due_s is None else due_s
     rng = Random(f"{workload.name} {workload.seed} {number}")
     timeout_s = arrival.timeout_s or clients.timeout * unit_s
     attempts: list[Tried] = []
@@ -77,6 +106,7 @@ def take_turn(
             arrival.conversation,
             timeout_s if clients.leaves else 10 * timeout_s,
             timeout_s if clients.tells_deadline else None,
+            arrival.caller,
         )
         assert answer is not None
         attempts.append(_tried(answer, sent_s, clock()))
@@ -84,11 +114,11 @@ def take_turn(
             break
         refusal = Refusal(answer.status, answer.retry_after_s)
         delay_s = POLICIES[clients.retry](len(attempts), refusal, unit_s, rng)
-        if delay_s is None or clock() + delay_s > arrival.due_s + clients.patience * unit_s:
+        if delay_s is None or clock() + delay_s > due_s + clients.patience * unit_s:
             break
         yield Pause(delay_s)
-    lag_s = max(0.0, began_s - arrival.due_s)
-    return UserTurn(number, arrival.conversation, arrival.due_s, timeout_s, lag_s, tuple(attempts))
+    lag_s = max(0.0, began_s - due_s)
+    return UserTurn(number, arrival.conversation, due_s, timeout_s, lag_s, tuple(attempts))
 
 
 def _tried(answer: Answer, sent_s: float, ended_s: float) -> Tried:
@@ -96,6 +126,13 @@ def _tried(answer: Answer, sent_s: float, ended_s: float) -> Tried:
 
 
 def message_text(number: int, attempt: int, arrival: Arrival) -> str:
-    """What is sent: each attempt has words of its own, so that a history tells them apart."""
+    """What is sent: each attempt has words of its own, so that a history tells them apart.
+
+    A real client repeats its words. With shared words the checker could only count: a
+    history that holds the refused attempt in place of a later one that the client left
+    would pass as sound, and so would one that holds an attempt twice beside one that was
+    left. The agent's calls could not be told apart either, so `wasted` would be a guess.
+    So no run here shows what comparing words would be worth to a strategy.
+    """
     end = "fail" if arrival.fails and attempt == 1 else "answer"
     return f"[{number}.{attempt}] Wait {arrival.service_s:.6f} s, then {end}."

@@ -10,7 +10,7 @@ import pytest
 from loadtests.simulation import theory
 from loadtests.simulation.long_runs import UNBOUNDED, one_conversation, share_refused
 from loadtests.simulation.simulate import simulate
-from loadtests.workloads.shapes import Draw, constant, exponential, lognormal
+from loadtests.workloads.draws import Draw, constant, exponential, lognormal
 
 SERVICES: dict[str, tuple[Draw, float]] = {
     "M/D/1": (constant, 0.0),

@@ -13,9 +13,10 @@ from loadtests.measures.figures import (
     inversions,
     jain,
     percentile,
+    under_way,
     wasted,
 )
-from loadtests.measures.records import Call, from_line, to_line
+from loadtests.measures.records import Call, Tried, UserTurn, from_line, to_line
 from loadtests.simulation import theory
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.shapes import make
@@ -73,6 +74,32 @@ def test_depth_counts_what_was_sent_and_neither_runs_nor_has_ended() -> None:
     run = a_run(answered(0, 1, 0.0, 2.0), answered(1, 2, 1.0, 3.0), calls=calls)
 
     assert depth(run) == [(0.0, 0), (1.0, 1), (2.0, 0), (3.0, 0)]
+
+
+def test_users_whom_a_server_refuses_wait_in_their_clients_and_not_in_the_server() -> None:
+    tries = tuple(Tried(at, at + 0.5, 409, 0, 0.0, 0.0) for at in (0.0, 2.0))
+    run = a_run(UserTurn(0, "one", 0.0, 10.0, 0.0, tries), refused(1, 429, 1.0))
+    found = figures(run, WORKLOAD)
+
+    assert found["depth_max"] == 0
+    assert under_way(run) == [(0.0, 1), (1.0, 2), (1.1, 1), (2.5, 0)]
+    assert found["users_max"] == 2
+
+
+def test_an_answer_after_its_attempts_timeout_is_an_answer_that_served_nobody() -> None:
+    found = figures(a_run(answered(0, 1, 0, 10), answered(1, 2, 1, 20)), WORKLOAD)
+
+    assert (found["served"], found["answered"]) == (0.5, 1.0)
+
+
+def test_what_a_burst_leaves_to_do_after_its_horizon_is_no_goodput() -> None:
+    burst = make("burst", 1, service_s=1.0)
+    by_then = UserTurn(0, "one", 0.0, 1e3, 0.0, (Tried(0.0, burst.horizon_s, 200, 1, 0, 1),))
+    later = UserTurn(1, "one", 0.0, 1e3, 0.0, (Tried(0.0, burst.horizon_s + 1, 200, 2, 0, 1),))
+
+    assert figures(a_run(by_then, later), burst)["goodput"] == pytest.approx(
+        burst.arrivals[0].service_s / burst.horizon_s / burst.capacity
+    )
 
 
 def test_a_run_comes_back_from_its_line_as_it_was() -> None:
