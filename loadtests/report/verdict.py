@@ -137,6 +137,8 @@ def _trust(results: Results) -> str:
 def _faults(results: Results) -> str:
     kept = [name for name in results.strategies if not is_control(name)]
     broken = [f"{name} ({results.findings[name]})" for name in kept if results.findings[name]]
+    if not kept:
+        return "Only controls were measured, whose faults are expected"
     if broken:
         return f"INTEGRITY FAILED under {listed(broken)}"
     turns = counted(sum(results.turns(name) for name in kept), "turn")
@@ -145,7 +147,7 @@ def _faults(results: Results) -> str:
 
 def _machine(results: Results) -> str:
     if not results.late:
-        return f"this machine kept up in all of {counted(len(results.runs), 'run')}"
+        return f"this machine kept up in all runs ({len(results.runs)})"
     where = Counter(row.workload for row in results.late).most_common()
     return "this machine was too slow for " + listed(
         [
@@ -157,7 +159,7 @@ def _machine(results: Results) -> str:
 
 def integrity(results: Results) -> str:
     """What the histories prove, with the control beside it."""
-    kept = [name for name in results.strategies if not is_control(name)]
+    kept = [name for name in results.strategies if not is_control(name)] or results.strategies
     runs = counted(sum(row.strategy in kept for row in results.runs), "run")
     turns = sum(results.turns(name) for name in kept)
     text = f"In {runs} with {turns:,} users' turns under {listed(kept)}, "

@@ -182,7 +182,7 @@ def test_the_answer_counts_what_is_won_and_names_the_worst_of_what_is_lost() -> 
     assert second.endswith("of 8 comparisons it clearly loses 2.")
     assert third == (
         "None of 9,600 turns in real runs was lost, doubled, reordered or orphaned; "
-        "this machine kept up in all of 96 runs."
+        "this machine kept up in all runs (96)."
     )
 
 
@@ -216,7 +216,7 @@ def changed(folder: Folder, change: Callable[[Run], Run], workload: str = "stead
 
 def test_what_the_machine_was_too_slow_for_stands_in_the_answer(tmp_path: Path) -> None:
     folder = compared(tmp_path)
-    assert "kept up in all of 16 runs" in verdict(Results.of(folder))[2]
+    assert "kept up in all runs (16)" in verdict(Results.of(folder))[2]
 
     changed(
         folder, lambda run: replace(run, turns=tuple(replace(t, lag_s=0.02) for t in run.turns))
@@ -262,6 +262,14 @@ def test_a_figures_title_follows_the_data(tmp_path: Path) -> None:
     assert (
         title() == "In 0 of 2 simulated cells queue serves more users in time than lock, in 2 fewer"
     )
+
+
+@pytest.mark.parametrize("strategies", [("queue",), ("unprotected",), ("lock", "reject")])
+def test_any_strategies_have_a_report(tmp_path: Path, strategies: tuple[str, ...]) -> None:
+    plan = replace(PLAN, strategies=strategies, workloads=("burst",), seeds=1)
+    write_report(compared(tmp_path, plan))
+
+    assert "kept up" in (tmp_path / "report.md").read_text()
 
 
 def test_cells_are_won_tied_and_lost(breadth: Breadth) -> None:
