@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 from statistics import fmean
 
@@ -12,7 +13,7 @@ from loadtests.workloads.workload import Arrival, Workload
 from strategies import Limits
 
 UNBOUNDED = Limits(
-    max_waiting=10**9, max_waiting_per_conversation=10**9, max_wait_s=None, turn_timeout_s=None
+    max_waiting=10**9, max_waiting_per_conversation=10**9, max_wait_s=inf, turn_timeout_s=None
 )
 NO_END = 1e6
 
