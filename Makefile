@@ -60,7 +60,7 @@ lock: install  ## Write the lock files again, with the newest versions that pypr
 compare: install  ## Compare the strategies on real servers, in about 2 minutes; the report is in comparison/.
 	$(BIN)/runner compare $(COMPARE_ARGS)
 
-review: install  ## Write docs/design-review.md and the standard report again from their raw data.
+review: install  ## Write docs/design-review.md and the standard report again from their data.
 	$(BIN)/python -m loadtests.report.review
 
 bench: install  ## Measure, as ratios in one interleaved run.

@@ -35,7 +35,7 @@ def split(context: click.Context, parameter: click.Parameter, value: str | None)
     type=click.Choice(["smoke", "standard", "full"]),
     default="smoke",
     show_default=True,
-    help="How much: about 2 minutes, about 30, or about ten hours.",
+    help="How much: about 2 minutes, about an hour (less with --at-once), or about ten hours.",
 )
 @click.option("--strategies", callback=split, metavar="A,B", help="queue, lock, yours:Class ...")
 @click.option(
@@ -48,6 +48,14 @@ def split(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--agent", metavar="TARGET", help="Your own agent: package.module:attribute.")
 @click.option("--service-s", type=ABOVE_0, metavar="S", help="Its mean service time, in seconds.")
 @click.option("--services", type=ABOVE_0, metavar="N", help="Length of a run, in service times.")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Batches at the same time; the report says where that was too much for the machine.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -65,6 +73,7 @@ def compare_command(
     agent: str | None,
     service_s: float | None,
     services: float | None,
+    at_once: int,
     out: Path,
 ) -> None:
     """Compare strategies on real servers under load, and write the report.
@@ -76,7 +85,7 @@ def compare_command(
     \b
     Examples:
       runner compare
-      runner compare --profile standard --out standard
+      runner compare --profile standard --at-once 4 --out standard
       runner compare --strategies queue,my_module:Mine --workloads burst,overload-2
       runner compare --agent my_module:agent --service-s 2.5 --workloads steady-0.8
 
@@ -103,7 +112,11 @@ def compare_command(
     with StatusLine(sys.stderr) as status, _failures():
         status.show(lambda after_s: f"looking what {out} has already")
         folder.begin(plan, ["runner", *sys.argv[1:]], describe())
-        for step in compare(folder.plan(), folder, lambda batch: status.show(_waiting(batch))):
+
+        def begin(batch: Batch) -> None:
+            status.show(_waiting(batch))
+
+        for step in compare(folder.plan(), folder, begin, at_once):
             status.clear()
             say(_progress(step))
     context.exit(_report(folder))
@@ -122,12 +135,14 @@ def _failures() -> Iterator[None]:
 def _report(folder: Folder) -> int:
     """Write the report, and say its verdict; 1 where a strategy that is no control has a fault."""
     from loadtests.report import write_report
+    from loadtests.report.breadth import MATRIX, load
     from loadtests.report.verdict import verdict
 
     with StatusLine(sys.stderr) as status, _failures():
         status.show(lambda after_s: f"writing the report, {after_s:.0f} s")
         results = write_report(folder)
-    say("\n" + "\n".join(f"- {sentence}" for sentence in verdict(results)))
+        answer = verdict(results, load(folder.path / MATRIX))
+    say("\n" + "\n".join(f"- {sentence}" for sentence in answer))
     say(f"\nThe report: {folder.path / 'report.html'}")
     return int(any(found for name, found in results.findings.items() if not is_control(name)))
 
@@ -171,9 +186,10 @@ def _progress(step: Step) -> str:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.pass_context
 def report_command(context: click.Context, folder: Path) -> None:
-    """Write the report of a comparison again, from its raw data alone.
+    """Write the report of a comparison again, from its data alone.
 
-    FOLDER is what `runner compare --out` made. Exit status 1 as there.
+    FOLDER is what `runner compare --out` made. Where its raw data (runs.jsonl) are not there,
+    figures.csv is enough. Exit status 1 as there.
     """
     _check_installed()
     from loadtests.runs.plan import Folder

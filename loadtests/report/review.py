@@ -1,6 +1,6 @@
 """Writes docs/design-review.md from the committed run: `python -m loadtests.report.review`.
 
-Every number of the review is injected from the raw data, or from a simulation that
+Every number of the review is injected from figures.csv, or from a simulation that
 is the same each time, so text and data cannot drift apart: `--check` writes nothing
 and fails where the committed review or report says something else.
 """
@@ -18,9 +18,9 @@ from statistics import fmean
 
 from loadtests.measures.figures import Figures, figures
 from loadtests.measures.intervals import paired
-from loadtests.report.long_runs import long_runs
 from loadtests.report.page import content, templates, write_pages
-from loadtests.report.results import Results, show, show_effect
+from loadtests.report.results import Results
+from loadtests.report.words import show, show_effect
 from loadtests.runs.plan import Folder
 from loadtests.runs.servers import ROOT
 from loadtests.simulation.simulate import simulate
@@ -37,7 +37,7 @@ def main() -> None:
     check = parser.parse_args().check
     results = Results.of(Folder(DATA))
     if not check:
-        write_pages(results, DATA, long_runs())
+        write_pages(results, DATA)
         REVIEW.write_text(render(results))
         return
     if drifted := drift(results):
@@ -51,8 +51,7 @@ def drift(results: Results) -> list[str]:
     """The names of the committed texts that are not what the data say."""
     found = [] if REVIEW.read_text() == render(results) else [REVIEW.name]
     with tempfile.TemporaryDirectory() as folder:
-        # The theory is drawn in a figure alone, and figures differ with the version of the plotter.
-        write_pages(results, Path(folder), long_runs(turns=100))
+        write_pages(results, DATA, Path(folder))  # The text alone: plotters differ in figures.
         text = (Path(folder) / "report.md").read_text()
     return found if text == (DATA / "report.md").read_text() else [*found, "report.md"]
 

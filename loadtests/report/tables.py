@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from math import isfinite, nan
-from statistics import fmean
 
-from loadtests.measures.figures import LAG_LIMIT_S, MEASURES, figures, lag_s, percentile
+from loadtests.measures.figures import LAG_LIMIT_S, MEASURES, percentile
 from loadtests.measures.histories import Findings
-from loadtests.report.results import Results, show, show_effect
-from loadtests.simulation.simulate import simulate
+from loadtests.report.results import Results
+from loadtests.report.rows import SIMULATED_SEEDS
+from loadtests.report.verdict import JUDGED
+from loadtests.report.words import show, versus
 from loadtests.workloads import shapes
 
-TOLD = (
-    *("served", "in_time", "goodput", "p50", "p95", "p99", "waited", "ran"),
-    *("attempts", "wasted", "inversions", "fairness", "depth_max", "run_twice"),
-)
-COMPARED = ("served", "in_time", "goodput", "p50", "p95", "attempts", "wasted")
-SIMULATED_SEEDS = 3
+COMPARED = ("in_time", "served", "goodput", "attempts", "wasted")
+UNTOLD = ("p50", "depth_mean")
+"""Half of the users wait for less than p50, whatever becomes of the others: it misleads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ def integrity(results: Results) -> Table:
     rows = [
         (
             strategy,
-            str(sum(run.strategy == strategy for run in results.runs)),
+            str(sum(row.strategy == strategy for row in results.runs)),
             f"{results.turns(strategy):,}",
             *(f"{getattr(results.findings[strategy], name):,}" for name in names),
         )
@@ -56,24 +53,26 @@ def integrity(results: Results) -> Table:
 
 
 def by_workload(results: Results) -> Iterator[Table]:
-    """One table for each workload: all measures of each strategy."""
+    """One table for each workload: all measures of each strategy that the runs know."""
     for workload in results.workloads:
         measures = [
             name
-            for name in (*TOLD, *(("quiet_p95",) if workload == "hot" else ()))
-            if any(_known(results, strategy, workload, name) for strategy in results.strategies)
+            for name in MEASURES
+            if name not in UNTOLD
+            and any(_known(results, strategy, workload, name) for strategy in results.strategies)
         ]
         rows = tuple(
             (
                 MEASURES[name].title,
-                MEASURES[name].unit,
                 *(show(results.middle(s, workload, name), name) for s in results.strategies),
             )
             for name in measures
         )
-        header = ("measure", "unit", *results.strategies)
+        header = ("measure", *results.strategies)
         about = shapes.NAMES.get(workload, "your own traffic")
-        yield Table(workload, about[0].upper() + about[1:] + ".", header, rows)
+        yield Table(
+            workload, f"{about[0].upper()}{about[1:]}. Times in service times.", header, rows
+        )
 
 
 def _known(results: Results, strategy: str, workload: str, measure: str) -> bool:
@@ -81,31 +80,29 @@ def _known(results: Results, strategy: str, workload: str, measure: str) -> bool
 
 
 def differences(results: Results) -> Iterator[Table]:
-    """One for each other strategy: the subject less it, paired by seed."""
+    """One for each other strategy: how the subject fares against it, paired by seed."""
+    compared = [name for name in COMPARED if name in MEASURES]
     for other in results.others:
         rows = tuple(
             (
                 workload,
-                *(
-                    show_effect(results.effect(workload, name, other), runs=False)
-                    for name in COMPARED
-                ),
+                *(versus(results.effect(workload, name, other), name) for name in compared),
                 str(_pairs(results, workload, other)),
             )
             for workload in results.workloads
         )
         yield Table(
-            f"{results.subject} less {other}",
-            "Mean of the differences, paired by seed, with a 95 % interval by the bootstrap-t "
-            "where there are ten pairs. Times in service times; pairs in which either never "
-            "answered so many are left out of a time's difference.",
-            ("workload", *(MEASURES[name].title for name in COMPARED), "pairs"),
+            f"{results.subject} against {other}",
+            f"How {results.subject} fares: the mean of the differences, paired by seed, with its "
+            "95 % interval. A tie is no clear difference; its interval is "
+            f"{results.subject} less {other}.",
+            ("workload", *(MEASURES[name].title for name in compared), "pairs"),
             rows,
         )
 
 
 def _pairs(results: Results, workload: str, other: str) -> int:
-    effect = results.effect(workload, "served", other)
+    effect = results.effect(workload, JUDGED[0], other)
     return effect.runs if effect else 0
 
 
@@ -113,16 +110,17 @@ def generator(results: Results) -> Table:
     """How late the generator was, for each strategy."""
     rows = []
     for strategy in results.strategies:
-        lags = [lag_s(run) for run in results.runs if run.strategy == strategy]
-        late = sum(lag > LAG_LIMIT_S for lag in lags)
-        refused = sum(run.refused_by_pool for run in results.runs if run.strategy == strategy)
-        middle, worst = (f"{percentile(lags, share) * 1000:.1f}" for share in (0.5, 1.0))
-        rows.append((strategy, middle, worst, f"{late} of {len(lags)}", str(refused)))
+        runs = [row for row in results.runs if row.strategy == strategy]
+        lags = [row.lag_ms for row in runs]
+        late = sum(lag > LAG_LIMIT_S * 1000 for lag in lags)
+        middle, worst = (f"{percentile(lags, share):.1f}" for share in (0.5, 1.0))
+        counts = (sum(row.repeats for row in runs), sum(row.unsent for row in runs))
+        rows.append((strategy, middle, worst, f"{late} of {len(lags)}", *map(str, counts)))
     return Table(
         "The generator",
         f"How late turns were begun, 99th percentile of each run. A run above "
-        f"{LAG_LIMIT_S * 1000:.0f} ms is marked as late; the same command again repeats it.",
-        ("strategy", "median run, ms", "worst run, ms", "late runs", "turns not sent"),
+        f"{LAG_LIMIT_S * 1000:.0f} ms is marked as late; the same command again repeats its batch.",
+        ("strategy", "median run, ms", "worst run, ms", "late runs", "repeats", "turns not sent"),
         tuple(rows),
     )
 
@@ -132,31 +130,31 @@ def simulated(results: Results) -> Table:
     rows = []
     for workload in results.workloads:
         for strategy in (results.subject, *results.others):
-            real, virtual = (_mean_of(results, strategy, workload, way) for way in (False, True))
-            off = virtual - real
-            rows.append((workload, strategy, show(real), show(virtual), f"{off:+.2f}"))
+            cells = [
+                cell
+                for measure in JUDGED
+                for cell in _beside(results.both(strategy, workload, measure))
+            ]
+            rows.append((workload, strategy, *cells))
+    heads = [
+        f"{MEASURES[measure].title}: {what}"
+        for measure in JUDGED
+        for what in ("measured", "simulated", "off")
+    ]
     return Table(
-        "Simulation beside measurement",
-        f"Users served, mean of the first {SIMULATED_SEEDS} seeds: the same strategy classes and "
-        "the same schedules, over sockets and in virtual time.",
-        ("workload", "strategy", "measured", "simulated", "difference"),
+        "Measured and simulated",
+        f"Means of the first {SIMULATED_SEEDS} seeds: the same strategy classes and the same "
+        "schedules, over sockets and in virtual time.",
+        ("workload", "strategy", *heads),
         tuple(rows),
     )
 
 
-def _mean_of(results: Results, strategy: str, workload: str, virtual: bool) -> float:
-    served = []
-    for seed in range(1, SIMULATED_SEEDS + 1):
-        run = results.run(strategy, workload, seed)
-        if run is None:
-            continue
-        if virtual:
-            run = simulate(strategy, results.workload(run))
-            served.append(figures(run, results.workload(run))["served"])
-        else:
-            served.append(results.figures[strategy, workload][seed]["served"])
-    finite = [value for value in served if isfinite(value)]
-    return fmean(finite) if finite else nan
+def _beside(both: tuple[float, float] | None) -> tuple[str, str, str]:
+    if both is None:
+        return "-", "-", "-"
+    real, virtual = both
+    return show(real), show(virtual), f"{abs(virtual - real):.2f}"
 
 
 def environment(results: Results) -> Table:

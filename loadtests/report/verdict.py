@@ -1,21 +1,27 @@
-"""The verdict: at most five sentences, each with its effect, its interval and its runs.
+"""The answer in three sentences, computed from the data: who wins, where not, how sure it is.
 
-What they compare is fixed beforehand, but for the last: it is the comparison, of all,
-in which the subject does worst, for a report that names no loss would not be believed.
+The second is the comparison, of all, in which the subject does worst: a report that names
+no loss would not be believed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadtests.controls import is_control
 from loadtests.measures.figures import MEASURES
 from loadtests.measures.intervals import Effect
-from loadtests.report.results import Results, show, show_effect
+from loadtests.report.breadth import JUDGED as CELLS
+from loadtests.report.breadth import Breadth
+from loadtests.report.results import Results
+from loadtests.report.words import better, counted, listed, show, versus
 
-JUDGED = ("served", "in_time", "goodput")
+JUDGED = ("served", "in_time")
 """Measures by which a strategy wins or loses; more is better in each."""
+
+IN_TIME = "in_time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,90 +33,88 @@ class Compared:
     other: str
     effect: Effect
 
-
-def verdict(results: Results) -> list[str]:
-    """The sentences, each by itself."""
-    sentences = [
-        _integrity(results),
-        _sentence(results, "overload-2", "goodput", "lock"),
-        _sentence(results, "overload-2", "served", "reject"),
-        _no_difference(results),
-        _worst(results),
-    ]
-    return [sentence for sentence in sentences if sentence]
+    @property
+    def bound(self) -> float:
+        """What is at most true of it: the upper end of its interval, or the mean without one."""
+        return self.effect.mean if self.effect.high is None else self.effect.high
 
 
-def _integrity(results: Results) -> str:
-    kept = [name for name in results.strategies if not is_control(name)]
-    turns = sum(results.turns(name) for name in kept)
-    broken = [f"{name} ({results.findings[name]})" for name in kept if results.findings[name]]
-    runs = sum(run.strategy in kept for run in results.runs)
-    counted = f"{runs} {'run' if runs == 1 else 'runs'}"
-    text = f"In {counted} with {turns:,} users' turns under {_and(kept)}, "
-    if broken:
-        text += f"INTEGRITY FAILED: {_and(broken)}"
+def verdict(results: Results, breadth: Breadth | None = None) -> list[str]:
+    """The sentences, each by itself; the first two of the simulated cells where there are any."""
+    if breadth is not None:
+        first, second = _cells_won(breadth), _cells_lost(breadth)
     else:
-        text += "none was lost, doubled, reordered or orphaned"
-    control = results.findings.get("unprotected")
-    if control is None:
-        return f"{text}."
-    stale = control.stale / max(1, _kept_turns(results, "unprotected"))
-    return f"{text}; without a strategy {stale:.0%} of the turns kept stand on a stale history."
+        first, second = _workloads_won(results), _worst(results)
+    return [sentence for sentence in (first, second, _trust(results)) if sentence]
 
 
-def _kept_turns(results: Results, strategy: str) -> int:
-    runs = (run for run in results.runs if run.strategy == strategy)
-    return sum(len(history.messages) for run in runs for history in run.histories)
-
-
-def _sentence(results: Results, workload: str, measure: str, other: str) -> str:
-    """What the fixed comparison came to, if the runs have it."""
-    if workload not in results.workloads or other not in results.others:
-        return ""
-    effect = results.effect(workload, measure, other)
-    if effect is None:
-        return ""
-    mine = show(results.middle(results.subject, workload, measure), measure)
-    theirs = show(results.middle(other, workload, measure), measure)
-    more = "" if effect.is_clear else " (not a clear difference)"
-    if effect.low is None:
-        more = " (too few for an interval)"
+def _cells_won(breadth: Breadth) -> str:
+    tallies = {other: breadth.tally(other, IN_TIME) for other in breadth.foremost}
+    won = [(other, tally.wins, tally.losses) for other, tally in tallies.items()]
+    regret = breadth.worst_regret(breadth.subject, IN_TIME)
     return (
-        f"Under {workload} the {MEASURES[measure].title} of {results.subject} is {mine}, of "
-        f"{other} {theirs}: {show_effect(effect)}{more}."
+        f"{_won(breadth.subject, won, f'{len(breadth.cells)} simulated cells')}; where it does "
+        f"worst, it is {show(regret.size)} behind the best of {len(breadth.strategies)} strategies."
     )
 
 
-def _no_difference(results: Results) -> str:
-    """Below saturation, among the patient, a queue is no faster than a lock."""
-    if "patient" not in results.workloads or "lock" not in results.others:
-        return ""
-    effect = results.effect("patient", "p95", "lock")
-    if effect is None:
-        return ""
+def _won(subject: str, won: list[tuple[str, int, int]], of: str) -> str:
+    """`In 4 of 9 cells queue serves clearly more users in time than lock (fewer in 1), ...`."""
+    (other, more, fewer), *rest = won
+    parts = [f"than {other} (fewer in {fewer})"]
+    parts += [f"in {more} than {other} (fewer in {fewer})" for other, more, fewer in rest]
+    return f"In {more} of {of} {subject} serves clearly more users in time {listed(parts)}"
+
+
+def _cells_lost(breadth: Breadth) -> str:
+    subject, against = breadth.subject, listed(breadth.foremost, "or")
+    lost = [(each.mean, each, of) for of in CELLS for each in breadth.losses(of)]
+    if not lost:
+        regret = breadth.worst_regret(subject, IN_TIME)
+        return (
+            f"In no cell does any of {against} clearly serve more, in time or at all; {subject} is "
+            f"furthest behind the best in {regret.words}."
+        )
+    mean, worst, measure = min(lost, key=lambda item: item[0])
     return (
-        f"Where nobody loses patience (load 0.8) {results.subject} is hardly faster than lock, if "
-        f"at all: of a p95 of {show(results.middle('lock', 'patient', 'p95'), 'p95')} service "
-        f"times, {show_effect(effect)}."
+        f"It clearly loses to {against} in {len({each.cell for _, each, _ in lost})} of "
+        f"{len(breadth.cells)} cells by users served, in time or at all; most in {worst.cell}: "
+        f"{show(-mean)} fewer {CELLS[measure]} than with {worst.other}."
     )
+
+
+def _workloads_won(results: Results) -> str:
+    if not results.others:
+        return ""
+    subject, count = results.subject, counted(len(results.workloads), "workload")
+    effects = {o: [_effect(results, w, o) for w in results.workloads] for o in results.others}
+    kept = {other: [e for e in found if e is not None] for other, found in effects.items()}
+    if all(effect.low is None for found in kept.values() for effect in found):
+        parts = [f"than {o} in {sum(e.mean > 0 for e in found)}" for o, found in kept.items()]
+        return (
+            f"The runs are too few for intervals; by their means alone, {subject} serves more "
+            f"users in time {listed(parts)} of {count}."
+        )
+    ways = {o: Counter(better(effect, IN_TIME) for effect in found) for o, found in kept.items()}
+    won = [(other, counts[1], counts[-1]) for other, counts in ways.items()]
+    return f"{_won(subject, won, f'{count} on real servers')}."
+
+
+def _effect(results: Results, workload: str, other: str) -> Effect | None:
+    return results.effect(workload, IN_TIME, other)
 
 
 def _worst(results: Results) -> str:
-    compared = sorted(all_compared(results), key=lambda c: _bound(c.effect))
+    compared = sorted(all_compared(results), key=lambda one: one.bound)
     if not compared:
         return ""
-    worst, clear = compared[0], [c for c in compared if c.effect.is_clear and c.effect.mean < 0]
-    title = MEASURES[worst.measure].title
-    text = (
-        f"{results.subject.capitalize()} does not win everywhere: it does worst under "
-        f"{worst.workload}, by {title} against {worst.other}: {show_effect(worst.effect)}"
+    worst = compared[0]
+    lost = sum(better(one.effect, one.measure) < 0 for one in compared)
+    return (
+        f"It does worst under {worst.workload}, by {MEASURES[worst.measure].title} against "
+        f"{worst.other}: {versus(worst.effect, worst.measure, results.subject)}; of "
+        f"{counted(len(compared), 'comparison')} it clearly loses {lost}."
     )
-    return f"{text} (of {len(compared)} comparisons it clearly loses {len(clear)})."
-
-
-def _bound(effect: Effect) -> float:
-    """What is at most true of it: the upper end of its interval, or the mean without one."""
-    return effect.mean if effect.high is None else effect.high
 
 
 def all_compared(results: Results) -> Iterator[Compared]:
@@ -123,6 +127,64 @@ def all_compared(results: Results) -> Iterator[Compared]:
                     yield Compared(workload, measure, other, effect)
 
 
-def _and(names: list[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+def _trust(results: Results) -> str:
+    """Integrity, how near the simulation is, and what the machine was too slow for."""
+    off = deviation(results)
+    near = "" if off is None else f"; real runs are within {show(off[0])} of the simulation"
+    return f"{_faults(results)}{near}; {_machine(results)}."
+
+
+def _faults(results: Results) -> str:
+    kept = [name for name in results.strategies if not is_control(name)]
+    broken = [f"{name} ({results.findings[name]})" for name in kept if results.findings[name]]
+    if not kept:
+        return "Only controls were measured, whose faults are expected"
+    if broken:
+        return f"INTEGRITY FAILED under {listed(broken)}"
+    turns = counted(sum(results.turns(name) for name in kept), "turn")
+    return f"None of {turns} in real runs was lost, doubled, reordered or orphaned"
+
+
+def _machine(results: Results) -> str:
+    if not results.late:
+        return f"this machine kept up in all runs ({len(results.runs)})"
+    where = Counter(row.workload for row in results.late).most_common()
+    return "this machine was too slow for " + listed(
+        [
+            f"{name} ({late} of {sum(row.workload == name for row in results.runs)} runs)"
+            for name, late in where
+        ]
+    )
+
+
+def integrity(results: Results) -> str:
+    """What the histories prove, with the control beside it."""
+    kept = [name for name in results.strategies if not is_control(name)] or results.strategies
+    runs = counted(sum(row.strategy in kept for row in results.runs), "run")
+    turns = sum(results.turns(name) for name in kept)
+    text = f"In {runs} with {turns:,} users' turns under {listed(kept)}, "
+    if broken := [f"{n} ({results.findings[n]})" for n in kept if results.findings[n]]:
+        text += f"INTEGRITY FAILED: {listed(broken)}"
+    else:
+        text += "none was lost, doubled, reordered or orphaned"
+    control = results.findings.get("unprotected")
+    if control is None:
+        return f"{text}."
+    stale = control.stale / max(1, results.kept("unprotected"))
+    return f"{text}; without a strategy {stale:.0%} of the turns kept stand on a stale history."
+
+
+def deviation(results: Results, measure: str = IN_TIME) -> tuple[float, float, str, str] | None:
+    """The largest distance of measured and simulated means, the mean one, workload and strategy.
+
+    Not of the controls; None where nothing was simulated.
+    """
+    found: list[tuple[float, str, str]] = []
+    for workload in results.workloads:
+        for strategy in (results.subject, *results.others):
+            if both := results.both(strategy, workload, measure):
+                found.append((abs(both[0] - both[1]), workload, strategy))
+    if not found:
+        return None
+    size, workload, strategy = max(found)
+    return size, sum(each for each, _, _ in found) / len(found), workload, strategy

@@ -2,14 +2,17 @@
 
 The runs of one workload and seed are at the same time, one for each strategy, and
 begin when all of their processes are up: the machine's good and bad minutes fall on
-all alike. Each run is one line of `runs.jsonl`, appended when it is complete, so a
-comparison that was cut off goes on where it was.
+all alike. Several such batches may run at once: agents that sleep leave the cores idle,
+and whether the machine was too slow shows in the generator's lag. Each run is one line
+of `runs.jsonl`, appended when its batch is complete, so a comparison that was cut off
+goes on where it was.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from loadtests.measures.figures import LAG_LIMIT_S, lag_s
@@ -50,38 +53,78 @@ def _untold(batch: Batch) -> None:
     pass
 
 
-def compare(plan: Plan, folder: Folder, begin: Callable[[Batch], None] = _untold) -> Iterator[Step]:
+def compare(
+    plan: Plan, folder: Folder, begin: Callable[[Batch], None] = _untold, at_once: int = 1
+) -> Iterator[Step]:
     """Do all runs of the plan that the folder does not have yet; one step for each batch.
 
-    `begin` is told of each batch before it. A batch with a run whose generator was late is
-    repeated as a whole, for its runs are to be at the same time.
+    `begin` is told of each batch before it; so many of them run at once. A batch with a run
+    whose generator was late is repeated as a whole, for its runs are to be at the same time.
+    Raises RunFailed where one failed, when those beside it have ended and are kept.
     """
     batches = list(_missing(plan, folder.runs()))
-    took: list[tuple[float, float]] = []
-    for done, (name, seed, strategies) in enumerate(batches, 1):
-        expected_s = _expected_s(plan, name, seed)
-        begin(Batch(done, len(batches), name, seed, strategies, expected_s))
-        began = time.monotonic()
-        runs = run_batch(plan, strategies, name, seed)
+    pace = _Pace([batch.expected_s for batch in batches])
+    for done, (batch, runs) in enumerate(_run(plan, batches, begin, at_once), 1):
         folder.add(runs)
-        took.append((expected_s, time.monotonic() - began))
-        rest = sum(_expected_s(plan, *batch[:2]) for batch in batches[done:])
-        pace = sum(real for _, real in took) / sum(expected for expected, _ in took)
-        workload = make(plan, name, seed)
+        pace.add(batch.expected_s)
+        workload = make(plan, batch.workload, batch.seed)
         findings = {run.strategy: check(run, workload) for run in runs}
-        yield Step(done, len(batches), rest * pace, name, seed, findings)
+        yield Step(done, len(batches), pace.left_s, batch.workload, batch.seed, findings)
 
 
-def _missing(plan: Plan, runs: Sequence[Run]) -> Iterator[tuple[str, int, list[str]]]:
-    """Workload, seed and strategies of each batch that is still to be done."""
+def _run(
+    plan: Plan, batches: Sequence[Batch], begin: Callable[[Batch], None], at_once: int
+) -> Iterator[tuple[Batch, list[Run]]]:
+    """Each batch with its runs, as they end; no new one begins after one that failed."""
+    to_begin, failed = iter(batches), None
+    running: dict[Future[list[Run]], Batch] = {}
+    with ThreadPoolExecutor(at_once) as pool:
+        while True:
+            while failed is None and len(running) < at_once and (batch := next(to_begin, None)):
+                begin(batch)
+                future = pool.submit(run_batch, plan, batch.strategies, batch.workload, batch.seed)
+                running[future] = batch
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                batch = running.pop(future)
+                if error := future.exception():
+                    failed = failed or error
+                else:
+                    yield batch, future.result()
+    if failed is not None:
+        raise failed
+
+
+class _Pace:
+    """How long the rest takes, from how long what is done has taken."""
+
+    def __init__(self, expected_s: Sequence[float]) -> None:
+        self._rest_s, self._done_s = sum(expected_s), 0.0
+        self._began = time.monotonic()
+
+    def add(self, expected_s: float) -> None:
+        self._rest_s -= expected_s
+        self._done_s += expected_s
+
+    @property
+    def left_s(self) -> float:
+        return self._rest_s * (time.monotonic() - self._began) / self._done_s
+
+
+def _missing(plan: Plan, runs: Sequence[Run]) -> Iterator[Batch]:
+    """The batches that are still to be done, with the strategies that they lack."""
     there = {(run.strategy, run.workload, run.seed) for run in runs}
     late = {(run.workload, run.seed) for run in runs if lag_s(run) > LAG_LIMIT_S}
+    to_do: list[tuple[str, int, list[str]]] = []
     for seed in range(1, plan.seeds + 1):
         for name in plan.workloads:
             again = (name, seed) in late
-            to_do = [s for s in plan.strategies if again or (s, name, seed) not in there]
-            if to_do:
-                yield name, seed, to_do
+            lacking = [s for s in plan.strategies if again or (s, name, seed) not in there]
+            if lacking:
+                to_do.append((name, seed, lacking))
+    for number, (name, seed, lacking) in enumerate(to_do, 1):
+        yield Batch(number, len(to_do), name, seed, lacking, _expected_s(plan, name, seed))
 
 
 def _expected_s(plan: Plan, name: str, seed: int) -> float:

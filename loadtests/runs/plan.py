@@ -1,24 +1,36 @@
-"""What is to be compared, and the folder in which it is kept."""
+"""What is to be compared, and the folder in which it is kept.
+
+plan.json    what is compared, by which command, at which commits, on which machine
+runs.jsonl   the raw data, a line for each run
+figures.csv  what each run came to (`loadtests.report.rows`); the report needs no more
+digest.txt   which raw data that was, for where they are kept no longer
+"""
 
 from __future__ import annotations
 
 import json
-import lzma
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from loadtests.measures.histories import Findings, check
 from loadtests.measures.records import SCHEMA, Run, from_line, to_line
 from loadtests.workloads import shapes
 from loadtests.workloads.traces import TRACE
 from loadtests.workloads.workload import Workload
 
 STRATEGIES = ("queue", "lock", "reject", "unprotected")
+OPPONENTS = ("queue", "lock", "reject", "lock-5")
 ALL = tuple(name for name, shape in shapes.SHAPES.items() if not shape.quiet_callers)
+CHOSEN = (
+    *("steady-0.8", "overload-1.2", "overload-2", "overload-4", "silent", "tight"),
+    *("spike", "retrying-openai", "hot", "heavy-tail", "fifty-2", "azure-conv-2"),
+)
+"""A dozen, chosen before they were measured, with service times that the server is small beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +54,7 @@ class Plan:
 
 PROFILES: dict[str, Plan] = {
     "smoke": Plan(STRATEGIES, ("burst", "overload-2", "impatient", "hot", "faulty"), 2, 0.06, 60.0),
-    "standard": Plan(STRATEGIES, ALL, 10, 0.06, 100.0),
+    "standard": Plan(OPPONENTS, CHOSEN, 10, 0.3, 100.0),
     "full": Plan(STRATEGIES, ALL, 30, 0.1, 300.0),
 }
 
@@ -74,9 +86,17 @@ class Folder:
         return self.path / "runs.jsonl"
 
     @property
-    def _packed(self) -> Path:
-        """Where runs are that were packed to be kept; new ones stand beside it."""
-        return self.path / "runs.jsonl.xz"
+    def figures(self) -> Path:
+        return self.path / "figures.csv"
+
+    @property
+    def digest(self) -> Path:
+        return self.path / "digest.txt"
+
+    @property
+    def has_raw_data(self) -> bool:
+        """Whether there is a run; where there is none, `figures` may tell what they came to."""
+        return self._runs.exists() and bool(self._whole_lines())
 
     def begin(self, plan: Plan, command: Sequence[str], environment: dict[str, Any]) -> None:
         """Make the folder, or go on with the one that is there. Raises ValueError if it differs.
@@ -91,19 +111,35 @@ class Folder:
             raise ValueError("two workloads have one name; give their files different ones")
         plan = replace(plan, workloads=names)
         if about.exists():
-            if differing := _differing(replace(self.plan(), folder=""), plan):
-                raise ValueError(
-                    f"{self.path} has a comparison with other {differing}; name another folder: "
-                    "--out FOLDER"
-                )
+            self._go_on(plan, environment)
             return
         for path in traces.values():
             shutil.copyfile(path, self.path / path.name)
         described = asdict(plan)
         del described["folder"]
         said = {"plan": described, "command": list(command), "environment": environment}
-        about.write_text(json.dumps(said, indent=2) + "\n")
+        self._write_about({**said, "went_on_at": [], "corrections": []})
         (self.path / "schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n")
+
+    def _go_on(self, plan: Plan, environment: dict[str, Any]) -> None:
+        """Hold the folder against the plan, and note another commit that its runs come from."""
+        if differing := _differing(replace(self.plan(), folder=""), plan):
+            raise ValueError(
+                f"{self.path} has a comparison with other {differing}; name another folder: "
+                "--out FOLDER"
+            )
+        if self.figures.exists() and not self.has_raw_data:
+            raise ValueError(
+                f"{self.path} has the figures of a comparison without its raw data, and cannot go "
+                "on; name another folder: --out FOLDER"
+            )
+        said, commit = self.about(), environment.get("commit", "")
+        others = list(said.get("went_on_at", []))
+        if commit not in (said["environment"].get("commit", ""), *others):
+            self._write_about({**said, "went_on_at": [*others, commit]})
+
+    def _write_about(self, said: dict[str, Any]) -> None:
+        (self.path / "plan.json").write_text(json.dumps(said, indent=2) + "\n")
 
     def about(self) -> dict[str, Any]:
         """What `begin` wrote. Raises ValueError where it is something else."""
@@ -118,11 +154,21 @@ class Folder:
 
     def runs(self) -> list[Run]:
         """All complete runs; the last one where one was repeated. A line that was cut off goes."""
-        packed = self._packed
-        text = lzma.decompress(packed.read_bytes()).decode() if packed.exists() else ""
-        lines = (text + self._whole_lines()).splitlines()
-        runs = (self._read(number, line) for number, line in enumerate(lines, 1))
-        return list({(run.strategy, run.workload, run.seed): run for run in runs}.values())
+        return list({key_of(run): run for run in self._all()}.values())
+
+    def repeats(self) -> Counter[tuple[str, str, int]]:
+        """Strategy, workload and seed -> how often the run was made again, its line replaced."""
+        lines = Counter(map(key_of, self._all()))
+        return lines - Counter(dict.fromkeys(lines, 1))
+
+    def _all(self) -> Iterator[Run]:
+        for number, line in enumerate(self._whole_lines().splitlines(), 1):
+            yield self._read(number, line)
+
+    def describe_raw_data(self) -> str:
+        """The digest of the lines in order, which `LC_ALL=C sort runs.jsonl | sha256sum` prints."""
+        lines = sorted(self._whole_lines().encode().splitlines(keepends=True))
+        return f"{sha256(b''.join(lines)).hexdigest()}  {len(lines)} lines of runs.jsonl, sorted\n"
 
     def _read(self, number: int, line: str) -> Run:
         with _expected(f"run {number} in {self._runs}", "the line of a run"):
@@ -135,16 +181,15 @@ class Folder:
             self._runs.write_text(whole)
         return whole
 
-    def pack(self) -> None:
-        """Keep all runs, each once, in a compressed file instead."""
-        lines = "".join(to_line(run) + "\n" for run in self.runs())
-        self._packed.write_bytes(lzma.compress(lines.encode(), preset=9 | lzma.PRESET_EXTREME))
-        self._runs.unlink(missing_ok=True)
-
     def add(self, runs: Sequence[Run]) -> None:
         """Keep the runs of one batch, in one write."""
         with self._runs.open("a") as file:
             file.write("".join(to_line(run) + "\n" for run in runs))
+
+
+def key_of(run: Run) -> tuple[str, str, int]:
+    """What a comparison has once."""
+    return run.strategy, run.workload, run.seed
 
 
 @contextmanager
@@ -160,14 +205,3 @@ def _differing(one: Plan, other: Plan) -> str:
     """The fields in which they differ, such as `strategies, seeds`."""
     names = (field.name for field in fields(Plan))
     return ", ".join(name for name in names if getattr(one, name) != getattr(other, name))
-
-
-def findings_by_strategy(
-    runs: Sequence[Run], workload_of: Callable[[Run], Workload]
-) -> dict[str, Findings]:
-    """All faults of each strategy, added up."""
-    found: dict[str, Findings] = {}
-    for run in runs:
-        before = found.get(run.strategy, Findings())
-        found[run.strategy] = before + check(run, workload_of(run))
-    return found

@@ -7,8 +7,8 @@ from statistics import fmean
 
 import pytest
 
-from loadtests.report.long_runs import UNBOUNDED, one_conversation, share_refused
 from loadtests.simulation import theory
+from loadtests.simulation.long_runs import UNBOUNDED, one_conversation, share_refused
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.draws import Draw, constant, exponential, lognormal
 

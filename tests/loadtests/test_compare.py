@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from loadtests.commands import compare as commands
-from loadtests.measures.records import Run, to_line
+from loadtests.measures.records import Run
 from loadtests.report import write_report
-from loadtests.report.long_runs import long_runs
 from loadtests.report.results import Results
-from loadtests.report.verdict import verdict
 from loadtests.runs import compare as comparing
 from loadtests.runs.compare import compare
 from loadtests.runs.plan import Folder, Plan, make
+from loadtests.runs.trial import RunFailed
 from loadtests.simulation.simulate import simulate
 
 Batches = list[tuple[str, int, list[str]]]
@@ -116,59 +116,82 @@ def test_a_trace_is_kept_with_the_runs_so_that_the_report_needs_nothing_else(
     log.unlink()
     moved = Folder((tmp_path / "first").rename(tmp_path / "moved"))
 
-    faults = write_report(moved, long_runs(turns=40)).findings
+    faults = write_report(moved).findings
 
     assert not faults["queue"]
     assert "trace:mine.jsonl" in (moved.path / "report.md").read_text()
     assert all(len(run.turns) == 9 for run in moved.runs())
 
 
-def test_packed_runs_are_the_same_runs(tmp_path: Path, batches: Batches) -> None:
+def test_several_batches_at_once_are_each_run_once(tmp_path: Path, batches: Batches) -> None:
     folder = begun(tmp_path)
-    list(compare(PLAN, folder))
-    before = [to_line(run) for run in folder.runs()]
-    folder.pack()
+    steps = list(compare(PLAN, folder, at_once=3))
 
-    assert not (tmp_path / "runs.jsonl").exists()
-    assert [to_line(run) for run in folder.runs()] == before
+    assert len({(name, seed) for name, seed, _ in batches}) == len(batches) == 4
+    assert [step.done for step in steps] == [1, 2, 3, 4]
+    assert len(folder.runs()) == 12
 
 
-def test_the_report_is_written_from_the_raw_data_and_is_the_same_each_time(
+def test_no_more_batches_run_at_once_than_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = threading.Barrier(2, timeout=30)
+    guard, running, most = threading.Lock(), 0, 0
+
+    def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
+        nonlocal running, most
+        with guard:
+            running += 1
+            most = max(most, running)
+        two.wait()  # Until a second one runs beside it.
+        with guard:
+            running -= 1
+        return [simulate("queue", make(plan, name, seed))]
+
+    monkeypatch.setattr(comparing, "run_batch", run_batch)
+    list(compare(replace(PLAN, strategies=("queue",)), begun(tmp_path), at_once=2))
+
+    assert most == 2
+
+
+def test_what_ran_beside_a_batch_that_failed_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
+        both.wait()
+        if name == "burst":
+            raise RunFailed("no server")
+        return [simulate(s, make(plan, name, seed)) for s in strategies]
+
+    monkeypatch.setattr(comparing, "run_batch", run_batch)
+    folder = begun(tmp_path)
+
+    with pytest.raises(RunFailed, match="no server"):
+        list(compare(PLAN, folder, at_once=2))
+    assert {run.workload for run in folder.runs()} == {"steady-0.8"}
+
+
+def test_figures_without_their_raw_data_are_not_gone_on_with(
     tmp_path: Path, batches: Batches
 ) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
-    theory = long_runs(turns=40)
-    faults = write_report(folder, theory).findings
-    first = {path.name: path.read_bytes() for path in tmp_path.rglob("report.*")}
-    write_report(folder, theory)
+    write_report(folder)
+    (tmp_path / "runs.jsonl").unlink()
 
-    assert not faults["queue"]
-    assert faults["unprotected"].stale
-    assert {path.name: path.read_bytes() for path in tmp_path.rglob("report.*")} == first
+    with pytest.raises(ValueError, match="without its raw data"):
+        begun(tmp_path)
 
 
-def test_the_page_loads_nothing_from_elsewhere(tmp_path: Path, batches: Batches) -> None:
-    folder = begun(tmp_path)
-    list(compare(PLAN, folder))
-    write_report(folder, long_runs(turns=40))
-    page = (tmp_path / "report.html").read_text()
-
-    assert "<svg" in page
-    for outside in ("src=", "<link", "@import", "<script", 'href="http'):
-        assert outside not in page, outside
-
-
-def test_the_verdict_has_at_most_five_sentences_and_one_where_queue_does_not_win(
+def test_a_comparison_that_goes_on_at_another_commit_says_so(
     tmp_path: Path, batches: Batches
 ) -> None:
-    folder = begun(tmp_path)
-    list(compare(PLAN, folder))
-    sentences = verdict(Results.of(folder))
+    for commit in ("abc1", "def2", "def2", "abc1"):
+        Folder(tmp_path).begin(PLAN, ["runner", "compare"], {"commit": commit})
 
-    assert len(sentences) <= 5
-    assert "none was lost" in sentences[0]
-    assert "does not win everywhere" in sentences[-1]
+    assert Folder(tmp_path).about()["went_on_at"] == ["def2"]
 
 
 def broken(run: Run) -> Run:
@@ -177,12 +200,11 @@ def broken(run: Run) -> Run:
 
 @pytest.mark.parametrize(("strategy", "status"), [("lock", 1), ("unprotected", 0)])
 def test_a_fault_of_a_strategy_fails_the_command_and_one_of_the_control_does_not(
-    tmp_path: Path, batches: Batches, monkeypatch: pytest.MonkeyPatch, strategy: str, status: int
+    tmp_path: Path, batches: Batches, strategy: str, status: int
 ) -> None:
     folder = begun(tmp_path)
     list(compare(PLAN, folder))
     folder.add([broken(run) for run in folder.runs() if run.strategy == strategy])
-    monkeypatch.setattr("loadtests.report.long_runs", lambda: long_runs(turns=40))
 
     result = CliRunner().invoke(commands.report_command, [str(tmp_path)])
 
