@@ -157,7 +157,9 @@ class StrategySettings(Table):
         None, 'turns of a named caller that may wait, or "none": an equal share'
     )
     max_waiting_per_conversation: CountOrZero = knob(100, "turns that may wait in a conversation")
-    max_wait_s: SecondsOrNone = knob(60.0, 'seconds that a turn may wait, or "none"')
+    max_wait_s: SecondsOrNone = knob(
+        None, 'seconds to wait without a deadline, or "none": as measured'
+    )
     on_disconnect: OnDisconnect = knob(
         "drop-waiting", "what happens to a turn when its client leaves; Prefer may override it"
     )

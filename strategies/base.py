@@ -96,14 +96,15 @@ class Limits:
     """The bounds that every strategy is given; each takes those that it has a use for.
 
     Turns that may run or wait at once, over all conversations, of one caller (or None) or
-    in one conversation; and the seconds that a turn may wait and run, or None.
+    in one conversation; the seconds that a turn may run, or None; and the seconds that one
+    without a deadline may wait, `inf` for any time, or None where the strategy is to find out.
     """
 
     max_running: int = 8
     max_waiting: int = 1_000
     max_waiting_per_caller: int | None = None
     max_waiting_per_conversation: int = 100
-    max_wait_s: float | None = 60.0
+    max_wait_s: float | None = None
     turn_timeout_s: float | None = 120.0
 
 

@@ -59,6 +59,10 @@ class Discipline(Protocol):
         """A waiting turn has ended without having started."""
         return
 
+    def ended(self, ticket: LocalTicket, /) -> None:
+        """A turn that ran has ended: answered or not. Its agent may go on."""
+        return
+
     def freed(self, turn: Turn, /) -> None:
         """Its agent has stopped, so its conversation is free; or its slot was written off."""
         return
@@ -105,6 +109,11 @@ class Engine:
         return len(self._waiting)
 
     @property
+    def idle(self) -> bool:
+        """Nothing waits, and no agent is at work."""
+        return not self._waiting and not self._holders
+
+    @property
     def service_s(self) -> float:
         """Seconds that a turn runs: the mean, or before a measurement the longest run so far."""
         if self.service_time.mean_s is not None:
@@ -117,7 +126,10 @@ class Engine:
         holder = self._holders.get(conversation)
         if holder is None or self.service_time.mean_s is None:
             return None
-        return self.service_time.remaining(self.now() - holder.started_at)
+        now = self.now()
+        rest = self.service_time.remaining(now - holder.started_at)
+        stops_at = max((ticket.deadline for ticket in holder.tickets), default=inf)
+        return Span(min(rest.mean_s, max(stops_at - now, 0.0)), rest.variance_s2)
 
     def load(self) -> Load:
         oldest = next(iter(self._waiting), None)
@@ -311,6 +323,8 @@ class Engine:
         self._ended[ticket.state] += 1
         if run is None:
             self.discipline.left(ticket)
+        else:
+            self.discipline.ended(ticket)
 
     # Timers.
 

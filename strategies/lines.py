@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import inf
 
 from .ageing import Ageing
 from .base import Turn
@@ -26,13 +27,15 @@ class Line(Ageing[LocalTicket]):
     """The turns that wait in one conversation.
 
     caller  whose it is: who asked for the first of them, should several callers share it.
+    since   the instant from which on somebody has waited, without a break.
     """
 
-    __slots__ = ("caller",)
+    __slots__ = ("caller", "since")
 
-    def __init__(self, ageing_s: float, caller: str) -> None:
+    def __init__(self, ageing_s: float, caller: str, since: float) -> None:
         super().__init__(ageing_s)
         self.caller = caller
+        self.since = since
 
 
 class Lines:
@@ -43,7 +46,7 @@ class Lines:
     Adding, removing and looking at the first cost the same however many wait.
     """
 
-    __slots__ = ("_ageing_s", "_lines", "_rings", "_waiting", "shares")
+    __slots__ = ("_ageing_s", "_lines", "_ready_since", "_rings", "_waiting", "shares")
 
     def __init__(self, ageing_s: float, slots: Mapping[str, int]) -> None:
         self.shares = Shares(slots)
@@ -51,6 +54,7 @@ class Lines:
         self._lines: dict[str, Line] = {}
         self._rings: dict[str, Ageing[str]] = {}
         self._waiting: Counter[str] = Counter()
+        self._ready_since = inf
 
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._lines
@@ -58,6 +62,10 @@ class Lines:
     def of(self, conversation: str) -> Ageing[LocalTicket]:
         """Its line, to be looked at."""
         return self._lines.get(conversation) or Ageing(self._ageing_s)
+
+    def is_last(self, conversation: str) -> bool:
+        """Whether nothing waits but the one turn of this conversation."""
+        return len(self._lines) == 1 and len(self.of(conversation)) == 1
 
     def waiting(self, caller: str) -> int:
         """How many of its turns wait."""
@@ -74,19 +82,35 @@ class Lines:
         turn = ticket.turn
         line = self._lines.get(turn.conversation)
         if line is None:
-            line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
+            line = self._lines[turn.conversation] = Line(
+                self._ageing_s, turn.caller, ticket.accepted_at
+            )
         line.add(ticket, turn.priority, ticket.accepted_at)
         self._waiting[line.caller] += 1
         if could_run:
             self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
 
-    def remove(self, ticket: LocalTicket) -> None:
-        """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
+    def standing_s(self, conversation: str, now: float) -> float:
+        """Seconds for which turns have waited without a break: there, or anywhere for a slot."""
+        line = self._lines.get(conversation)
+        since = line.since if line is not None else inf
+        return max(now - min(since, self._ready_since), 0.0)
+
+    def remove(self, ticket: LocalTicket, now: float) -> None:
+        """It waits no longer, and has not started.
+
+        Where it was the first, its conversation goes to the end of the ring. Otherwise the
+        next would have its place for having waited behind it, and lines of turns that expire
+        would have the slots.
+        """
         turn = ticket.turn
-        caller = self._lines[turn.conversation].caller
+        line = self._lines[turn.conversation]
+        was_first = ticket is line.first()
         self._leave(ticket)
-        if turn.priority not in self.of(turn.conversation).urgencies:
-            self._quit(caller, turn.conversation, turn.priority)
+        if turn.priority not in line.urgencies:
+            self._quit(line.caller, turn.conversation, turn.priority)
+        elif was_first and line.caller in self._rings:
+            self._rings[line.caller].renew(turn.conversation, turn.priority, now)
 
     def take(self, tickets: list[LocalTicket]) -> None:
         """They start, so their conversation cannot run any more."""
@@ -104,6 +128,8 @@ class Lines:
 
     def _join(self, caller: str, conversation: str, urgency: int, since: float) -> None:
         """The conversation takes this place in its caller's ring, if it has none there."""
+        if not self.shares:
+            self._ready_since = since
         if caller not in self._rings:
             self._rings[caller] = Ageing(self._ageing_s)
             self.shares.add(caller)
@@ -118,6 +144,8 @@ class Lines:
         if not ring:
             del self._rings[caller]
             self.shares.remove(caller)
+            if not self.shares:
+                self._ready_since = inf
 
     def _leave(self, ticket: LocalTicket) -> None:
         line = self._lines[ticket.turn.conversation]

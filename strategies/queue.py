@@ -1,10 +1,8 @@
 """Queue: a bounded line for each conversation, and a fair turn for every line (see `lines`).
 
-Under overload a long line serves nobody, for each turn starts when its client
-has just given up. So a turn is accepted, and started, only while it can still
-end in time by the service times measured so far. Only a turn that can start at
-once is always started, and measured, or a wrong estimate might refuse everything
-for ever.
+Under overload it sheds what is not worth a start any more (see `shedding`). Only a turn
+that can start at once is always started, and measured, or a wrong estimate might refuse
+everything for ever.
 
 A policy says what happens to a turn whose conversation is busy:
 
@@ -31,11 +29,13 @@ from .errors import (
     ConversationQueueFull,
     ServerFull,
     State,
+    TurnError,
     TurnInterrupted,
     WaitExpired,
 )
 from .lines import Lines
 from .service_time import NONE, Span
+from .shedding import Shedding
 from .ticket import LocalTicket
 
 AGEING_S = 10.0
@@ -98,11 +98,11 @@ class Queue(Discipline):
         self._joined_by = joined_by
         self._max_merged_bytes = max_merged_bytes
         self._limits = limits
-        self._max_wait_s = inf if limits.max_wait_s is None else limits.max_wait_s
         per_caller = limits.max_waiting_per_caller
         self._max_per_caller = inf if per_caller is None else per_caller
         self._engine = Engine(answer, limits.turn_timeout_s, self)
         self._lines = Lines(ageing_s, self._engine.slots)
+        self.shedding = Shedding(self._engine.service_time, self._lines, limits.max_wait_s)
 
     def submit(self, turn: Turn) -> Ticket:
         policy = self._policy(turn)
@@ -147,7 +147,7 @@ class Queue(Discipline):
         return ticket
 
     def _enter(self, turn: Turn) -> LocalTicket:
-        ticket = self._engine.accept(turn, self._max_wait_s)
+        ticket = self._engine.accept(turn, self._max_wait_s(turn))
         self._lines.add(ticket, could_run=self._engine.holder(turn.conversation) is None)
         return ticket
 
@@ -161,15 +161,15 @@ class Queue(Discipline):
         engine, in_line = self._engine, len(self._lines.of(turn.conversation))
         if in_line - leaving >= self._limits.max_waiting_per_conversation:
             shorter_s = self._eta_s(turn, leaving=1) or in_line * engine.service_s
-            raise engine.refuse(ConversationQueueFull(retry_after_s=shorter_s))
+            raise self._refuse(turn, ConversationQueueFull(retry_after_s=shorter_s))
         of_caller = self._lines.waiting(turn.caller)
         if of_caller - leaving >= self._max_per_caller:
             # While they start, each other caller starts as many, if it has them.
             among = of_caller * (1 + self._lines.shares.besides(turn.caller))
             in_s = self._starts_s(min(among, engine.waiting))
-            raise engine.refuse(CallerQueueFull(retry_after_s=in_s))
+            raise self._refuse(turn, CallerQueueFull(retry_after_s=in_s))
         if engine.waiting - leaving >= self._limits.max_waiting:
-            raise engine.refuse(ServerFull(retry_after_s=self._starts_s(engine.waiting)))
+            raise self._refuse(turn, ServerFull(retry_after_s=self._starts_s(engine.waiting)))
 
     def _starts_s(self, turns: int) -> float:
         """Until so many of those that wait have started."""
@@ -179,15 +179,19 @@ class Queue(Discipline):
         eta_s = self._eta_s(turn)
         if eta_s is None:
             return
-        # Twice the slack that a start needs, or those accepted last would wait in vain.
-        ends_s = eta_s + self._needed_s(slacks=2)
-        if eta_s > self._max_wait_s or ends_s > (turn.deadline_s or inf):
-            raise self._engine.refuse(WaitExpired(retry_after_s=eta_s))
+        late = eta_s > self._max_wait_s(turn)
+        if late or self.shedding.sends_back(turn, eta_s, self._engine.now()):
+            raise self._refuse(turn, WaitExpired(retry_after_s=eta_s))
 
-    def _needed_s(self, slacks: int = 1) -> float:
-        """Seconds that a turn should have left for its run."""
-        service_time = self._engine.service_time
-        return (service_time.mean_s or 0.0) + slacks * service_time.slack_s
+    def _max_wait_s(self, turn: Turn) -> float:
+        """Seconds that somebody has said it may wait; its own deadline comes first."""
+        said = self._limits.max_wait_s
+        return inf if said is None or turn.deadline_s is not None else said
+
+    def _refuse(self, turn: Turn, error: TurnError) -> TurnError:
+        """Count a refusal, and know the turn when it comes again."""
+        self.shedding.retries.remember(turn)
+        return self._engine.refuse(error)
 
     # Where does it stand?
 
@@ -222,18 +226,16 @@ class Queue(Discipline):
 
     def _start_ready(self) -> None:
         while self._free_slots() > 0 and (first := self._lines.first()) is not None:
-            if self._is_late(first):
+            if self.shedding.is_late(first, self._engine.now()):
                 self._engine.expire(first)
                 continue
             together = self._merged_with(first)
             self._lines.take(together)
             as_one = self._merged(together) if len(together) > 1 else None
+            for ticket in together:
+                self.shedding.started(ticket)
             self._engine.start(*together, as_one=as_one)
             self._lines.shares.moved(first.turn.caller)
-
-    def _is_late(self, ticket: LocalTicket) -> bool:
-        """It cannot end in time any more."""
-        return ticket.deadline < self._engine.now() + self._needed_s()
 
     def _merged_with(self, first: LocalTicket) -> list[LocalTicket]:
         """The first of a line, and those behind it with which it is merged."""
@@ -241,7 +243,7 @@ class Queue(Discipline):
             return [first]
         together = next(self._runs(first.turn.conversation))
         for ticket in together:
-            if self._is_late(ticket):
+            if self.shedding.is_late(ticket, self._engine.now()):
                 self._engine.expire(ticket)
         return [ticket for ticket in together if ticket.state is State.WAITING]
 
@@ -276,13 +278,23 @@ class Queue(Discipline):
     # As a Discipline.
 
     def left(self, ticket: LocalTicket, /) -> None:
-        self._lines.remove(ticket)
+        self._lines.remove(ticket, self._engine.now())
+        self.shedding.ended(ticket)
+        self._forget_if_idle()
+
+    def ended(self, ticket: LocalTicket, /) -> None:
+        self.shedding.ended(ticket)
 
     def freed(self, turn: Turn, /) -> None:
         self._lines.shares.moved(turn.caller)
         if turn.conversation in self._lines and self._engine.holder(turn.conversation) is None:
             self._lines.free(turn.conversation, self._engine.now())
         self._start_ready()
+        self._forget_if_idle()
+
+    def _forget_if_idle(self) -> None:
+        if self._engine.idle:
+            self.shedding.retries.clear()
 
     def place(self, ticket: LocalTicket, /) -> Place:
         position = self._position(ticket)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
+from collections import deque
 from dataclasses import dataclass
 from math import log, log1p, sqrt
 from statistics import NormalDist
@@ -11,10 +13,9 @@ NORMAL = NormalDist()
 TAIL = NORMAL.inv_cdf(0.9)
 """80 % lie between the quantiles of 10 % and 90 %, this many deviations from the middle."""
 
-GAIN = 1 / 8
-
-DOUBT = GAIN / (2 - GAIN)
-"""The variance of a mean smoothed with that gain, as a share of the variance of one measurement."""
+WINDOW = 100
+"""Measurements that count. Of 50 to 200 any number serves as well: fewer follow a drifting
+service sooner, more are surer of the tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +32,43 @@ class Span:
 NONE = Span(0.0, 0.0)
 
 
-@dataclass(slots=True)
 class ServiceTime:
-    """A running estimate of the seconds from a turn's start to its end.
+    """The seconds from a turn's start to its end: the distribution of the last WINDOW turns.
 
-    The smoothed mean and mean deviation of RFC 6298, with its gains, 1/8 and 1/4: it
-    follows a drifting service and needs no window. The variance, smoothed like the
-    mean, tells how far a forecast may be out. Before the first measurement the mean is None.
+    mean_s  their mean, or None before the first measurement.
     """
 
-    mean_s: float | None = None
-    _deviation_s: float = 0.0
-    _variance_s2: float = 0.0
+    __slots__ = ("_latest", "_ordered", "_variance", "mean_s")
+
+    def __init__(self) -> None:
+        self.mean_s: float | None = None
+        self._latest: deque[float] = deque(maxlen=WINDOW)
+        self._ordered: list[float] = []
+        self._variance: float | None = None
+
+    def __len__(self) -> int:
+        """How many measurements count."""
+        return len(self._ordered)
 
     def observe(self, ran_s: float) -> None:
-        if self.mean_s is None:
-            self.mean_s, self._deviation_s = ran_s, ran_s / 2
-            return
-        error_s = ran_s - self.mean_s
-        self._deviation_s += (abs(error_s) - self._deviation_s) / 4
-        self._variance_s2 += (error_s**2 - self._variance_s2) * GAIN
-        self.mean_s += error_s * GAIN
+        if len(self._latest) == WINDOW:
+            del self._ordered[bisect_right(self._ordered, self._latest[0]) - 1]
+        self._latest.append(ran_s)
+        insort(self._ordered, ran_s)
+        self._variance = None
+        self.mean_s = sum(self._ordered) / len(self._ordered)
 
-    @property
-    def slack_s(self) -> float:
-        """Seconds by which a turn may well take longer than the mean; 0.0 before a measurement."""
-        # An eighth of the mean at least: where all turns take the same time, one that would
-        # end just at its deadline ends just too late.
-        return max(self._deviation_s, (self.mean_s or 0.0) / 8)
+    # The distribution, once something was measured.
+
+    def within(self, seconds: float) -> float:
+        """The share of turns that end in that time."""
+        return bisect_right(self._ordered, seconds) / len(self._ordered)
+
+    def work_s(self, seconds: float) -> float:
+        """Mean seconds of the agent's work for a turn that is stopped after that time."""
+        ended = bisect_right(self._ordered, seconds)
+        rest_s = (len(self._ordered) - ended) * max(seconds, 0.0)
+        return (sum(self._ordered[:ended]) + rest_s) / len(self._ordered)
 
     # Forecasts, once something was measured.
 
@@ -84,8 +94,8 @@ class ServiceTime:
         The lognormal distribution of the measured mean and variance, past `ran_s`: one that
         has run for long is one of the long ones, so what is left of the mean is too little.
         """
-        mean_s = self.mean_s or 0.0
-        square = log1p(self._variance_s2 / mean_s**2) if mean_s > 0.0 else 0.0
+        mean_s, variance_s2 = self.mean_s or 0.0, self._variance_s2
+        square = log1p(variance_s2 / mean_s**2) if mean_s > 0.0 else 0.0
         if square == 0.0 or ran_s <= 0.0:
             return Span(max(mean_s - ran_s, 0.0), self._spread_s2)
         sigma = sqrt(square)
@@ -96,7 +106,7 @@ class ServiceTime:
             left_s = -ran_s * sigma / place
             return Span(left_s, left_s**2)
         ends_s = mean_s * NORMAL.cdf(place + sigma) / alive
-        square_s2 = (mean_s**2 + self._variance_s2) * NORMAL.cdf(place + 2 * sigma) / alive
+        square_s2 = (mean_s**2 + variance_s2) * NORMAL.cdf(place + 2 * sigma) / alive
         return Span(max(ends_s - ran_s, 0.0), max(square_s2 - ends_s**2, 0.0))
 
     def range_s(self, wait: Span) -> tuple[float, float]:
@@ -109,13 +119,21 @@ class ServiceTime:
         mean_s, unit_s = wait.mean_s, self.mean_s or 0.0
         if mean_s <= 0.0 or unit_s <= 0.0:
             return max(mean_s, 0.0), max(mean_s, 0.0)
-        doubt = self._spread_s2 / unit_s**2 * DOUBT  # The mean itself is an estimate.
+        doubt = self._spread_s2 / unit_s**2 / len(self)  # The mean itself is an estimate.
         ninth = (wait.variance_s2 / mean_s**2 + doubt) / 9
         middle, swing = 1 - ninth, TAIL * sqrt(ninth)
         low_s, high_s = mean_s * max(middle - swing, 0.0) ** 3, mean_s * (middle + swing) ** 3
         return min(low_s, mean_s), max(high_s, mean_s)
 
     @property
+    def _variance_s2(self) -> float:
+        if self._variance is None:
+            mean_s = self.mean_s or 0.0
+            squares_s2 = sum((ran_s - mean_s) ** 2 for ran_s in self._ordered)
+            self._variance = squares_s2 / max(len(self._ordered), 1)
+        return self._variance
+
+    @property
     def _spread_s2(self) -> float:
-        """The variance; after few measurements at least what RFC 6298 presumes."""
-        return max(self._variance_s2, self._deviation_s**2)
+        """The variance; of a single measurement what RFC 6298 presumes, half of it either way."""
+        return self._variance_s2 if len(self) > 1 else ((self.mean_s or 0.0) / 2) ** 2

@@ -7,13 +7,14 @@ import gc
 import statistics
 import time
 import tracemalloc
+from math import inf
 
 from loadtests.bench.figures import show, title
 from strategies import Attempt, Limits, Reply, Ticket, Turn
 from strategies.queue import Queue
 
 UNBOUNDED = Limits(
-    max_running=1, max_waiting=10**9, max_waiting_per_conversation=10**9, max_wait_s=None
+    max_running=1, max_waiting=10**9, max_waiting_per_conversation=10**9, max_wait_s=inf
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
-from math import inf
+from math import inf, sqrt
 
 from strategies import Answer, ConversationQueueFull, Limits, Load, Ticket, Turn, WaitExpired
 from strategies.engine import Discipline, Engine
@@ -89,8 +89,8 @@ class SheddingLock(Discipline):
 
     def _needed_s(self, slacks: int) -> float:
         """Seconds that a turn should have left for its run; 0.0 before the first measurement."""
-        service_time = self._engine.service_time
-        return (service_time.mean_s or 0.0) + slacks * service_time.slack_s
+        turn = self._engine.service_time.one_by_one(1)
+        return turn.mean_s + slacks * sqrt(turn.variance_s2)
 
     def _is_late(self, ticket: LocalTicket) -> bool:
         left_s = ticket.deadline - self._engine.now()

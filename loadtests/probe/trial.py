@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from math import inf
 
 from loadtests.controls import find
 from loadtests.probe.memory import message, snapshot
@@ -75,7 +76,7 @@ class _Trial:
     async def run(self, name: str, turns: int, stagger_s: float) -> None:
         await self._store.open()
         factory = find(name or "queue")
-        limits = Limits(turn_timeout_s=None, max_wait_s=None)
+        limits = Limits(turn_timeout_s=None, max_wait_s=inf)
         strategy = factory(self._answering.answer, limits)
         await self._turn(strategy, 0)
         began = time.monotonic()

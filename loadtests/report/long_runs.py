@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from statistics import fmean
 
@@ -13,7 +14,7 @@ from loadtests.workloads.workload import Arrival, Workload
 from strategies import Limits
 
 UNBOUNDED = Limits(
-    max_waiting=10**9, max_waiting_per_conversation=10**9, max_wait_s=None, turn_timeout_s=None
+    max_waiting=10**9, max_waiting_per_conversation=10**9, max_wait_s=inf, turn_timeout_s=None
 )
 LOADS = (0.2, 0.4, 0.6, 0.8)
 NO_END = 1e6

@@ -279,6 +279,11 @@ class Watch:
         self.callbacks[ticket.turn.id] += 1
         if ticket.state not in FINAL:
             self.fault(f"3: {ticket.turn.id} is {ticket.state}, and its end was called back")
+        conversation = ticket.turn.conversation
+        if ticket.turn.id not in self.called and conversation in self.ready_since:
+            # Where the first of a line leaves, its conversation may go to the end of the round.
+            del self.ready_since[conversation]
+            self.note_ready(conversation)
 
     # Whenever time passes, and at the end.
 
@@ -355,7 +360,9 @@ class Watch:
             self.fault(f"bounds: {of_one} turns of one caller wait")
         for turn_id, ticket in self.tickets.items():
             limit_s = limits.max_wait_s
-            if limit_s is not None and ticket.waited_s > limit_s + 1e-6:
+            if limit_s is None or ticket.turn.deadline_s is not None:
+                continue
+            if ticket.waited_s > limit_s + 1e-6:
                 self.fault(f"bounds: {turn_id} waited {ticket.waited_s} s, {limit_s} s allowed")
 
     def check_rest(self, loop: VirtualLoop) -> None:

@@ -351,7 +351,7 @@ MUTANTS = (
     Mutant(
         "max_wait_s is not looked at",
         "queue.Queue._enter",
-        "turn, self._max_wait_s",
+        "turn, self._max_wait_s(turn)",
         "turn",
     ),
     Mutant("an empty line is kept", "lines.Lines._leave", "if not line"),
@@ -387,7 +387,7 @@ MUTANTS = (
     Mutant(
         "the conversation keeps the place of an urgent turn that has left",
         "lines.Lines.remove",
-        "turn.priority not in self.of(turn.conversation).urgencies",
+        "turn.priority not in line.urgencies",
         "turn.conversation not in self",
     ),
     Mutant(

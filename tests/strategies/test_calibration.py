@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from random import Random
 from statistics import fmean, median
 
@@ -53,7 +53,7 @@ async def listen(service: str, seed: int, callers: str = "") -> list[Told]:
         if ticket.state is State.WAITING:
             ticket.cancel()
 
-    rig = Rig(Queue, Limits(max_running=SLOTS, max_wait_s=None, turn_timeout_s=None))
+    rig = Rig(Queue, Limits(max_running=SLOTS, max_wait_s=inf, turn_timeout_s=None))
     for _ in range(TURNS):
         await asyncio.sleep(rng.expovariate(LOAD * SLOTS / MEAN_S))
         number = rng.randrange(CONVERSATIONS)

@@ -57,13 +57,22 @@ def test_reject_says_when_the_running_turn_is_likely_to_have_ended() -> None:
 
 def test_the_estimate_starts_with_the_first_measurement_and_follows_a_drift() -> None:
     estimate = ServiceTime()
-    assert (estimate.mean_s, estimate.slack_s) == (None, 0.0)
+    assert estimate.mean_s is None
     estimate.observe(4.0)
-    assert (estimate.mean_s, estimate.slack_s) == (4.0, 2.0)
+    assert estimate.mean_s == pytest.approx(4.0)
+    assert (estimate.within(4.0), estimate.within(3.9)) == (1.0, 0.0)
     for _ in range(100):
         estimate.observe(1.0)
-    assert estimate.mean_s == pytest.approx(1.0, abs=0.01)
-    assert estimate.slack_s == pytest.approx(1 / 8, abs=0.01)
+    assert estimate.mean_s == pytest.approx(1.0)
+    assert estimate.within(1.0) == 1.0
+
+
+def test_the_work_of_turns_that_are_stopped_is_what_they_ran_until_then() -> None:
+    estimate = ServiceTime()
+    for ran_s in (4.0, 1.0, 3.0, 2.0):
+        estimate.observe(ran_s)
+    assert estimate.work_s(2.5) == (1 + 2 + 2.5 + 2.5) / 4
+    assert (estimate.work_s(0.0), estimate.work_s(9.0)) == (0.0, 2.5)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 
 import pytest
 
@@ -37,7 +38,7 @@ class Life:
             Settings(store=StoreSettings(keep_turns_s=KEPT_S)),
             self.agent,
             self.store,
-            lambda answer: Queue(answer, Limits(max_wait_s=None, turn_timeout_s=None)),
+            lambda answer: Queue(answer, Limits(max_wait_s=inf, turn_timeout_s=None)),
             now=lambda: self.offset_s + asyncio.get_running_loop().time(),
         )
 

@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -202,7 +203,7 @@ class World:
         loop = asyncio.get_running_loop()
         store = StoreSettings(on_restart=self.on_restart, max_attempts=10)
         self.disk = Disk(self.kept, self.answered, self.rng)
-        limits = Limits(max_running=self.rng.choice((1, 2)), turn_timeout_s=20.0, max_wait_s=None)
+        limits = Limits(max_running=self.rng.choice((1, 2)), turn_timeout_s=20.0, max_wait_s=inf)
         service = self.make_service(
             Settings(store=store),
             Scripted(self),

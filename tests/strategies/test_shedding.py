@@ -1,0 +1,301 @@
+"""What queue sheds under overload, and what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from random import Random
+
+import pytest
+
+from strategies import Limits, State, Ticket, Turn, TurnError, WaitExpired
+from strategies.lines import Lines
+from strategies.patience import Patience
+from strategies.queue import Queue
+from strategies.service_time import ServiceTime
+from strategies.shedding import PRESUMED, STANDING, Retries, Shedding
+from strategies.testing import Rig, run
+
+
+def measured(*ran_s: float) -> ServiceTime:
+    service_time = ServiceTime()
+    for each in ran_s:
+        service_time.observe(each)
+    return service_time
+
+
+def rig_of(max_wait_s: float | None = None) -> Rig:
+    return Rig(Queue, Limits(max_running=1, turn_timeout_s=None, max_wait_s=max_wait_s))
+
+
+async def warm(rig: Rig, message: str = "work 1", times: int = 20) -> None:
+    for _ in range(times):
+        await rig.submit(message).reply()
+
+
+async def ending(ticket: Ticket) -> State:
+    try:
+        await ticket.reply()
+    except TurnError as error:
+        return error.state
+    return State.ANSWERED
+
+
+# A deadline was told.
+
+
+def test_a_turn_that_cannot_end_in_time_any_more_does_not_start() -> None:
+    """I-16."""
+
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig, "work 2")
+        rig.submit("work 2")
+        late = rig.submit("work 2", deadline_s=3.9)
+        with pytest.raises(WaitExpired) as refusal:
+            await late.reply()
+        assert refusal.value.retry_after_s == pytest.approx(2.0)
+        assert late.turn.id not in rig.calls
+
+    run(scenario())
+
+
+def test_one_that_ends_in_time_starts() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig, "work 2")
+        rig.submit("work 2")
+        assert await ending(rig.submit("work 2", deadline_s=4.2)) is State.ANSWERED
+
+    run(scenario())
+
+
+def test_among_long_and_short_turns_a_late_one_may_still_be_one_of_the_short() -> None:
+    """Its agent is stopped at the deadline, so it costs little more than it may bring."""
+
+    async def scenario() -> None:
+        rig = rig_of()
+        for _ in range(20):
+            await warm(rig, "work 0.5", 4)
+            await warm(rig, "work 8", 1)
+        rig.submit("work 3")
+        assert await ending(rig.submit("work 0.5", deadline_s=4.0)) is State.ANSWERED
+
+    run(scenario())
+
+
+def test_a_told_deadline_overrides_max_wait_s() -> None:
+    async def scenario() -> None:
+        rig = rig_of(max_wait_s=2.0)
+        rig.submit("work 5")
+        told, silent = rig.submit(deadline_s=12.0), rig.submit()
+        assert await ending(silent) is State.EXPIRED
+        assert silent.waited_s == 2.0
+        assert await ending(told) is State.ANSWERED
+
+    run(scenario())
+
+
+def test_nobody_who_comes_for_the_first_time_is_refused_for_a_long_wait() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        for number in range(50):
+            rig.submit(f"work 1 {number}", deadline_s=10.0)
+        assert rig.strategy.load().refused == 0
+
+    run(scenario())
+
+
+# Clients leave.
+
+
+async def flood_of(rig: Rig, seconds: int, patience_s: float) -> int:
+    """Two clients a second, each leaves after so long; how many were answered."""
+    answered = 0
+
+    async def client(number: int) -> None:
+        nonlocal answered
+        ticket = rig.submit(f"work 1 {number}")
+        try:
+            async with asyncio.timeout(patience_s):
+                await ticket.reply()
+            answered += 1
+        except TimeoutError:
+            ticket.cancel() if ticket.state is State.WAITING else None
+        except TurnError:
+            pass
+
+    clients: list[asyncio.Task[None]] = []
+    for number in range(2 * seconds):
+        clients.append(asyncio.create_task(client(number)))
+        await asyncio.sleep(0.5)
+    await asyncio.gather(*clients)
+    return answered
+
+
+@pytest.mark.parametrize("patience_s", [1.7, 4.2, 10.3])
+def test_the_patience_of_those_who_left_is_learned(patience_s: float) -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        assert await flood_of(rig, 100, patience_s) > 80
+
+    run(scenario())
+
+
+def test_the_survival_curve_counts_those_who_were_answered_as_more_patient() -> None:
+    patience = Patience()
+    for waited_s, left in [(1.0, True), (2.0, False), (3.0, True), (4.0, True)]:
+        patience.observe(waited_s, left=left)
+    # Of four one leaves at 1; of the two that are left at 3 one, and at 4 the last.
+    assert patience.median_s() == 3.0
+    assert patience.finds_client(3.5, measured(0.2)) == 1.0
+    assert patience.finds_client(3.5, measured(1.0)) == pytest.approx((1 / 3) / (3 / 8 + 1 / 3))
+
+
+def test_memoryless_patience_lets_a_late_turn_start_as_a_fresh_one() -> None:
+    rng, patience = Random(1), Patience()
+    for _ in range(200):
+        patience.observe(rng.expovariate(1 / 4), left=True)
+    service_time = measured(*(rng.expovariate(1.0) for _ in range(100)))
+    fresh = patience.finds_client(0.0, service_time)
+    assert patience.finds_client(8.0, service_time) == pytest.approx(fresh, abs=0.15)
+
+
+def test_until_three_have_left_no_patience_is_known() -> None:
+    patience = Patience()
+    for _ in range(2):
+        patience.observe(1.0, left=True)
+    assert not patience.known
+    patience.observe(1.0, left=True)
+    assert patience.known
+
+
+# Nothing is known.
+
+
+def test_a_burst_of_silent_clients_is_served_however_long_it_waits() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        burst = [rig.submit(f"work 1 {number}") for number in range(int(STANDING))]
+        assert {await ending(ticket) for ticket in burst} == {State.ANSWERED}
+
+    run(scenario())
+
+
+def test_in_a_standing_queue_silent_clients_wait_no_longer_than_is_presumed() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        tickets: list[Ticket] = []
+        for number in range(300):
+            tickets.append(rig.submit(f"work 1 {number}"))
+            await asyncio.sleep(0.5)
+        for ticket in tickets:
+            await ending(ticket)
+        late = [ticket for ticket in tickets[150:] if ticket.state is State.ANSWERED]
+        assert len(late) > 60
+        assert max(ticket.waited_s for ticket in late) <= PRESUMED + 1
+
+    run(scenario())
+
+
+def test_the_last_one_that_waits_starts_however_long_it_has_waited() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        rig.submit("work 60")
+        assert await ending(rig.submit()) is State.ANSWERED
+
+    run(scenario())
+
+
+def test_who_says_max_wait_s_has_it_instead_of_what_is_presumed() -> None:
+    async def scenario() -> None:
+        rig = rig_of(max_wait_s=inf)
+        await warm(rig)
+        tickets = [rig.submit(f"work 1 {number}") for number in range(60)]
+        assert {await ending(ticket) for ticket in tickets} == {State.ANSWERED}
+
+    run(scenario())
+
+
+# Retries.
+
+
+def test_a_message_that_was_sent_away_waits_only_if_it_starts_in_half_of_its_time() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        for number in range(8):
+            rig.submit(f"work 1 {number}", deadline_s=60.0)
+        await ending(rig.submit("work 1 again", deadline_s=5.0))
+        for number in range(5):
+            rig.submit(f"work 1 more {number}", deadline_s=60.0)
+        with pytest.raises(WaitExpired) as refusal:
+            rig.submit("work 1 again", deadline_s=10.0)
+        assert refusal.value.retry_after_s == pytest.approx(8.0, abs=1.5)
+        rig.submit("work 1 other words", deadline_s=10.0)
+        rig.submit("work 1 again", conversation="other", deadline_s=10.0)
+        assert await ending(rig.submit("work 1 again", deadline_s=30.0)) is State.ANSWERED
+
+    run(scenario())
+
+
+def test_a_message_that_was_answered_is_no_retry_when_it_comes_again() -> None:
+    retries = Retries()
+    turn = Turn("t", "c", "yes")
+    retries.remember(turn)
+    assert retries.knows(Turn("u", "c", "yes"))
+    retries.forget(turn)
+    assert not retries.knows(turn)
+
+
+def test_of_messages_that_were_sent_away_the_last_thousand_are_remembered() -> None:
+    retries = Retries()
+    for number in range(1_001):
+        retries.remember(Turn("t", "c", str(number)))
+    assert not retries.knows(Turn("t", "c", "0"))
+    assert retries.knows(Turn("t", "c", "1"))
+
+
+def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
+    async def scenario() -> None:
+        rig = Rig(Queue, Limits(max_running=1, max_waiting_per_conversation=0))
+        running = rig.submit("work 1")
+        with pytest.raises(TurnError):
+            rig.submit("again")
+        strategy = rig.strategy
+        assert isinstance(strategy, Queue)
+        assert strategy.shedding.retries.knows(Turn("", "c", "again"))
+        await running.reply()
+        assert not strategy.shedding.retries.knows(Turn("", "c", "again"))
+
+    run(scenario())
+
+
+# Many conversations.
+
+
+def test_a_conversation_whose_first_turn_expires_goes_to_the_end_of_the_ring() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        rig.submit("work 5")
+        rig.submit("work 1", "a", deadline_s=3.0)
+        behind = rig.submit("work 1", "a")
+        other = rig.submit("work 1", "b")
+        await asyncio.gather(behind.reply(), other.reply())
+        assert rig.calls[-2:] == [other.turn.id, behind.turn.id]
+
+    run(scenario())
+
+
+def test_few_measurements_are_believed_less() -> None:
+    """A single one may be far off: what it says is late may be worth the start."""
+    lines = Lines(10.0, {})
+    few, many = (Shedding(measured(*[1.0] * count), lines, None) for count in (1, 100))
+    assert few._worth() == pytest.approx(0.45)  # pyright: ignore[reportPrivateUsage]
+    assert many._worth() == pytest.approx(0.855)  # pyright: ignore[reportPrivateUsage]
