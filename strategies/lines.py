@@ -42,16 +42,16 @@ class Line(Ageing[LocalTicket]):
 
     caller  whose it is: who asked for the first of them, should several callers share it.
     runs    how many were taken from it, since it is not empty.
-    newest  how many had been when the last turn came.
+    newest  how many had been when the last turn came, at `newest_at`.
     """
 
-    __slots__ = ("caller", "newest", "runs")
+    __slots__ = ("caller", "newest", "newest_at", "runs")
 
     def __init__(self, ageing_s: float, caller: str) -> None:
         super().__init__(ageing_s)
         self.caller = caller
-        self.runs = 0
-        self.newest = 0
+        self.runs = self.newest = 0
+        self.newest_at = 0.0
 
 
 class Lines:
@@ -63,7 +63,8 @@ class Lines:
     """
 
     __slots__ = (
-        "_ageing_s", "_lines", "_newest", "_ready_since", "_rings", "_runs", "_waiting", "shares",
+        "_ageing_s", "_lines", "_newest", "_newest_at", "_ready_since", "_rings", "_runs",
+        "_waiting", "shares",
     )  # fmt: skip
 
     def __init__(self, ageing_s: float, slots: Mapping[str, int]) -> None:
@@ -74,6 +75,7 @@ class Lines:
         self._waiting: Counter[str] = Counter()
         # Runs that were taken: so far, when the last turn came, and when a ring was last empty.
         self._runs = self._newest = self._ready_since = 0
+        self._newest_at = 0.0
 
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._lines
@@ -100,13 +102,10 @@ class Lines:
             line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
         line.add(ticket, turn.priority, ticket.accepted_at)
         ticket.runs_before = line.newest, self._newest = line.runs, self._runs
+        line.newest_at = self._newest_at = ticket.accepted_at
         self._waiting[line.caller] += 1
         if could_run:
             self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
-
-    def is_alone(self, ticket: LocalTicket) -> bool:
-        """Whether no other turn waits."""
-        return len(self._lines) == 1 and len(self.of(ticket.turn.conversation)) == 1
 
     def passing(self, ticket: LocalTicket) -> tuple[Passing, Passing]:
         """How its own line moves, and how all of them do, while any could run."""
@@ -116,6 +115,11 @@ class Lines:
             Passing(line.runs, line.runs - own, line.runs - line.newest),
             Passing(runs - self._ready_since, runs - all_, runs - self._newest),
         )
+
+    def newest_at(self, conversation: str) -> float:
+        """When the last turn came that waits for the conversation, or for the same slot."""
+        all_wait = self._runs > self._ready_since
+        return self._newest_at if all_wait else self._lines[conversation].newest_at
 
     def stands(self, conversation: str) -> tuple[int, int]:
         """Runs since when turns wait without a break: there, and anywhere for a slot."""

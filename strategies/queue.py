@@ -177,7 +177,7 @@ class Queue(Discipline):
 
     def _check_time(self, turn: Turn) -> None:
         max_wait_s = self._max_wait_s(turn)
-        if max_wait_s == inf and not self.shedding.retries.knows(turn):
+        if max_wait_s == inf and not self.shedding.retries.knows(turn, self._engine.now()):
             return  # Nearly all; the estimate is most of the cost of a submission.
         eta_s = self._eta_s(turn)
         if eta_s is None:
@@ -192,7 +192,7 @@ class Queue(Discipline):
 
     def _refuse(self, turn: Turn, error: TurnError) -> TurnError:
         """Count a refusal, and know the turn when it comes again."""
-        self.shedding.retries.remember(turn)
+        self.shedding.retries.remember(turn, self._engine.now())
         return self._engine.refuse(error)
 
     # Where does it stand?
@@ -232,6 +232,8 @@ class Queue(Discipline):
                 self._engine.expire(first)
                 continue
             together = self._merged_with(first)
+            if not together:  # All were late by now, though the first was not just before.
+                continue
             self._lines.take(together)
             as_one = self._merged(together) if len(together) > 1 else None
             for ticket in together:

@@ -28,7 +28,7 @@ from math import inf, sqrt
 from .base import Limits, Turn
 from .errors import State
 from .lines import Lines
-from .patience import Patience
+from .patience import MEMORY_S, Patience
 from .service_time import ServiceTime
 from .ticket import LocalTicket
 
@@ -37,7 +37,7 @@ WORTH = 0.9
 noise of the measurement decides."""
 
 ALONE = 0.1
-"""The same where nothing else waits, so that it takes nobody's place."""
+"""The same where no turn waits that would be worth more, so that it takes nobody's place."""
 
 MARGIN = 1 / 32
 """Of a mean service time: where all turns take the same time, one that would end just at its
@@ -72,22 +72,21 @@ class Shedding:
         if mean_s is None:
             return ticket.deadline <= now
         if deadline_s is not None:
-            left_s = ticket.deadline - now - MARGIN * mean_s
-            fresh = self._answers_per_s(deadline_s)
-            return left_s <= 0.0 or self._answers_per_s(left_s) < fresh * self._worth()
-        patience = self.patience(ticket.turn)
-        if patience.known(now):
-            fresh = patience.finds_client(0.0, self._service_time)
-            found = patience.finds_client(now - ticket.accepted_at, self._service_time)
-            return found < fresh * (ALONE if self._lines.is_alone(ticket) else self._worth())
+            left_s = max(ticket.deadline - now - MARGIN * mean_s, 0.0)
+            brings, fresh = self._answers_per_s(left_s), self._answers_per_s(deadline_s)
+            return not brings or brings < fresh * self._worth()
+        if self.patience(ticket.turn).known(now):
+            return self._finds_nobody(ticket, now)
         return self._limits.max_wait_s is None and self._gives_way(ticket)
 
     def sends_back(self, turn: Turn, eta_s: float, now: float) -> bool:
         """A turn that would have to wait so long was sent away before, and should not wait."""
-        if not self.retries.knows(turn):
+        if not self.retries.knows(turn, now):
             return False
-        spare_s = self._patience_s(turn, now) - (self._service_time.mean_s or 0.0)
-        return eta_s > RETRY * spare_s
+        mean_s = self._service_time.mean_s or 0.0
+        spare_s = self._patience_s(turn, now) - mean_s
+        # Next in line is soon enough for anybody, or it might be sent away for ever.
+        return eta_s > max(RETRY * spare_s, mean_s)
 
     def started(self, ticket: LocalTicket, now: float) -> None:
         """A turn that has waited starts."""
@@ -101,8 +100,8 @@ class Shedding:
             self.patience(ticket.turn).observe(ticket.waited_s, now, left=left)
         if ticket.state is State.ANSWERED:
             self.retries.forget(ticket.turn)
-        else:
-            self.retries.remember(ticket.turn)
+        elif ticket.started_at is None or ticket.state is State.EXPIRED:
+            self.retries.remember(ticket.turn, now)
 
     def patience(self, turn: Turn) -> Patience:
         """That of its caller's clients; nobody's departures say anything about another's."""
@@ -112,6 +111,7 @@ class Shedding:
             known = self._patience[caller] = Patience()
             if len(self._patience) > REMEMBERED:
                 self._patience.popitem(last=False)
+        self._patience.move_to_end(caller)
         return known
 
     def _answers_per_s(self, seconds: float) -> float:
@@ -122,6 +122,18 @@ class Shedding:
     def _worth(self) -> float:
         """WORTH, less the standard error of a share of so few measurements (1/2 at its worst)."""
         return WORTH * (1 - 0.5 / sqrt(len(self._service_time)))
+
+    def _finds_nobody(self, ticket: LocalTicket, now: float) -> bool:
+        """Its client is likely to have left by the answer; the last one's that waits is not."""
+        patience, service_time = self.patience(ticket.turn), self._service_time
+        fresh = patience.finds_client(0.0, service_time)
+        found = patience.finds_client(now - ticket.accepted_at, service_time)
+        enough = fresh * self._worth()
+        if found >= enough:
+            return False
+        newest_s = now - self._lines.newest_at(ticket.turn.conversation)
+        is_worth_more = patience.finds_client(newest_s, service_time) >= enough
+        return is_worth_more or found < fresh * ALONE
 
     def _gives_way(self, ticket: LocalTicket) -> bool:
         """In a standing queue, it has let enough others pass, and one that came later has not."""
@@ -147,22 +159,21 @@ class Shedding:
 class Retries:
     """The messages that were sent away and may come again, the last REMEMBERED of them.
 
-    A message comes again if the same words come in the same conversation. What is kept of it
-    is a hash; were two to have the same, one might have to come twice.
+    A message comes again if the same words come in the same conversation, within MEMORY_S. What
+    is kept of it is a hash; were two to have the same, one might have to come twice.
     """
 
     __slots__ = ("_sent_away",)
 
     def __init__(self) -> None:
-        self._sent_away: OrderedDict[int, None] = OrderedDict()
+        self._sent_away: OrderedDict[int, float] = OrderedDict()
 
-    def knows(self, turn: Turn) -> bool:
-        return bool(self._sent_away) and _words(turn) in self._sent_away
+    def knows(self, turn: Turn, now: float) -> bool:
+        return bool(self._sent_away) and self._sent_away.get(_words(turn), -inf) > now - MEMORY_S
 
-    def remember(self, turn: Turn) -> None:
-        words = _words(turn)
-        self._sent_away[words] = None
-        self._sent_away.move_to_end(words)
+    def remember(self, turn: Turn, now: float) -> None:
+        """It was sent away; from the first time on it is known for MEMORY_S."""
+        self._sent_away.setdefault(_words(turn), now)
         if len(self._sent_away) > REMEMBERED:
             self._sent_away.popitem(last=False)
 

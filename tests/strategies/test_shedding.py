@@ -320,21 +320,52 @@ def test_a_message_that_was_sent_away_waits_only_if_it_starts_in_half_of_its_tim
     run(scenario())
 
 
+def test_a_retry_that_is_next_in_line_is_never_sent_away() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        rig.submit("work 1.5")
+        await ending(rig.submit("again", deadline_s=0.2))
+        rig.submit("work 0.5")
+        await asyncio.sleep(1.4)
+        assert await ending(rig.submit("work 1 again", deadline_s=1.9)) is State.ANSWERED
+
+    run(scenario())
+
+
+def test_of_two_that_have_waited_as_long_the_first_is_not_dropped_for_the_second() -> None:
+    """It would leave a hole in the conversation."""
+
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        rig.submit("work 20", conversation="x")
+        for patience_s in (3.5, 4.5, 5.5, 6.5):
+            leaving = rig.submit(f"work 1 {patience_s}")
+            await asyncio.sleep(patience_s)
+            leaving.cancel()
+        rig.submit("work 4")
+        follow = [rig.submit(f"work 1 {number}") for number in range(2)]
+        assert [await ending(ticket) for ticket in follow] == [State.ANSWERED] * 2
+
+    run(scenario())
+
+
 def test_a_message_that_was_answered_is_no_retry_when_it_comes_again() -> None:
     retries = Retries()
     turn = Turn("t", "c", "yes")
-    retries.remember(turn)
-    assert retries.knows(Turn("u", "c", "yes"))
+    retries.remember(turn, 0.0)
+    assert retries.knows(Turn("u", "c", "yes"), 0.0)
     retries.forget(turn)
-    assert not retries.knows(turn)
+    assert not retries.knows(turn, 0.0)
 
 
 def test_of_messages_that_were_sent_away_the_last_thousand_are_remembered() -> None:
     retries = Retries()
     for number in range(1_001):
-        retries.remember(Turn("t", "c", str(number)))
-    assert not retries.knows(Turn("t", "c", "0"))
-    assert retries.knows(Turn("t", "c", "1"))
+        retries.remember(Turn("t", "c", str(number)), 0.0)
+    assert not retries.knows(Turn("t", "c", "0"), 0.0)
+    assert retries.knows(Turn("t", "c", "1"), 0.0)
 
 
 def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
@@ -345,9 +376,9 @@ def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
             rig.submit("again")
         strategy = rig.strategy
         assert isinstance(strategy, Queue)
-        assert strategy.shedding.retries.knows(Turn("", "c", "again"))
+        assert strategy.shedding.retries.knows(Turn("", "c", "again"), 0.0)
         await running.reply()
-        assert not strategy.shedding.retries.knows(Turn("", "c", "again"))
+        assert not strategy.shedding.retries.knows(Turn("", "c", "again"), 0.0)
 
     run(scenario())
 
