@@ -24,7 +24,7 @@ from loadtests.workloads.traces import TRACE
 from loadtests.workloads.workload import Workload
 
 STRATEGIES = ("queue", "lock", "reject", "unprotected")
-OPPONENTS = ("queue", "lock", "reject", "lock-5")
+BUILT_IN = ("queue", "lock", "reject")
 ALL = tuple(name for name, shape in shapes.SHAPES.items() if not shape.quiet_callers)
 CHOSEN = (
     *("steady-0.8", "overload-1.2", "overload-2", "overload-4", "silent", "tight"),
@@ -54,7 +54,7 @@ class Plan:
 
 PROFILES: dict[str, Plan] = {
     "smoke": Plan(STRATEGIES, ("burst", "overload-2", "impatient", "hot", "faulty"), 2, 0.06, 60.0),
-    "standard": Plan(OPPONENTS, CHOSEN, 10, 0.3, 100.0),
+    "standard": Plan(BUILT_IN, CHOSEN, 10, 0.3, 60.0),
     "full": Plan(STRATEGIES, ALL, 30, 0.1, 300.0),
 }
 
