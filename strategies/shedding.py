@@ -36,7 +36,7 @@ WORTH = 0.9
 """A start is worth so much of a fresh turn's. Between .8 and .95 little changes; at 1 the
 noise of the measurement decides."""
 
-ALONE = 0.1
+ALONE = 0.5
 """The same where no turn waits that would be worth more, so that it takes nobody's place."""
 
 MARGIN = 1 / 32

@@ -11,24 +11,53 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
-from math import inf
 from pathlib import Path
 from statistics import fmean
 
-from loadtests.measures.figures import Figures, figures
-from loadtests.measures.intervals import paired
+from loadtests.measures.figures import Figures, main_figures
+from loadtests.report.breadth import JUDGED, MATRIX, Breadth, load
 from loadtests.report.page import content, templates, write_pages
 from loadtests.report.results import Results
-from loadtests.report.words import show, show_effect
+from loadtests.report.words import show
 from loadtests.runs.plan import Folder
 from loadtests.runs.servers import ROOT
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.shapes import make
+from loadtests.workloads.workload import Workload
 
 DATA = ROOT / "docs" / "evidence" / "standard"
 REVIEW = ROOT / "docs" / "design-review.md"
 SEEDS = range(1, 11)
+
+PARTS = (
+    *("queue", "queue-no-start-check", "queue-no-retries", "queue-no-patience"),
+    *("queue-no-presumption", "queue-bare", "queue-before"),
+    *("lock", "lock-5", "lock-half", "lock-check", "reject", "reject-jitter"),
+)
+"""Queue, without each of its parts, and the opponents."""
+
+
+def _named(name: str) -> Callable[[int], Workload]:
+    return lambda seed: make(name, seed, service_s=1.0)
+
+
+def _leaving(seed: int) -> Workload:
+    """`overload-2` with clients that leave and do not say when."""
+    told = make("overload-2", seed, service_s=1.0)
+    return replace(told, clients=replace(told.clients, tells_deadline=False))
+
+
+WORKLOADS: dict[str, Callable[[int], Workload]] = {
+    "overload-2": _named("overload-2"),
+    "retrying-openai": _named("retrying-openai"),
+    "leaving": _leaving,
+    "silent": _named("silent"),
+    "fifty-2": _named("fifty-2"),
+    "tight": _named("tight"),
+}
+"""In which the parts are told apart."""
 
 
 def main() -> None:
@@ -59,44 +88,77 @@ def drift(results: Results) -> list[str]:
 def render(results: Results) -> str:
     """The review, with its numbers."""
     template = templates().get_template("design-review.md.j2")
-    said = {**content(results), **_measured(results), **_simulated()}
-    return template.render(said, results=results).rstrip() + "\n"
+    breadth = load(DATA / MATRIX)
+    if breadth is None:
+        raise FileNotFoundError(f"{DATA / MATRIX}: make it with `runner simulate --matrix --out`")
+    said = {**content(results, breadth), **_measured(results), **_parts(), **_lost(breadth)}
+    return template.render(said, results=results, lines=_lines).rstrip() + "\n"
 
 
-def _measured(results: Results) -> dict[str, Callable[..., str]]:
+def _measured(results: Results) -> dict[str, Callable[..., object]]:
     def measured(strategy: str, workload: str, measure: str) -> str:
         return show(results.middle(strategy, workload, measure), measure)
 
-    def effect(workload: str, measure: str, other: str) -> str:
-        return show_effect(results.effect(workload, measure, other))
+    def both(strategy: str, workload: str, measure: str) -> str:
+        pair = results.both(strategy, workload, measure)
+        return " / ".join(show(value, measure) for value in pair) if pair else "-"
 
-    def share(strategy: str, workload: str, measure: str) -> str:
-        return f"{results.middle(strategy, workload, measure):.0%}"
+    def deviation(measure: str) -> tuple[str, str]:
+        pairs = (results.both(s, w, measure) for s in results.strategies for w in results.workloads)
+        off = [abs(one - other) for one, other in filter(None, pairs)]
+        return f"{fmean(off):.3f}", f"{max(off):.3f}"
 
-    return {"measured": measured, "effect": effect, "share": share}
+    return {"measured": measured, "both": both, "deviation": deviation}
+
+
+def _parts() -> dict[str, object]:
+    def part(strategy: str, workload: str) -> str:
+        found = _virtual(strategy, workload)
+        told = [fmean(each[name] for each in found) for name in ("in_time", "served", "goodput")]
+        in_time, served, goodput = (f"{value:.2f}".lstrip("0") for value in told)
+        return f"{in_time} / {served}, {goodput}"
+
+    return {
+        "part": part,
+        "parts_strategies": PARTS,
+        "parts_workloads": list(WORKLOADS),
+        "seeds": len(SEEDS),
+    }
+
+
+def _lost(breadth: Breadth) -> dict[str, object]:
+    """Cells that queue clearly loses to lock or reject, the worst first."""
+    lost = [
+        Loss(each.words, JUDGED[measure], each.other, each.mean)
+        for measure in JUDGED
+        for other in ("lock", "reject")
+        for each in breadth.ordered(other, measure)
+        if each.way < 0
+    ]
+    worst = breadth.worst_regret(breadth.subject, "in_time")
+    return {"lost_cells": sorted(lost, key=lambda each: each.mean), "worst": worst}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A cell that is lost, in words."""
+
+    words: str
+    measure: str
+    other: str
+    mean: float
+
+
+def _lines(*modules: str) -> int:
+    """Lines of these modules of the strategies, with their comments."""
+    files = (ROOT / "strategies" / f"{name}.py" for name in modules)
+    return sum(len(file.read_text().splitlines()) for file in files)
 
 
 @cache
 def _virtual(strategy: str, workload: str) -> tuple[Figures, ...]:
-    made = [make(workload, seed) for seed in SEEDS]
-    return tuple(figures(simulate(strategy, each), each) for each in made)
-
-
-def _simulated() -> dict[str, Callable[..., str]]:
-    def simulated(strategy: str, workload: str, measure: str) -> str:
-        values = [each[measure] for each in _virtual(strategy, workload)]
-        return show(inf if inf in values else fmean(values), measure)
-
-    def simulated_effect(workload: str, measure: str, one: str, other: str) -> str:
-        mine, others = (
-            [each[measure] for each in _virtual(name, workload)] for name in (one, other)
-        )
-        return show_effect(paired(mine, others))
-
-    def calls(strategy: str, workload: str) -> str:
-        return str(len(simulate(strategy, make(workload, 1)).calls))
-
-    return {"simulated": simulated, "simulated_effect": simulated_effect, "calls": calls}
+    made = [WORKLOADS[workload](seed) for seed in SEEDS]
+    return tuple(main_figures(simulate(strategy, each, chain=False), each) for each in made)
 
 
 if __name__ == "__main__":
