@@ -18,7 +18,7 @@ from loadtests.measures.intervals import paired
 from loadtests.measures.records import UserTurn
 from loadtests.simulation.simulate import simulate as first
 from loadtests.workloads.clients import Clients
-from loadtests.workloads.shapes import Draw, constant, exponential, lognormal, poisson
+from loadtests.workloads.draws import Draw, constant, exponential, lognormal, poisson
 from loadtests.workloads.workload import Arrival, Workload
 from tests.evidence.second_policies import simulate as second
 from tests.evidence.second_simulator import Outcome

@@ -17,9 +17,7 @@ def test_of_silent_clients_queue_serves_far_more_in_time_than_lock(name: str) ->
     assert clearly_more(name, "goodput", "queue", "lock", by=0.3)
 
 
-def test_of_silent_clients_queue_serves_more_in_time_than_reject_until_its_agent_is_never_idle() -> (
-    None
-):
+def test_of_silent_clients_queue_serves_more_in_time_than_reject_up_to_a_load_of_2() -> None:
     """At a load of 4 somebody always comes just when a turn ends."""
     assert clearly_more(SILENT[0], "in_time", "queue", "reject", by=0.1)
     assert clearly_more(SILENT[0], "goodput", "queue", "reject", by=0.1)
