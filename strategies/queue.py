@@ -176,11 +176,13 @@ class Queue(Discipline):
         return turns * self._engine.service_s / self._limits.max_running
 
     def _check_time(self, turn: Turn) -> None:
+        max_wait_s = self._max_wait_s(turn)
+        if max_wait_s == inf and not self.shedding.retries.knows(turn):
+            return  # Nearly all; the estimate is most of the cost of a submission.
         eta_s = self._eta_s(turn)
         if eta_s is None:
             return
-        late = eta_s > self._max_wait_s(turn)
-        if late or self.shedding.sends_back(turn, eta_s, self._engine.now()):
+        if eta_s > max_wait_s or self.shedding.sends_back(turn, eta_s, self._engine.now()):
             raise self._refuse(turn, WaitExpired(retry_after_s=eta_s))
 
     def _max_wait_s(self, turn: Turn) -> float:

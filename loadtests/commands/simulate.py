@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loadtests.commands.compare import split
+from loadtests.commands.matrix import show_matrix
 from loadtests.commands.outcomes import advice_as_json, advice_as_text, as_json_text, as_text
 from loadtests.commands.traffic import FRESH, SEEDS, USERS, Words
 from runner import start
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from loadtests.simulation.trials import Outcome
     from loadtests.workloads.workload import Workload
 
+BUILT_IN = ("queue", "lock", "reject")
 SEARCHED = f"with a target, as long as {USERS} users take"
 JUDGED = f"with a target, {FRESH} to judge on"
+SCREENED = "with --matrix, 8, and half as many at the highest load"
 
 
 def _workloads() -> str:
@@ -51,23 +54,23 @@ def _workloads() -> str:
 )
 @click.option("--trace", type=click.Path(path_type=Path, exists=True), help="Your own log instead.")
 @click.option("--workload", metavar="NAME", help="A workload of `runner compare` instead.")
-@click.option("--strategies", callback=split, default="queue,lock,reject", show_default=True)
+@click.option("--strategies", callback=split, help=f"[default: {','.join(BUILT_IN)}]")
 @click.option("--slots", type=click.IntRange(1), default=8, show_default=True, help="max_running")
 @click.option("--backends", type=click.IntRange(1), help="Turns that the agent works at, at once.")
-@click.option("--seeds", type=click.IntRange(1), help=f"Runs.  [default: {SEEDS}; {JUDGED}]")
-@click.option("--target", metavar="TEXT", help='"p95 under 30s for 99% of users": recommend.')
 @click.option(
-    "--matrix", is_flag=True, help="All kinds of clients at all loads, queue against all."
+    "--seeds", type=click.IntRange(1), help=f"Runs.  [default: {SEEDS}; {JUDGED}; {SCREENED}]"
 )
+@click.option("--target", metavar="TEXT", help='"p95 under 30s for 99% of users": recommend.')
+@click.option("--matrix", is_flag=True, help="Queue against all, in 500 kinds of traffic.")
 @click.option(
     "--timeout",
     type=click.FloatRange(1.0),
     default=10.0,
     show_default=True,
-    help="Of the clients in --matrix, in mean service times.",
+    help="Of the clients of --matrix, in mean service times.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="--matrix as CSV.")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="For --matrix.")
 @with_json
 def simulate_command(
     arrivals: str,
@@ -93,7 +96,7 @@ def simulate_command(
     The strategies are the real classes; users, network and agent are simulated. With
     a target, strategy, slots, bound and max_wait_s are searched together: the fewest slots
     that meet it, or what serves most. The best are judged on runs that the search did not see.
-    The matrix is the evidence for the default: queue against the others in some 500 cells.
+    The matrix is the evidence for the defaults; it takes minutes, and needs no other option.
 
     \b
     Examples:
@@ -101,14 +104,16 @@ def simulate_command(
       runner simulate --trace server.log --strategies queue,reject
       runner simulate --workload overload-2
       runner simulate --arrivals 1/s --target "p95 under 30s for 99% of users"
+      runner simulate --matrix --out matrix.csv
 
     Each run is the same every time. It knows no cost of requests, so it is right
     where the agent takes far longer than the server.
     """
     start.look_here()
     if matrix:
-        _matrix(strategies, timeout, seeds, jobs, out, as_json=as_json)
+        show_matrix(strategies, timeout, seeds, jobs, out, as_json=as_json)
         return
+    strategies = strategies or list(BUILT_IN)
     words = Words(
         arrivals, service, clients, conversations, duration, backends, trace, workload, seeds
     )
@@ -162,35 +167,6 @@ def _advise(
 
     advice = recommend(strategies, traffic, aim, begin)
     return advice_as_json(advice, traffic) if as_json else advice_as_text(advice, traffic)
-
-
-def _matrix(
-    strategies: Sequence[str],
-    timeout: float,
-    seeds: int | None,
-    jobs: int,
-    out: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    from loadtests.simulation import table
-    from loadtests.simulation.cells import cells
-    from loadtests.simulation.matrix import EVERYWHERE, OPPONENTS, SCREEN_SEEDS, matrix
-
-    with usage_errors(ValueError):
-        _check(strategies)
-    with StatusLine(sys.stderr) as status:
-
-        def tell(words: str) -> None:
-            status.show(lambda after_s: f"{words}, {after_s:.0f} s")
-
-        tried = strategies or (*EVERYWHERE, *OPPONENTS)
-        rows = matrix(
-            list(cells(timeout)), tried, seeds=seeds or SCREEN_SEEDS, jobs=jobs, tell=tell
-        )
-    if out is not None:
-        table.write_csv(rows, out)
-    say(table.as_json_text(rows) if as_json else table.as_text(rows))
 
 
 def _check(strategies: Sequence[str]) -> None:

@@ -33,6 +33,12 @@ SERVICES: dict[str, Draw] = {
 }
 NAMED = ("tight", "spike", "hot", "heavy-tail", "impatient")
 TIMEOUT = 10.0
+MANY = 4.0
+OPPONENTS_AT = {
+    *(("exponential", load) for load in (0.8, 1.2, 2.0)),
+    ("azure-code", 1.2),
+}
+"""The simple opponents' services and loads, for all kinds of clients and both shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,11 @@ class Cell:
         """Whether the simple opponents are tried here too, and not only the built-in strategies."""
         if self.shape not in SHAPES:
             return True
-        return self.load in (0.8, 1.2, 2.0) and self.service in ("exponential", "azure-code")
+        return (self.service, self.load) in OPPONENTS_AT
+
+    def seeds(self, most: int) -> range:
+        """Half as many where most users come: ten times as many as at the lowest load."""
+        return range(1, (max(most // 2, 1) if self.load >= MANY else most) + 1)
 
     def workload(self, seed: int) -> Workload:
         """The same for the same seed, everywhere."""
@@ -105,7 +115,7 @@ class Cell:
         )
 
     def _horizon(self) -> float:
-        """Long against the timeout, or all would be the beginning; for fifty, so many users more."""
+        """Long against the timeout, or all would be the beginning; fifty have more users."""
         services = max(100.0, 10 * self.timeout)
         return services / 2 if self.shape == "fifty" else services
 

@@ -9,7 +9,7 @@ loss that it misses is not judged.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from functools import partial
 from math import sqrt
 from multiprocessing import get_context
 from statistics import fmean, stdev
-from typing import TypeVar
 
 from loadtests.measures.figures import Figures, main_figures
 from loadtests.measures.intervals import ENOUGH, Effect, interval
@@ -42,11 +41,12 @@ REGRET = 0.05
 """A cell that looks so much worse is judged too, however uncertain that is."""
 
 MEASURED = ("served", "in_time")
-TO_DO = TypeVar("TO_DO")
-DONE = TypeVar("DONE")
 Told = Callable[[str], None]
 Strategies = Mapping[str, Sequence[Figures]]
 """Of each strategy the figures of each seed."""
+
+Asked = tuple[Cell, Sequence[str], Sequence[int]]
+Found = tuple[Cell, Strategies]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,15 @@ def matrix(
 
     tell  is told how far it is.
     """
-    screened: list[tuple[Cell, Strategies]] = []
+    screened: list[Found] = []
     with _mapping(jobs) as run:
-        tried = [(cell, _tried_in(cell, strategies), range(1, seeds + 1)) for cell in cells]
-        for done, found in enumerate(run(_run_cell, tried), 1):
+        tried = [(cell, _tried_in(cell, strategies), cell.seeds(seeds)) for cell in cells]
+        for done, pair in enumerate(run(tried), 1):
             tell(f"{done} of {len(tried)} cells")
-            screened.append(found)
+            screened.append(pair)
         doubtful = [(cell, worse, JUDGE_SEEDS) for cell, f in screened if (worse := _worse(f))]
         judged: dict[Cell, Strategies] = {}
-        for done, (cell, found) in enumerate(run(_run_cell, doubtful), 1):
+        for done, (cell, found) in enumerate(run(doubtful), 1):
             tell(f"{done} of {len(doubtful)} cells, judged again")
             judged[cell] = found
     return [row for cell, f in screened for row in _rows(cell, f, judged.get(cell, {}))]
@@ -110,7 +110,7 @@ def _tried_in(cell: Cell, strategies: Sequence[str]) -> list[str]:
     return [QUEUE, *others]
 
 
-def _run_cell(asked: tuple[Cell, Sequence[str], Sequence[int]]) -> tuple[Cell, Strategies]:
+def _run_cell(asked: Asked) -> Found:
     """In a process of its own, or here."""
     cell, strategies, seeds = asked
     found: dict[str, list[Figures]] = {name: [] for name in strategies}
@@ -161,17 +161,15 @@ def _rows(cell: Cell, screened: Strategies, judged: Strategies) -> Iterator[Row]
 
 
 @contextmanager
-def _mapping(
-    jobs: int,
-) -> Iterator[Callable[[Callable[[TO_DO], DONE], Sequence[TO_DO]], Iterable[DONE]]]:
-    """`map` in so many processes, which gives the results in order."""
+def _mapping(jobs: int) -> Generator[Callable[[Sequence[Asked]], Iterable[Found]]]:
+    """`_run_cell` for each, in so many processes; the results come in order."""
     if jobs == 1:
-        yield map
+        yield partial(map, _run_cell)
         return
     start.look_in(str(start.HOME))  # The processes find our modules where this one does.
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_settle)
     try:
-        yield partial(pool.map)
+        yield partial(pool.map, _run_cell)
     finally:
         pool.shutdown(cancel_futures=True)
 

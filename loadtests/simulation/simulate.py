@@ -114,10 +114,8 @@ class _World:
         if self._workload.overhead_s:
             await asyncio.sleep(self._workload.overhead_s)
         attempt.seal()
-        history += (
-            {"role": "user", "content": turn.message},
-            {"role": "assistant", "content": text},
-        )
+        history.append({"role": "user", "content": turn.message})
+        history.append({"role": "assistant", "content": text})
         kept.append(name)
         return Reply(text, len(history) // 2)
 

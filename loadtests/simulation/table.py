@@ -75,12 +75,14 @@ def as_json_text(rows: Sequence[Row]) -> str:
 def as_text(rows: Sequence[Row]) -> str:
     """The table, the clear losses, the worst regret and the means."""
     cells = len({row.cell for row in rows})
-    seeds = min(row.seeds for row in rows)
+    numbers = sorted({row.seeds for row in rows if not row.judged})
+    seeds = " or ".join(map(str, numbers))
     judged = sum(row.judged for row in rows)
     lines = [
-        f"queue against each of the others in {cells} cells. Screened on {seeds} seeds; where queue",
-        f"looked worse ({judged} times) the two met again on {len(JUDGE_SEEDS)} fresh seeds, and only",
-        f"that counts as a loss: its 95 % interval wholly below 0, its mean below -{MARGIN:g}.",
+        f"queue against each of the others in {cells} cells, screened on {seeds} seeds each. Where",
+        f"queue looked worse ({judged} times), the two met again on {len(JUDGE_SEEDS)} fresh ones,",
+        "and only that counts: lost is where the 95 % interval is wholly below 0 and the mean",
+        f"below -{MARGIN:g}. A win is {MARGIN:g} above and two standard errors, screened.",
         "",
         f"{'':<16}{'against':<15}{'cells':>6}   {'served':<18}   {'in time':<18}",
         f"{'':<37}   {'win   tie  loss':<18}   {'win   tie  loss':<18}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from functools import cache
 
 from loadtests.measures.records import LEFT, UserTurn
 from loadtests.workloads.users import Answer, Pause, Send, take_turns
@@ -87,7 +86,7 @@ class _User:
             while True:
                 step = self._conduct.send(told)
                 if isinstance(step, Pause):
-                    self._loop.call_later(max(step.seconds, 0.0), self._resume)
+                    self._loop.call_later(step.seconds, self.go, None)
                     return
                 told = self._send(step)
                 if told is None:
@@ -96,10 +95,6 @@ class _User:
             self._users.ended(end.value)
         except BaseException as error:  # Of a strategy that breaks its promises.
             self._users.failed(error)
-
-    def _resume(self) -> None:
-        # One step later, as a task that slept: what else is due at this instant comes first.
-        self._loop.call_soon(self.go, None)
 
     def _send(self, step: Send) -> Answer | None:
         """The refusal, or None where there will be an end."""
@@ -129,6 +124,7 @@ class _User:
 
         What the server does at the same instant, as at a deadline that it was told, comes first.
         """
+        assert self._ticket is not None
         self._left = True
         self._loop.call_soon(self._leave, self._ticket)
 
@@ -151,9 +147,7 @@ def _answer(ticket: Ticket) -> Answer:
 
 def _refused(error: TurnError) -> Answer:
     """As the server's edge says it."""
-    return Answer(_status(type(error)), retry_after_s=error.retry_after_s)
-
-
-@cache
-def _status(kind: type[TurnError]) -> int:
-    return next(TURN_CAUSES[each] for each in kind.__mro__ if each in TURN_CAUSES).status
+    for kind in type(error).__mro__:
+        if kind in TURN_CAUSES:
+            return Answer(TURN_CAUSES[kind].status, retry_after_s=error.retry_after_s)
+    raise AssertionError(f"no status says {error!r}")
