@@ -15,8 +15,7 @@ TOLD = "told backoff 2 fifty azure-code"
 LEAVES = "leaves give-up 2 fifty exponential"
 
 
-@pytest.mark.parametrize("name", [TOLD, LEAVES])
-@pytest.mark.parametrize("other", ["lock", "lock-5"])
+@pytest.mark.parametrize(("name", "other"), [(TOLD, "lock"), (LEAVES, "lock"), (LEAVES, "lock-5")])
 def test_queue_serves_far_more_in_time_than_a_lock_with_or_without_a_bound(
     name: str, other: str
 ) -> None:

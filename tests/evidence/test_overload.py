@@ -13,11 +13,11 @@ from tests.evidence.support import clearly_less, clearly_more, mean
 pytestmark = pytest.mark.slow  # Statistics over ten seeds.
 
 LOADS = ("1.2", "2", "4")
-RETRYING = ("openai", "backoff", "fixed")
+RETRYING = ("openai", "backoff")
 TOLD = tuple(f"told backoff {load} one exponential" for load in LOADS)
 
 
-@pytest.mark.parametrize("retry", ["give-up", "openai", "backoff"])
+@pytest.mark.parametrize("retry", ["give-up", "backoff"])
 @pytest.mark.parametrize("load", LOADS)
 def test_in_time_queue_is_not_worse_than_lock(load: str, retry: str) -> None:
     assert not clearly_less(f"told {retry} {load} one exponential", "in_time", "queue", "lock")
