@@ -69,13 +69,6 @@ class Ageing(Generic[T]):
         standings = [(u, level[item]) for u, level in self._levels.items() if item in level]
         return min(standings, key=self.rank, default=None)
 
-    def renew(self, item: T, urgency: int, since: float) -> None:
-        """Let it stand at the end of its level, if it is there."""
-        level = self._levels.get(urgency)
-        if level is not None and item in level:
-            level.pop(item)
-            level[item] = since
-
     def add(self, item: T, urgency: int, since: float) -> None:
         """Add it at the end of its level: `since` is no earlier than theirs; or let it stand."""
         self._levels.setdefault(urgency, OrderedDict()).setdefault(item, since)

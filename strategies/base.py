@@ -22,7 +22,8 @@ class Turn:
 
     id          unique among all turns.
     message     what the agent is asked.
-    deadline_s  seconds from submission in which the turn must have ended, or None.
+    deadline_s  seconds from submission in which the turn must have ended; None where its client
+                waits for some time that nobody has said, inf where nobody waits.
     priority    urgency from 0, most urgent, to 7, as in RFC 9218.
     caller      who asks, "" where nobody is named. A conversation has one caller.
     strategy    what to do where its conversation is busy: one of `strategies.queue.CHOICES`,

@@ -266,7 +266,8 @@ class Engine:
         if phase is phases.FENCED or phase is phases.WRITTEN_OFF:
             self._fenced -= 1
         elif ending is not None:
-            if phase is not phases.INTERRUPTED and phase is not phases.CUT_SHORT:
+            # A failure says nothing of how long an answer takes; it may come at once.
+            if isinstance(ending, Reply) and phase is not phases.CUT_SHORT:
                 self.service_time.observe(self.now() - run.started_at)
             for ticket in tuple(run.tickets):
                 self._end(ticket, ending)

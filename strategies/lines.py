@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from math import inf
+from dataclasses import dataclass
 
 from .ageing import Ageing
 from .base import Turn
@@ -23,19 +23,35 @@ from .shares import Shares
 from .ticket import LocalTicket
 
 
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """How a line moves: runs that were taken from it, counted from three instants.
+
+    stands  since when turns wait in it without a break.
+    seen    since the turn in question came.
+    newest  since the last turn came.
+    """
+
+    stands: int
+    seen: int
+    newest: int
+
+
 class Line(Ageing[LocalTicket]):
     """The turns that wait in one conversation.
 
     caller  whose it is: who asked for the first of them, should several callers share it.
-    since   the instant from which on somebody has waited, without a break.
+    runs    how many were taken from it, since it is not empty.
+    newest  how many had been when the last turn came.
     """
 
-    __slots__ = ("caller", "since")
+    __slots__ = ("caller", "newest", "runs")
 
-    def __init__(self, ageing_s: float, caller: str, since: float) -> None:
+    def __init__(self, ageing_s: float, caller: str) -> None:
         super().__init__(ageing_s)
         self.caller = caller
-        self.since = since
+        self.runs = 0
+        self.newest = 0
 
 
 class Lines:
@@ -46,7 +62,9 @@ class Lines:
     Adding, removing and looking at the first cost the same however many wait.
     """
 
-    __slots__ = ("_ageing_s", "_lines", "_ready_since", "_rings", "_waiting", "shares")
+    __slots__ = (
+        "_ageing_s", "_lines", "_newest", "_ready_since", "_rings", "_runs", "_waiting", "shares",
+    )  # fmt: skip
 
     def __init__(self, ageing_s: float, slots: Mapping[str, int]) -> None:
         self.shares = Shares(slots)
@@ -54,7 +72,8 @@ class Lines:
         self._lines: dict[str, Line] = {}
         self._rings: dict[str, Ageing[str]] = {}
         self._waiting: Counter[str] = Counter()
-        self._ready_since = inf
+        # Runs that were taken: so far, when the last turn came, and when a ring was last empty.
+        self._runs = self._newest = self._ready_since = 0
 
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._lines
@@ -62,10 +81,6 @@ class Lines:
     def of(self, conversation: str) -> Ageing[LocalTicket]:
         """Its line, to be looked at."""
         return self._lines.get(conversation) or Ageing(self._ageing_s)
-
-    def is_last(self, conversation: str) -> bool:
-        """Whether nothing waits but the one turn of this conversation."""
-        return len(self._lines) == 1 and len(self.of(conversation)) == 1
 
     def waiting(self, caller: str) -> int:
         """How many of its turns wait."""
@@ -82,41 +97,46 @@ class Lines:
         turn = ticket.turn
         line = self._lines.get(turn.conversation)
         if line is None:
-            line = self._lines[turn.conversation] = Line(
-                self._ageing_s, turn.caller, ticket.accepted_at
-            )
+            line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
         line.add(ticket, turn.priority, ticket.accepted_at)
+        ticket.runs_before = line.newest, self._newest = line.runs, self._runs
         self._waiting[line.caller] += 1
         if could_run:
             self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
 
-    def standing_s(self, conversation: str, now: float) -> float:
-        """Seconds for which turns have waited without a break: there, or anywhere for a slot."""
+    def is_alone(self, ticket: LocalTicket) -> bool:
+        """Whether no other turn waits."""
+        return len(self._lines) == 1 and len(self.of(ticket.turn.conversation)) == 1
+
+    def passing(self, ticket: LocalTicket) -> tuple[Passing, Passing]:
+        """How its own line moves, and how all of them do, while any could run."""
+        line, (own, all_) = self._lines[ticket.turn.conversation], ticket.runs_before
+        runs = self._runs
+        return (
+            Passing(line.runs, line.runs - own, line.runs - line.newest),
+            Passing(runs - self._ready_since, runs - all_, runs - self._newest),
+        )
+
+    def stands(self, conversation: str) -> tuple[int, int]:
+        """Runs since when turns wait without a break: there, and anywhere for a slot."""
         line = self._lines.get(conversation)
-        since = line.since if line is not None else inf
-        return max(now - min(since, self._ready_since), 0.0)
+        return line.runs if line else 0, self._runs - self._ready_since if self.shares else 0
 
-    def remove(self, ticket: LocalTicket, now: float) -> None:
-        """It waits no longer, and has not started.
-
-        Where it was the first, its conversation goes to the end of the ring. Otherwise the
-        next would have its place for having waited behind it, and lines of turns that expire
-        would have the slots.
-        """
+    def remove(self, ticket: LocalTicket) -> None:
+        """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
         turn = ticket.turn
-        line = self._lines[turn.conversation]
-        was_first = ticket is line.first()
+        caller = self._lines[turn.conversation].caller
         self._leave(ticket)
-        if turn.priority not in line.urgencies:
-            self._quit(line.caller, turn.conversation, turn.priority)
-        elif was_first and line.caller in self._rings:
-            self._rings[line.caller].renew(turn.conversation, turn.priority, now)
+        if turn.priority not in self.of(turn.conversation).urgencies:
+            self._quit(caller, turn.conversation, turn.priority)
 
     def take(self, tickets: list[LocalTicket]) -> None:
         """They start, so their conversation cannot run any more."""
         conversation = tickets[0].turn.conversation
         line = self._lines[conversation]
         self._quit(line.caller, conversation, *line.urgencies)
+        line.runs += 1
+        self._runs += 1
         for ticket in tickets:
             self._leave(ticket)
 
@@ -129,7 +149,7 @@ class Lines:
     def _join(self, caller: str, conversation: str, urgency: int, since: float) -> None:
         """The conversation takes this place in its caller's ring, if it has none there."""
         if not self.shares:
-            self._ready_since = since
+            self._ready_since = self._runs
         if caller not in self._rings:
             self._rings[caller] = Ageing(self._ageing_s)
             self.shares.add(caller)
@@ -144,8 +164,6 @@ class Lines:
         if not ring:
             del self._rings[caller]
             self.shares.remove(caller)
-            if not self.shares:
-                self._ready_since = inf
 
     def _leave(self, ticket: LocalTicket) -> None:
         line = self._lines[ticket.turn.conversation]

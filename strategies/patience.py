@@ -12,39 +12,49 @@ from math import inf
 
 from .service_time import ServiceTime
 
-WINDOW = 200
+WINDOW = 100
 """Waits that count."""
 
 ENOUGH = 3
 """Departures from which on the curve is believed."""
 
+MEMORY_S = 600.0
+"""Seconds after which a wait is forgotten: other people may come by then."""
+
+STEP = 8
+"""New waits after which the curve is drawn again. It costs more than a start."""
+
 
 class Patience:
-    """The patience of clients that left, and of those that did not."""
+    """The patience of a caller's clients that left, and of those that did not."""
 
-    __slots__ = ("_curve", "_left", "_waits")
+    __slots__ = ("_curve", "_left", "_since", "_waits")
 
     def __init__(self) -> None:
-        self._waits: deque[tuple[float, bool]] = deque(maxlen=WINDOW)
+        self._waits: deque[tuple[float, float, bool]] = deque()
         self._left = 0
-        self._curve: tuple[tuple[float, float], ...] | None = None
+        self._since = STEP
+        self._curve: tuple[tuple[float, float], ...] = ()
 
-    @property
-    def known(self) -> bool:
+    def known(self, now: float) -> bool:
+        """Whether enough have left lately."""
+        while self._waits and self._waits[0][0] < now - MEMORY_S:
+            self._forget()
         return self._left >= ENOUGH
 
-    def observe(self, waited_s: float, *, left: bool) -> None:
+    def observe(self, waited_s: float, now: float, *, left: bool) -> None:
         """A client has waited so long: it left then, or it would have waited on."""
         if len(self._waits) == WINDOW:
-            self._left -= self._waits[0][1]
-        self._waits.append((waited_s, left))
+            self._forget()
+        self._waits.append((now, waited_s, left))
         self._left += left
-        self._curve = None
+        # The first few departures say more than all that come later.
+        self._since += STEP if left and self._left <= STEP else 1
 
     def finds_client(self, waited_s: float, service_time: ServiceTime) -> float:
         """The chance that the answer to a turn which starts after that wait finds its client."""
         # One more that waits for ever: of few departures, the last says little about the others.
-        stays = ends = 1 / self._left
+        stays = ends = 1 / max(self._left, 1)
         tail = 1.0
         for patience_s, share in self._departures():
             tail -= share
@@ -62,14 +72,19 @@ class Patience:
                 return patience_s
         return inf
 
+    def _forget(self) -> None:
+        self._left -= self._waits.popleft()[2]
+        self._since += 1
+
     def _departures(self) -> tuple[tuple[float, float], ...]:
         """Each patience that was seen and the share of clients that has it, the shortest first."""
-        if self._curve is None:
+        if self._since >= STEP:
+            self._since = 0
             # Of equal waits the departures first: the others were still there.
-            waits = sorted(self._waits, key=lambda wait: (wait[0], not wait[1]))
+            waits = sorted((waited_s, not left) for _, waited_s, left in self._waits)
             alive, curve = 1.0, list[tuple[float, float]]()
-            for others, (waited_s, left) in zip(range(len(waits), 0, -1), waits, strict=True):
-                if left:
+            for others, (waited_s, stayed) in zip(range(len(waits), 0, -1), waits, strict=True):
+                if not stayed:
                     curve.append((waited_s, alive / others))
                     alive -= alive / others
             self._curve = tuple(curve)

@@ -102,7 +102,7 @@ class Queue(Discipline):
         self._max_per_caller = inf if per_caller is None else per_caller
         self._engine = Engine(answer, limits.turn_timeout_s, self)
         self._lines = Lines(ageing_s, self._engine.slots)
-        self.shedding = Shedding(self._engine.service_time, self._lines, limits.max_wait_s)
+        self.shedding = Shedding(self._engine.service_time, self._lines, limits)
 
     def submit(self, turn: Turn) -> Ticket:
         policy = self._policy(turn)
@@ -188,7 +188,7 @@ class Queue(Discipline):
     def _max_wait_s(self, turn: Turn) -> float:
         """Seconds that somebody has said it may wait; its own deadline comes first."""
         said = self._limits.max_wait_s
-        return inf if said is None or turn.deadline_s is not None else said
+        return inf if said is None or turn.deadline_s not in (None, inf) else said
 
     def _refuse(self, turn: Turn, error: TurnError) -> TurnError:
         """Count a refusal, and know the turn when it comes again."""
@@ -235,7 +235,7 @@ class Queue(Discipline):
             self._lines.take(together)
             as_one = self._merged(together) if len(together) > 1 else None
             for ticket in together:
-                self.shedding.started(ticket)
+                self.shedding.started(ticket, self._engine.now())
             self._engine.start(*together, as_one=as_one)
             self._lines.shares.moved(first.turn.caller)
 
@@ -280,12 +280,12 @@ class Queue(Discipline):
     # As a Discipline.
 
     def left(self, ticket: LocalTicket, /) -> None:
-        self._lines.remove(ticket, self._engine.now())
-        self.shedding.ended(ticket)
+        self._lines.remove(ticket)
+        self.shedding.ended(ticket, self._engine.now())
         self._forget_if_idle()
 
     def ended(self, ticket: LocalTicket, /) -> None:
-        self.shedding.ended(ticket)
+        self.shedding.ended(ticket, self._engine.now())
 
     def freed(self, turn: Turn, /) -> None:
         self._lines.shares.moved(turn.caller)

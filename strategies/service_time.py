@@ -67,6 +67,8 @@ class ServiceTime:
     def work_s(self, seconds: float) -> float:
         """Mean seconds of the agent's work for a turn that is stopped after that time."""
         ended = bisect_right(self._ordered, seconds)
+        if ended == len(self._ordered):
+            return self.mean_s or 0.0
         rest_s = (len(self._ordered) - ended) * max(seconds, 0.0)
         return (sum(self._ordered[:ended]) + rest_s) / len(self._ordered)
 

@@ -7,11 +7,13 @@ worth the agent's work, compared with a turn that has just come:
 - A deadline was told: by the answers that a second of work brings. The agent is stopped at
   the deadline, so a late start costs no more than what is left; with long and short turns
   mixed, that is often still the best use of the agent.
-- Clients leave: by the chance that the answer finds its client, from the patience of those
-  who left (see `patience`).
-- Neither: nobody knows. A burst is let through, however long it waits. But where turns have
-  waited without a break for STANDING mean service times (a standing queue, as CoDel calls
-  it: Nichols and Jacobson, ACM Queue 10, 2012), each waits for PRESUMED of them at most.
+- The caller's clients leave: by the chance that the answer finds its client, from the
+  patience of those who left (see `patience`).
+- Neither: nobody knows. A burst is let through, however long it waits. But a line from which
+  STANDING turns were taken while it never emptied is a standing queue (as CoDel calls it:
+  Nichols and Jacobson, ACM Queue 10, 2012). There a turn gives way that has seen PRESUMED
+  others start, if one that came later has not. Turns are counted and not seconds, so that
+  one long turn, or a caller with short ones, makes nobody's wait look long.
 
 At submission nobody is sent away for that, but one that was sent away before and comes
 again: it waits only if it is expected to start in half of its time. Those who come for the
@@ -23,7 +25,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from math import inf, sqrt
 
-from .base import Turn
+from .base import Limits, Turn
 from .errors import State
 from .lines import Lines
 from .patience import Patience
@@ -34,35 +36,35 @@ WORTH = 0.9
 """A start is worth so much of a fresh turn's. Between .8 and .95 little changes; at 1 the
 noise of the measurement decides."""
 
-STANDING = 20.0
-"""Mean service times after which a line that never emptied is no burst any more."""
-
-PRESUMED = 4.0
-"""Mean service times that clients of whom nothing is known are taken to wait, then."""
+ALONE = 0.1
+"""The same where nothing else waits, so that it takes nobody's place."""
 
 MARGIN = 1 / 32
 """Of a mean service time: where all turns take the same time, one that would end just at its
 deadline ends just too late."""
 
+STANDING = 20
+"""Turns that were taken from a line which never emptied: then it is no burst any more."""
+
+PRESUMED = 6
+"""Turns that clients of whom nothing is known are taken to let pass, then."""
+
 RETRY = 0.5
 """A retry waits if it starts in this share of the time that its client can wait."""
 
 REMEMBERED = 1_000
-"""Messages that were sent away and may come again."""
+"""Messages that were sent away and may come again; and callers whose patience is known."""
 
 
 class Shedding:
-    """What is known of service times, of patience and of retries, and what follows from it.
+    """What is known of service times, of patience and of retries, and what follows from it."""
 
-    max_wait_s  how long a turn without a deadline may wait, where somebody has said so.
-    """
-
-    def __init__(self, service_time: ServiceTime, lines: Lines, max_wait_s: float | None) -> None:
-        self.patience = Patience()
+    def __init__(self, service_time: ServiceTime, lines: Lines, limits: Limits) -> None:
         self.retries = Retries()
         self._service_time = service_time
         self._lines = lines
-        self._max_wait_s = max_wait_s
+        self._limits = limits
+        self._patience: OrderedDict[int, Patience] = OrderedDict()
 
     def is_late(self, ticket: LocalTicket, now: float) -> bool:
         """The first of a line, whose turn it is, is not worth the start any more."""
@@ -73,12 +75,12 @@ class Shedding:
             left_s = ticket.deadline - now - MARGIN * mean_s
             fresh = self._answers_per_s(deadline_s)
             return left_s <= 0.0 or self._answers_per_s(left_s) < fresh * self._worth()
-        waited_s = now - ticket.accepted_at
-        if self.patience.known:
-            fresh = self.patience.finds_client(0.0, self._service_time)
-            found = self.patience.finds_client(waited_s, self._service_time)
-            return found < fresh * self._worth()
-        return waited_s >= self._presumed_s(ticket.turn, now)
+        patience = self.patience(ticket.turn)
+        if patience.known(now):
+            fresh = patience.finds_client(0.0, self._service_time)
+            found = patience.finds_client(now - ticket.accepted_at, self._service_time)
+            return found < fresh * (ALONE if self._lines.is_alone(ticket) else self._worth())
+        return self._limits.max_wait_s is None and self._gives_way(ticket)
 
     def sends_back(self, turn: Turn, eta_s: float, now: float) -> bool:
         """A turn that would have to wait so long was sent away before, and should not wait."""
@@ -87,18 +89,30 @@ class Shedding:
         spare_s = self._patience_s(turn, now) - (self._service_time.mean_s or 0.0)
         return eta_s > RETRY * spare_s
 
-    def ended(self, ticket: LocalTicket) -> None:
+    def started(self, ticket: LocalTicket, now: float) -> None:
+        """A turn that has waited starts."""
+        if ticket.turn.deadline_s is None:
+            self.patience(ticket.turn).observe(ticket.waited_s, now, left=False)
+
+    def ended(self, ticket: LocalTicket, now: float) -> None:
         """A turn has ended: waiting, or running, or answered."""
         if ticket.turn.deadline_s is None and ticket.started_at is None:
-            self.patience.observe(ticket.waited_s, left=ticket.state is State.CANCELLED)
+            left = ticket.state is State.CANCELLED
+            self.patience(ticket.turn).observe(ticket.waited_s, now, left=left)
         if ticket.state is State.ANSWERED:
             self.retries.forget(ticket.turn)
         else:
             self.retries.remember(ticket.turn)
 
-    def started(self, ticket: LocalTicket) -> None:
-        if ticket.turn.deadline_s is None:
-            self.patience.observe(ticket.waited_s, left=False)
+    def patience(self, turn: Turn) -> Patience:
+        """That of its caller's clients; nobody's departures say anything about another's."""
+        caller = hash(turn.caller)
+        known = self._patience.get(caller)
+        if known is None:
+            known = self._patience[caller] = Patience()
+            if len(self._patience) > REMEMBERED:
+                self._patience.popitem(last=False)
+        return known
 
     def _answers_per_s(self, seconds: float) -> float:
         """Of the agent's work, by turns that are stopped after so long."""
@@ -109,20 +123,25 @@ class Shedding:
         """WORTH, less the standard error of a share of so few measurements (1/2 at its worst)."""
         return WORTH * (1 - 0.5 / sqrt(len(self._service_time)))
 
+    def _gives_way(self, ticket: LocalTicket) -> bool:
+        """In a standing queue, it has let enough others pass, and one that came later has not."""
+        own, all_ = self._lines.passing(ticket)
+        return any(
+            line.stands >= STANDING * slots and line.newest < PRESUMED * slots <= line.seen
+            for line, slots in ((own, 1), (all_, self._limits.max_running))
+        )
+
     def _patience_s(self, turn: Turn, now: float) -> float:
+        """How long its client is expected to wait; inf where nothing tells."""
         if turn.deadline_s is not None:
             return turn.deadline_s
-        return self.patience.median_s() if self.patience.known else self._presumed_s(turn, now)
-
-    def _presumed_s(self, turn: Turn, now: float) -> float:
-        """How long a turn may wait of whose client nothing is known."""
-        if self._max_wait_s is not None:
-            return self._max_wait_s
-        mean_s = self._service_time.mean_s or 0.0
-        if self._lines.is_last(turn.conversation):  # It takes nobody's place.
-            return inf
-        stands = self._lines.standing_s(turn.conversation, now) > STANDING * mean_s
-        return PRESUMED * mean_s if stands else inf
+        if self.patience(turn).known(now):
+            return self.patience(turn).median_s()
+        if self._limits.max_wait_s is not None:
+            return self._limits.max_wait_s
+        own, all_ = self._lines.stands(turn.conversation)
+        stands = own >= STANDING or all_ >= STANDING * self._limits.max_running
+        return PRESUMED * (self._service_time.mean_s or 0.0) if stands else inf
 
 
 class Retries:

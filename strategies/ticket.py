@@ -26,6 +26,8 @@ class LocalTicket:
 
     ending  what the turn came to: its reply or its error. None until it has ended.
     run     the call of the agent, while the turn runs.
+    runs_before
+            runs that were taken from its line, and from all lines, before it came.
     """
 
     turn: Turn
@@ -38,6 +40,7 @@ class LocalTicket:
     context: Context | None = None
     run: Run | None = None
     timer: asyncio.TimerHandle | None = None
+    runs_before: tuple[int, int] = (0, 0)
     # Of plain `list` pyright does not know what is in it.
     _waiters: list[asyncio.Future[None]] = field(default_factory=lambda: [])  # noqa: PIE807
 

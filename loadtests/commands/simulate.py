@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BUILT_IN = ("queue", "lock", "reject")
 SEARCHED = f"with a target, as long as {USERS} users take"
 JUDGED = f"with a target, {FRESH} to judge on"
-SCREENED = "with --matrix, 8, and half as many at the highest load"
+SCREENED = "with --matrix, 4, and half as many at the highest load"
 
 
 def _workloads() -> str:

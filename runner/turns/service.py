@@ -10,8 +10,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from time import monotonic
 
 import structlog
@@ -104,7 +105,7 @@ class Service:
             await self._store.open()
             for live in await self._journal.open():
                 try:
-                    self._start(live)
+                    self._start(live, in_background=True)
                 except TurnError as error:
                     ending = endings.of(error, live.attempts)
                     await self._journal.end(live, ending)
@@ -161,7 +162,7 @@ class Service:
         live = LiveTurn(turn, key=submission.key)
         live.wish(submission.on_disconnect)
         try:
-            self._start(live)
+            self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
             self._settling.refused(turn, error=error)
             raise
@@ -254,7 +255,11 @@ class Service:
 
     # A turn's start and end.
 
-    def _start(self, live: LiveTurn) -> None:
-        live.ticket = self._strategy.submit(live.turn)
+    def _start(self, live: LiveTurn, *, in_background: bool) -> None:
+        turn = live.turn
+        if in_background and turn.deadline_s is None:
+            # Nobody waits for it whose patience could end.
+            turn = replace(turn, deadline_s=inf)
+        live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))

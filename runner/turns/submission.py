@@ -29,7 +29,12 @@ class Submission:
     applied: str = ""
 
     @property
+    def outlives_client(self) -> bool:
+        """Whether the turn waits on when this client has left."""
+        promised = self.respond_async or self.wait_s is not None
+        return promised or self.on_disconnect == "continue"
+
+    @property
     def needs_row(self) -> bool:
         """Whether a client can ask for the turn again after this connection has ended."""
-        promised = self.respond_async or self.wait_s is not None
-        return promised or self.key is not None or self.on_disconnect == "continue"
+        return self.outlives_client or self.key is not None

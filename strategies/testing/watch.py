@@ -279,11 +279,6 @@ class Watch:
         self.callbacks[ticket.turn.id] += 1
         if ticket.state not in FINAL:
             self.fault(f"3: {ticket.turn.id} is {ticket.state}, and its end was called back")
-        conversation = ticket.turn.conversation
-        if ticket.turn.id not in self.called and conversation in self.ready_since:
-            # Where the first of a line leaves, its conversation may go to the end of the round.
-            del self.ready_since[conversation]
-            self.note_ready(conversation)
 
     # Whenever time passes, and at the end.
 

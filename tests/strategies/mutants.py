@@ -387,7 +387,7 @@ MUTANTS = (
     Mutant(
         "the conversation keeps the place of an urgent turn that has left",
         "lines.Lines.remove",
-        "turn.priority not in line.urgencies",
+        "turn.priority not in self.of(turn.conversation).urgencies",
         "turn.conversation not in self",
     ),
     Mutant(
