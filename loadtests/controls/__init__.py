@@ -37,7 +37,6 @@ ABLATION = {
     "queue-no-patience": "loadtests.controls.ablation:queue_no_patience",
     "queue-no-presumption": "loadtests.controls.ablation:queue_no_presumption",
     "queue-no-retries": "loadtests.controls.ablation:queue_no_retries",
-    "queue-no-ring-rule": "loadtests.controls.ablation:queue_no_ring_rule",
     "queue-no-standing": "loadtests.controls.ablation:queue_no_standing",
     "queue-bare": "loadtests.controls.ablation:queue_bare",
     "queue-before": "loadtests.controls.ablation:queue_before",

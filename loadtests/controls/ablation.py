@@ -4,9 +4,8 @@
     queue-no-patience     those who leave teach nothing
     queue-no-presumption  nothing is presumed of those of whom nothing is known
     queue-no-retries      a message that was sent away waits like any other
-    queue-no-ring-rule    a conversation whose first turn expires keeps its place
     queue-no-standing     what is presumed holds for a burst too
-    queue-bare            all of the six off: a bounded, fair line
+    queue-bare            all of them off: a bounded, fair line
     queue-before          the rule that queue had before: a mean and a deviation of the service
                           times, of told deadlines alone
 
@@ -15,16 +14,19 @@ Each overrides one method of the product's own classes, so what is left is the p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import inf, sqrt
 
 from strategies import Answer, Limits, Turn, WaitExpired
-from strategies.lines import Lines
+from strategies.lines import Lines, Passing
 from strategies.patience import Patience
 from strategies.queue import Queue
-from strategies.service_time import ServiceTime
 from strategies.shedding import Shedding
 from strategies.ticket import LocalTicket
+
+EVER = 10**9
+"""Turns that were taken from a line: more than any has."""
 
 
 class Ablated(Queue):
@@ -40,7 +42,7 @@ class Ablated(Queue):
     ) -> None:
         super().__init__(answer, limits)
         self._lines = lines(self.ageing_s, self._engine.slots)
-        self.shedding = shedding(self._engine.service_time, self._lines, limits.max_wait_s)
+        self.shedding = shedding(self._engine.service_time, self._lines, limits)
 
 
 class NoStartCheck(Shedding):
@@ -51,19 +53,18 @@ class NoStartCheck(Shedding):
 
 
 class NothingLearned(Patience):
-    def observe(self, waited_s: float, *, left: bool) -> None:
+    def observe(self, waited_s: float, now: float, *, left: bool) -> None:
         return
 
 
 class NoPatience(Shedding):
-    def __init__(self, service_time: ServiceTime, lines: Lines, max_wait_s: float | None) -> None:
-        super().__init__(service_time, lines, max_wait_s)
-        self.patience = NothingLearned()
+    def patience(self, turn: Turn) -> Patience:
+        return NothingLearned()
 
 
 class NoPresumption(Shedding):
-    def _presumed_s(self, turn: Turn, now: float) -> float:
-        return inf if self._max_wait_s is None else self._max_wait_s
+    def _gives_way(self, ticket: LocalTicket) -> bool:
+        return False
 
 
 class NoRetries(Shedding):
@@ -71,17 +72,13 @@ class NoRetries(Shedding):
         return False
 
 
-class KeptPlaces(Lines):
-    def remove(self, ticket: LocalTicket, now: float) -> None:
-        line, urgency = self._lines[ticket.turn.conversation], ticket.turn.priority
-        self._leave(ticket)
-        if urgency not in line.urgencies:
-            self._quit(line.caller, ticket.turn.conversation, urgency)
-
-
 class AlwaysStanding(Lines):
-    def standing_s(self, conversation: str, now: float) -> float:
-        return inf
+    def passing(self, ticket: LocalTicket) -> tuple[Passing, Passing]:
+        own, all_ = super().passing(ticket)
+        return replace(own, stands=EVER), replace(all_, stands=EVER)
+
+    def stands(self, conversation: str) -> tuple[int, int]:
+        return EVER, EVER
 
 
 class Bare(NoStartCheck, NoPatience, NoPresumption, NoRetries):
@@ -107,8 +104,8 @@ class Before(Ablated):
     """
 
     def __init__(self, answer: Answer, limits: Limits) -> None:
-        super().__init__(answer, limits, lines=KeptPlaces)
-        self._slack = Slack(self._engine.service_time, self._lines, limits.max_wait_s)
+        super().__init__(answer, limits)
+        self._slack = Slack(self._engine.service_time, self._lines, limits)
         self.shedding = self._slack
 
     def _check_time(self, turn: Turn) -> None:
@@ -122,7 +119,6 @@ queue_no_start_check = partial(Ablated, shedding=NoStartCheck)
 queue_no_patience = partial(Ablated, shedding=NoPatience)
 queue_no_presumption = partial(Ablated, shedding=NoPresumption)
 queue_no_retries = partial(Ablated, shedding=NoRetries)
-queue_no_ring_rule = partial(Ablated, lines=KeptPlaces)
 queue_no_standing = partial(Ablated, lines=AlwaysStanding)
-queue_bare = partial(Ablated, shedding=Bare, lines=KeptPlaces)
+queue_bare = partial(Ablated, shedding=Bare)
 queue_before = Before

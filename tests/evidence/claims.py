@@ -98,15 +98,6 @@ async def a_line_is_served_in_order(factory: Factory) -> Claims:
     return {"turns of a conversation run in order of arrival": rig.calls == ["first", *ids]}
 
 
-async def a_conversation_whose_first_turn_expires_gives_its_place_up(factory: Factory) -> Claims:
-    rig = await warm_rig(factory)
-    rig.submit("work 5")
-    rig.submit("work 1", "a", deadline_s=3.0)
-    behind, other = rig.submit("work 1", "a"), rig.submit("work 1", "b")
-    await asyncio.gather(answered(behind), answered(other))
-    return {"the next conversation is first": rig.calls[-2:] == [other.turn.id, behind.turn.id]}
-
-
 async def a_place_says_when_the_turn_starts(factory: Factory) -> Claims:
     rig = await warm_rig(factory)
     for number in range(4):
@@ -285,7 +276,6 @@ QUEUE: tuple[Check, ...] = (
     no_more_turns_run_than_there_are_slots,
     slots_go_round_the_lines,
     a_line_is_served_in_order,
-    a_conversation_whose_first_turn_expires_gives_its_place_up,
     a_place_says_when_the_turn_starts,
     a_told_deadline_decides_the_start,
     an_expiry_tells_when_to_come_again,

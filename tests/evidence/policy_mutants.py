@@ -50,7 +50,7 @@ def _copy(name: str, mutant: Mutant) -> None:
 
 
 HINT = "WaitExpired(retry_after_s=self.service_time.mean_s)"
-LEFT = "left=ticket.state is State.CANCELLED"
+LEFT = "left = ticket.state is State.CANCELLED"
 
 MUTANTS = (
     # Which turns start.
@@ -82,13 +82,13 @@ MUTANTS = (
         "those who leave teach nothing",
         "shedding.Shedding.ended",
         LEFT,
-        "left=False",
+        "left = False",
     ),
     Mutant(
         "all who did not start are taken to have left",
         "shedding.Shedding.ended",
         LEFT,
-        "left=True",
+        "left = True",
     ),
     Mutant(
         "those who started are not counted among those who stayed",
@@ -148,11 +148,6 @@ MUTANTS = (
         "self.retries.remember(ticket.turn)",
     ),
     # Lines.
-    Mutant(
-        "a conversation whose first turn expires keeps its place",
-        "lines.Lines.remove",
-        "self._rings[line.caller].renew(",
-    ),
     Mutant(
         "the slots go to whoever has waited for longest, in whichever line",
         "lines.Lines.first",

@@ -38,10 +38,6 @@ NOT_MADE: dict[tuple[str, str], str] = {
         "lock-half",
         "a_turn_whose_deadline_passes_while_it_waits_is_never_started",
     ): "it ends at half its deadline, where the kit expects the whole of it",
-    (
-        "queue-no-standing",
-        "a_flood_of_one_caller_costs_another_no_more_than_the_next_slot",
-    ): "it sheds of a flood at once, where the kit expects all of it to be answered",
 }
 """(opponent, promise of the kit) -> why it does not make it."""
 
