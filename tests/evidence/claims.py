@@ -172,7 +172,7 @@ async def silent_clients_are_shed_in_a_standing_queue_alone(factory: Factory) ->
     late = [ticket.waited_s for ticket in tickets if await answered(ticket)][60:]
     return {
         "a burst is answered": all_answered,
-        "in a standing queue nobody waits long": bool(late) and max(late) <= 5.0,
+        "in a standing queue nobody waits long": bool(late) and max(late) <= 12.0,
         "and the agent is not idle": len(late) > 20,
     }
 
