@@ -2,7 +2,8 @@
 
 A *control* shows what happens without protection: its faults are expected, and are no
 failure of a comparison. An *opponent* is what a good engineer would write instead of
-`queue`, in a few lines. Its histories are held to be right like those of any strategy.
+`queue`, in a few lines. The *ablation* is `queue` with each of its parts switched off. The
+histories of both are held to be right like those of any strategy.
 """
 
 from __future__ import annotations
@@ -31,10 +32,21 @@ OPPONENTS = {
 }
 """The same. What is named is a class, or one with options: a factory that takes further ones."""
 
+ABLATION = {
+    "queue-no-start-check": "loadtests.controls.ablation:queue_no_start_check",
+    "queue-no-patience": "loadtests.controls.ablation:queue_no_patience",
+    "queue-no-presumption": "loadtests.controls.ablation:queue_no_presumption",
+    "queue-no-retries": "loadtests.controls.ablation:queue_no_retries",
+    "queue-no-standing": "loadtests.controls.ablation:queue_no_standing",
+    "queue-bare": "loadtests.controls.ablation:queue_bare",
+    "queue-before": "loadtests.controls.ablation:queue_before",
+}
+"""The same: queue without one of its parts."""
+
 
 def dotted(name: str) -> str:
     """The name by which a server knows the strategy."""
-    return CONTROLS.get(name) or OPPONENTS.get(name, name)
+    return (CONTROLS | OPPONENTS | ABLATION).get(name, name)
 
 
 def is_control(name: str) -> bool:

@@ -62,33 +62,33 @@ class Sent:
 
 
 class ServiceTime:
-    """Mean and variance of the measured seconds from start to end, smoothed with gain 1/8."""
+    """Mean and variance of the last hundred measured times from start to end."""
 
     def __init__(self) -> None:
         self.mean_s: float | None = None
         self.variance_s2 = 0.0
+        self._latest_s = deque[float](maxlen=100)
 
     def observe(self, ran_s: float) -> None:
-        if self.mean_s is None:
-            self.mean_s = ran_s
-            return
-        error_s = ran_s - self.mean_s
-        self.variance_s2 += (error_s**2 - self.variance_s2) / 8
-        self.mean_s += error_s / 8
+        self._latest_s.append(ran_s)
+        count, mean_s = len(self._latest_s), sum(self._latest_s) / len(self._latest_s)
+        self.variance_s2 = sum((each_s - mean_s) ** 2 for each_s in self._latest_s) / count
+        self.mean_s = mean_s
 
     def rest_s(self, ran_s: float) -> float | None:
         """E[S - ran | S > ran] of the lognormal S of that mean and variance; None: unmeasured."""
-        if self.mean_s is None:
+        mean_s = self.mean_s
+        if mean_s is None:
             return None
-        square = log1p(self.variance_s2 / self.mean_s**2) if self.mean_s else 0.0
+        square = log1p(self.variance_s2 / mean_s**2) if mean_s else 0.0
         if not square or ran_s <= 0:
-            return max(self.mean_s - ran_s, 0.0)
+            return max(mean_s - ran_s, 0.0)
         sigma = sqrt(square)
-        place = (log(self.mean_s / ran_s) - square / 2) / sigma
+        place = (log(mean_s / ran_s) - square / 2) / sigma
         alive = normal(place)
         if alive < 1e-6:  # The first term of the tail; the quotient loses its digits there.
             return -ran_s * sigma / place
-        return max(self.mean_s * normal(place + sigma) / alive - ran_s, 0.0)
+        return max(mean_s * normal(place + sigma) / alive - ran_s, 0.0)
 
 
 def normal(x: float) -> float:

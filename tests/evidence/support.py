@@ -8,47 +8,73 @@ from statistics import fmean
 from typing import Any
 
 from loadtests.controls import find
-from loadtests.measures.figures import Figures, figures
+from loadtests.measures.figures import Figures, figures, main_figures
 from loadtests.measures.histories import Findings, check
 from loadtests.measures.intervals import Effect, paired
+from loadtests.measures.records import Run
+from loadtests.simulation.cells import SHAPES, TIMEOUT, Cell
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.shapes import make
+from loadtests.workloads.workload import Workload
 from strategies import Limits
 from strategies.testing import Rig, run
 
 SEEDS = range(1, 11)
-MORE_SEEDS = {"overload-2": range(1, 31)}
-"""Where an effect is small against its spread, ten seeds show it only by luck."""
+MAIN = ("served", "in_time", "goodput", "attempts")
+"""Which take a fraction of the time that all take."""
+
+
+def workload(name: str, seed: int) -> Workload:
+    """A named one, or a cell of the matrix: `told backoff 2 one exponential`, and its timeout."""
+    words = name.split()
+    if len(words) == 1:
+        return make(name, seed)
+    told, retry, load, shape, service, *timeout = words
+    assert shape in SHAPES
+    cell = Cell(told, retry, float(load), shape, service, float(timeout[0]) if timeout else TIMEOUT)
+    return cell.workload(seed)
 
 
 @cache
-def _figures(strategy: str, workload: str) -> tuple[Figures, ...]:
-    made = [make(workload, seed) for seed in MORE_SEEDS.get(workload, SEEDS)]
-    return tuple(figures(simulate(strategy, each), each) for each in made)
+def _runs(strategy: str, name: str) -> tuple[tuple[Run, Workload], ...]:
+    made = [workload(name, seed) for seed in SEEDS]
+    return tuple((simulate(strategy, each, chain=False), each) for each in made)
 
 
-def values(strategy: str, workload: str, measure: str) -> list[float]:
-    return [each[measure] for each in _figures(strategy, workload)]
+@cache
+def _figures(strategy: str, name: str, *, every: bool) -> tuple[Figures, ...]:
+    count = figures if every else main_figures
+    return tuple(count(*each) for each in _runs(strategy, name))
 
 
-def mean(strategy: str, workload: str, measure: str) -> float:
-    return fmean(values(strategy, workload, measure))
+def values(strategy: str, name: str, measure: str) -> list[float]:
+    found = _figures(strategy, name, every=measure not in MAIN)
+    return [each[measure] for each in found]
 
 
-def effect(workload: str, measure: str, one: str, other: str) -> Effect:
+def mean(strategy: str, name: str, measure: str) -> float:
+    return fmean(values(strategy, name, measure))
+
+
+def effect(name: str, measure: str, one: str, other: str) -> Effect:
     """`one - other`, paired by seed, with its 95 % interval."""
-    found = paired(values(one, workload, measure), values(other, workload, measure))
+    found = paired(values(one, name, measure), values(other, name, measure))
     assert found is not None
     return found
 
 
-def clearly_more(workload: str, measure: str, one: str, other: str) -> bool:
-    found = effect(workload, measure, one, other)
-    return found.low is not None and found.low > 0
+def clearly_more(name: str, measure: str, one: str, other: str, by: float = 0.0) -> bool:
+    """The interval lies above 0, and the mean above `by`."""
+    found = effect(name, measure, one, other)
+    return found.low is not None and found.low > 0 and found.mean > by
 
 
-def faults(strategy: str, workload: str, seed: int = 1) -> Findings:
-    made = make(workload, seed)
+def clearly_less(name: str, measure: str, one: str, other: str, by: float = 0.0) -> bool:
+    return clearly_more(name, measure, other, one, by)
+
+
+def faults(strategy: str, name: str, seed: int = 1) -> Findings:
+    made = workload(name, seed)
     return check(simulate(strategy, made), made)
 
 

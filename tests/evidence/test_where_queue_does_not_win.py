@@ -1,4 +1,4 @@
-"""Claims against ourselves: where lock or reject is as good, or better."""
+"""Claims against ourselves: where lock or reject, plain or taught to shed, is as good or better."""
 
 from __future__ import annotations
 
@@ -8,58 +8,38 @@ import pytest
 
 from strategies.lock import Lock
 from strategies.testing import Rig, run
-from tests.evidence.support import clearly_more, effect, mean, values
+from tests.evidence.support import clearly_less, clearly_more, effect, values
 
 statistics = pytest.mark.slow
 """Over ten seeds."""
 
-
-@statistics
-@pytest.mark.parametrize("measure", ["served", "goodput", "p50", "p95", "p99"])
-def test_where_nobody_loses_patience_queue_and_lock_are_the_same(measure: str) -> None:
-    assert values("queue", "patient", measure) == values("lock", "patient", measure)
+RETRYING = "told backoff 2 one exponential"
+ONCE = "told give-up 2 one exponential"
+SILENT = "silent give-up 2 one exponential"
 
 
-@statistics
-def test_lock_serves_as_many_of_those_who_try_once_though_its_agent_does_less_useful_work() -> None:
-    """The queue keeps room for a turn of mean length, so it sends some away that were short."""
-    assert not clearly_more("retrying-give-up", "served", "queue", "lock")
-    assert clearly_more("retrying-give-up", "goodput", "queue", "lock")
+# Lock.
 
 
 @statistics
-def test_lock_answers_more_in_time_where_service_times_have_a_heavy_tail() -> None:
-    """A mean and a deviation say little about such times, so the queue's caution misjudges."""
-    assert clearly_more("heavy-tail", "in_time", "lock", "queue")
+@pytest.mark.parametrize("measure", ["served", "in_time"])
+def test_lock_serves_as_many_of_those_who_try_once_where_services_are_exponential(
+    measure: str,
+) -> None:
+    assert abs(effect(ONCE, measure, "queue", "lock").mean) < 0.02
 
 
 @statistics
-def test_reject_keeps_the_agent_as_busy_as_queue_does_under_the_heaviest_load() -> None:
-    """With so many clients at the door, somebody is always there when a turn ends."""
-    assert clearly_more("overload-4", "goodput", "reject", "queue")
+def test_below_saturation_lock_serves_a_few_more_of_those_who_are_silent() -> None:
+    """What is presumed of them sheds now and then in a line that would have ended by itself."""
+    assert clearly_more("silent give-up 0.8 one exponential", "in_time", "lock", "queue")
 
 
 @statistics
-def test_reject_wins_by_far_where_clients_leave_after_little_more_than_one_turn() -> None:
-    """Whoever waits is gone before the answer, and its turn runs for nobody."""
-    assert clearly_more("tight", "served", "reject", "queue")
-    assert effect("tight", "served", "reject", "queue").mean > 0.4
-
-
-@statistics
-def test_a_queue_that_is_told_no_deadline_is_as_bad_as_a_lock_under_overload() -> None:
-    queue, lock = mean("queue", "silent", "in_time"), mean("lock", "silent", "in_time")
-
-    assert abs(queue - lock) < 0.05
-    assert queue < 0.5 * mean("reject", "silent", "in_time")
-
-
-@statistics
-def test_lock_is_as_kind_to_quiet_conversations_as_a_round_robin() -> None:
-    """One turn of a conversation at a time is already most of fairness."""
-    found = effect("hot", "quiet_p95", "queue", "lock")
-
-    assert not (found.is_clear and found.mean < 0)
+@pytest.mark.parametrize("measure", ["served", "in_time", "goodput"])
+def test_at_half_the_load_lock_and_queue_are_the_same(measure: str) -> None:
+    name = "told give-up 0.5 one exponential"
+    assert abs(effect(name, measure, "queue", "lock").mean) < 0.01
 
 
 def test_a_lock_can_count_its_waiters() -> None:
@@ -74,3 +54,72 @@ def test_a_lock_can_count_its_waiters() -> None:
         await rig.strategy.drain(10)
 
     run(live())
+
+
+@statistics
+def test_lock_is_as_kind_to_quiet_conversations_as_a_round_robin() -> None:
+    """One turn of a conversation at a time is already most of fairness."""
+    found = effect("hot", "quiet_p95", "queue", "lock")
+
+    assert not (found.is_clear and found.mean < 0)
+
+
+# Locks that are taught to shed.
+
+
+@statistics
+@pytest.mark.parametrize("taught", ["lock-5", "lock-half"])
+def test_where_deadlines_are_told_a_lock_that_sheds_serves_as_many_with_less_work(
+    taught: str,
+) -> None:
+    """Of one conversation. In time it serves fewer of those who try again, see the next test."""
+    for name in (RETRYING, ONCE):
+        assert not clearly_less(name, "served", taught, "queue", by=0.03)
+        assert clearly_more(name, "goodput", taught, "queue", by=0.2)
+    assert not clearly_less(ONCE, "in_time", taught, "queue", by=0.03)
+
+
+@statistics
+@pytest.mark.parametrize("taught", ["lock-5", "lock-half"])
+def test_but_of_those_who_try_again_it_serves_far_fewer_in_time(taught: str) -> None:
+    assert clearly_less(RETRYING, "in_time", taught, "queue", by=0.1)
+
+
+@statistics
+def test_a_bound_of_five_does_as_well_for_silent_clients_of_one_conversation() -> None:
+    assert abs(effect(SILENT, "in_time", "queue", "lock-5").mean) < 0.03
+
+
+@statistics
+def test_but_no_bound_is_right_for_every_patience() -> None:
+    """Five wait too long for those who leave after 1.3 services."""
+    assert clearly_less("tight", "served", "lock-5", "queue", by=0.6)
+
+
+@statistics
+def test_and_half_a_deadline_needs_one_that_is_told() -> None:
+    assert values("lock-half", SILENT, "in_time") == values("lock", SILENT, "in_time")
+    assert clearly_less("leaves backoff 2 one lognormal", "in_time", "lock-half", "queue", by=0.1)
+
+
+# Reject.
+
+
+@statistics
+def test_reject_keeps_its_agent_busier_with_useful_work_where_clients_try_again() -> None:
+    """It starts each turn with the whole of its deadline left."""
+    for load in ("2", "4"):
+        name = f"told backoff {load} one exponential"
+        assert clearly_more(name, "goodput", "reject", "queue", by=0.2)
+
+
+@statistics
+def test_reject_serves_as_many_in_the_end_of_those_who_try_again() -> None:
+    assert not clearly_more(RETRYING, "served", "queue", "reject", by=0.05)
+
+
+@statistics
+def test_reject_loses_nothing_where_clients_leave_after_little_more_than_one_turn() -> None:
+    """Nobody can wait there; and until queue has learned it, some of its work is for nobody."""
+    assert 0.0 < effect("tight", "served", "reject", "queue").mean < 0.05
+    assert clearly_more("tight", "goodput", "reject", "queue")

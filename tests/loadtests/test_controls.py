@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from loadtests.commands.simulate import simulate_command
-from loadtests.controls import CONTROLS, OPPONENTS, check, dotted, find, is_control
+from loadtests.controls import ABLATION, CONTROLS, OPPONENTS, check, dotted, find, is_control
 from loadtests.controls.fifo import Fifo
 from loadtests.controls.shedding_lock import SheddingLock
 from loadtests.measures.histories import check as findings
@@ -41,7 +41,7 @@ NOT_MADE: dict[tuple[str, str], str] = {
 }
 """(opponent, promise of the kit) -> why it does not make it."""
 
-each_opponent = pytest.mark.parametrize("name", OPPONENTS)
+each_opponent = pytest.mark.parametrize("name", [*OPPONENTS, *ABLATION])
 each_promise = pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 
 
@@ -84,19 +84,19 @@ def test_a_simulation_of_an_opponent_can_be_repeated(name: str) -> None:
 # Their names.
 
 
-@pytest.mark.parametrize("name", [*OPPONENTS, *CONTROLS])
+@pytest.mark.parametrize("name", [*OPPONENTS, *ABLATION, *CONTROLS])
 def test_a_server_finds_the_same_by_the_dotted_name(name: str) -> None:
     check(name)
     assert find_as_a_server_does(dotted(name)) is find(name)
 
 
 def test_only_of_controls_are_faults_expected() -> None:
-    assert {name for name in [*OPPONENTS, *CONTROLS, "queue"] if is_control(name)} == {
+    assert {name for name in [*OPPONENTS, *ABLATION, *CONTROLS, "queue"] if is_control(name)} == {
         "unprotected",
         "origin",
     }
     assert is_control(dotted("origin"))
-    assert not any(is_control(dotted(name)) for name in OPPONENTS)
+    assert not any(is_control(dotted(name)) for name in [*OPPONENTS, *ABLATION])
 
 
 def test_opponents_are_simulated_by_their_short_names() -> None:
