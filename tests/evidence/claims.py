@@ -162,7 +162,10 @@ async def max_wait_s_is_for_those_who_tell_no_deadline(factory: Factory) -> Clai
 
 async def silent_clients_are_shed_in_a_standing_queue_alone(factory: Factory) -> Claims:
     rig = await warm_rig(factory)
-    burst = [rig.submit(f"work 1 {number}") for number in range(20)]
+    burst = [rig.submit(f"work 1 {number}") for number in range(12)]
+    for number in range(6):  # Some come after it, before it has ended.
+        await asyncio.sleep(2.0)
+        burst.append(rig.submit(f"work 1 after it {number}"))
     all_answered = all([await answered(ticket) for ticket in burst])
     tickets: list[Ticket] = []
     for number in range(200):

@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "a turn starts however little of its told deadline is left",
         "shedding.Shedding.is_late",
-        "left_s <= 0.0 or self._answers_per_s(left_s) < fresh * self._worth()",
+        "not brings or brings < fresh * self._worth()",
         "False",
     ),
     Mutant(
@@ -141,11 +141,13 @@ MUTANTS = (
     ),
     # Retries.
     Mutant("a retry may always wait", "shedding.RETRY", "0.5", "5.0"),
-    Mutant("everybody is a retry", "shedding.Retries.knows", "_words(turn) in", "None not in"),
+    Mutant(
+        "everybody is a retry", "shedding.Retries.knows", "bool(self._sent_away) and", "True or"
+    ),
     Mutant(
         "who expires while it waits is no retry when it comes again",
         "shedding.Shedding.ended",
-        "self.retries.remember(ticket.turn)",
+        "self.retries.remember(ticket.turn, now)",
     ),
     # Lines.
     Mutant(

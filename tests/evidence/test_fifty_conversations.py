@@ -28,8 +28,7 @@ def test_queue_serves_far_more_in_time_than_reject_of_those_who_try_again() -> N
     assert clearly_less(TOLD, "attempts", "queue", "reject", by=1.0)
 
 
-def test_what_the_ring_rule_and_the_start_check_buy_there_is_little() -> None:
-    """Both are a percent or so; it is the known retries that count."""
-    assert not clearly_more(TOLD, "in_time", "queue", "queue-no-ring-rule", by=0.02)
+def test_what_the_start_check_buys_there_is_little() -> None:
+    """A percent or so; it is the known retries that count."""
     assert not clearly_more(TOLD, "in_time", "queue", "queue-no-start-check", by=0.02)
     assert clearly_more(TOLD, "in_time", "queue", "queue-no-retries", by=0.1)

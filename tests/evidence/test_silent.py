@@ -24,11 +24,19 @@ def test_of_silent_clients_queue_serves_more_in_time_than_reject_up_to_a_load_of
     assert not clearly_less(SILENT[1], "in_time", "queue", "reject")
 
 
-@pytest.mark.parametrize("timeout", ["4", "30"])
-def test_so_it_does_whether_they_wait_for_4_services_or_for_30(timeout: str) -> None:
-    """What is presumed is tuned to neither: 4 is the wait after which an answer is too late."""
-    name = f"silent give-up 2 one exponential {timeout}"
+def test_so_it_does_where_they_wait_for_30_services() -> None:
+    """What is presumed is not tuned to 10."""
+    name = "silent give-up 2 one exponential 30"
     assert clearly_more(name, "in_time", "queue", "lock", by=0.1)
+
+
+def test_where_they_wait_for_4_services_queue_is_no_worse_than_lock_and_reject_is_far_better() -> (
+    None
+):
+    """Nobody tells the server, and for 10 or 30 services a longer line is right."""
+    name = "silent give-up 2 one exponential 4"
+    assert not clearly_less(name, "in_time", "queue", "lock")
+    assert clearly_more(name, "in_time", "reject", "queue", by=0.1)
 
 
 def test_of_fifty_silent_conversations_too() -> None:

@@ -30,12 +30,6 @@ def test_lock_serves_as_many_of_those_who_try_once_where_services_are_exponentia
 
 
 @statistics
-def test_below_saturation_lock_serves_a_few_more_of_those_who_are_silent() -> None:
-    """What is presumed of them sheds now and then in a line that would have ended by itself."""
-    assert clearly_more("silent give-up 0.8 one exponential", "in_time", "lock", "queue")
-
-
-@statistics
 @pytest.mark.parametrize("measure", ["served", "in_time", "goodput"])
 def test_at_half_the_load_lock_and_queue_are_the_same(measure: str) -> None:
     name = "told give-up 0.5 one exponential"
@@ -87,7 +81,7 @@ def test_but_of_those_who_try_again_it_serves_far_fewer_in_time(taught: str) -> 
 
 @statistics
 def test_a_bound_of_five_does_as_well_for_silent_clients_of_one_conversation() -> None:
-    assert abs(effect(SILENT, "in_time", "queue", "lock-5").mean) < 0.03
+    assert not clearly_more(SILENT, "in_time", "queue", "lock-5")
 
 
 @statistics
