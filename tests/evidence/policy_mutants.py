@@ -142,9 +142,6 @@ MUTANTS = (
     # Retries.
     Mutant("a retry may always wait", "shedding.RETRY", "0.5", "5.0"),
     Mutant(
-        "everybody is a retry", "shedding.Retries.knows", "bool(self._sent_away) and", "True or"
-    ),
-    Mutant(
         "who expires while it waits is no retry when it comes again",
         "shedding.Shedding.ended",
         "self.retries.remember(ticket.turn, now)",
