@@ -185,7 +185,8 @@ def test_attempts_are_found_as_the_simulation_knows_them(
     run = simulate(strategy, make(workload, 3, services=60))
     found = as_found(run, by_time=by_time)
 
-    assert any(len(turn.attempts) > 1 for turn in run.turns)
+    # Where all that waits is merged, nobody may have to come again.
+    assert strategy == "merge" or any(len(turn.attempts) > 1 for turn in run.turns)
     assert [call.message for call in found.calls] == [call.message for call in run.calls]
     assert [each.messages for each in found.histories] == [each.messages for each in run.histories]
 
