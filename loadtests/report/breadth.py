@@ -144,16 +144,28 @@ class Breadth:
         return sorted(found, key=lambda each: each.mean)
 
     def regrets(self, strategy: str, measure: str) -> Iterator[Regret]:
-        """Of each cell that the strategy has."""
+        """Of each cell that the strategy has; the subject's are paired, by the same seeds."""
         for cell in self.cells:
-            there = {
-                name: self.means[cell, name][measure]
+            if (cell, strategy) not in self.means:
+                continue
+            behind = {
+                name: self.means[cell, name][measure] - self.means[cell, strategy][measure]
                 for name in self.strategies
                 if (cell, name) in self.means
             }
-            if strategy in there:
-                best = max(there, key=lambda name: there[name])
-                yield Regret(cell, best, there[best] - there[strategy])
+            if strategy == SUBJECT:
+                behind = {SUBJECT: 0.0} | self._paired.get((cell, measure), {})
+            best = max(behind, key=lambda name: behind[name])
+            yield Regret(cell, best, behind[best])
+
+    @cached_property
+    def _paired(self) -> Mapping[tuple[Cell, str], dict[str, float]]:
+        """(cell, measure) -> other -> how much more it has than the subject."""
+        found: dict[tuple[Cell, str], dict[str, float]] = {}
+        for (other, measure), each in self.differences.items():
+            for difference in each:
+                found.setdefault((difference.cell, measure), {})[other] = -difference.mean
+        return found
 
     def worst_regret(self, strategy: str, measure: str) -> Regret:
         return max(self.regrets(strategy, measure), key=lambda each: each.size)

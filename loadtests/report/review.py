@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -103,12 +103,16 @@ def _measured(results: Results) -> dict[str, Callable[..., object]]:
         pair = results.both(strategy, workload, measure)
         return " / ".join(show(value, measure) for value in pair) if pair else "-"
 
+    def beside(measure: str) -> str:
+        rows = [[w, *(both(s, w, measure) for s in results.strategies)] for w in results.workloads]
+        return _table(["", *results.strategies], rows)
+
     def deviation(measure: str) -> tuple[str, str]:
         pairs = (results.both(s, w, measure) for s in results.strategies for w in results.workloads)
         off = [abs(one - other) for one, other in filter(None, pairs)]
         return f"{fmean(off):.3f}", f"{max(off):.3f}"
 
-    return {"measured": measured, "both": both, "deviation": deviation}
+    return {"measured": measured, "beside": beside, "deviation": deviation}
 
 
 def _parts() -> dict[str, object]:
@@ -118,12 +122,14 @@ def _parts() -> dict[str, object]:
         in_time, served, goodput = (f"{value:.2f}".lstrip("0") for value in told)
         return f"{in_time} / {served}, {goodput}"
 
-    return {
-        "part": part,
-        "parts_strategies": PARTS,
-        "parts_workloads": list(WORKLOADS),
-        "seeds": len(SEEDS),
-    }
+    rows = [[name, *(part(name, workload) for workload in WORKLOADS)] for name in PARTS]
+    return {"parts": _table(["", *WORKLOADS], rows), "seeds": len(SEEDS)}
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As Markdown has it."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _lost(breadth: Breadth) -> dict[str, object]:

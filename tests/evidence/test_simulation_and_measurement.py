@@ -18,7 +18,7 @@ SEEDS = 3
 
 
 @pytest.mark.slow
-def test_simulated_and_measured_shares_of_users_answered_are_close() -> None:
+def test_simulated_and_measured_shares_of_users_served_in_time_are_close() -> None:
     folder = Folder(DATA)
     plan, table = folder.plan(), rows.read_table(folder)
     real = [row for row in table if row.how == rows.MEASURED and row.seed <= SEEDS]
@@ -28,11 +28,11 @@ def test_simulated_and_measured_shares_of_users_answered_are_close() -> None:
     off: list[float] = []
     for workload in results.workloads:
         for strategy in results.strategies:
-            both = results.both(strategy, workload, "answered")
+            both = results.both(strategy, workload, "in_time")
             assert both is not None
             print(f"{workload:18}{strategy:8}{both[0]:6.2f}{both[1]:6.2f}{both[1] - both[0]:+7.2f}")
             off.append(abs(both[1] - both[0]))
 
     assert len(off) == len(plan.workloads) * len(results.strategies)
-    assert fmean(off) < 0.03
+    assert fmean(off) < 0.05
     assert max(off) < 0.12
