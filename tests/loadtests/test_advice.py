@@ -107,15 +107,17 @@ def test_no_setup_meets_the_target_with_fewer_slots_than_the_recommended(name: s
 @pytest.mark.parametrize("name", [name for name, each in SCENARIOS.items() if not each.feasible])
 def test_no_setup_serves_clearly_more_than_the_recommended(name: str) -> None:
     scenario, target = SCENARIOS[name], Target.parse(SCENARIOS[name].target)
-    fresh = scenario.traffic(201, 12)
+    fresh = scenario.traffic(201, 40)
     slots = range(1, most_slots(fresh) + 1)
 
     advice = advice_for(scenario)
 
     found = outcome(advice.best.setup, fresh, target)
     best = best_of({setup for n in slots for setup in everything(n)}, scenario, target)
+    judged = outcome(best, fresh, target)
     assert not advice.meets_target
-    assert outcome(best, fresh, target).served - found.served <= TOLERANCE
+    # The limit comes first: what looked best on few runs may break it on fresh ones.
+    assert judged.spare < 0 <= found.spare or judged.served - found.served <= TOLERANCE
 
 
 def best_of(setups: set[Setup], scenario: Scenario, target: Target) -> Setup:
