@@ -13,9 +13,8 @@ changes that one place, and none must be put between others.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .ageing import Ageing
 from .base import Turn
@@ -23,35 +22,62 @@ from .shares import Shares
 from .ticket import LocalTicket
 
 
-@dataclass(frozen=True, slots=True)
-class Passing:
-    """How a line moves: runs that were taken from it, counted from three instants.
+@dataclass(slots=True)
+class Moves:
+    """How a line moves, or all lines of a caller: runs are counted, and not seconds.
 
-    stands  since when turns wait in it without a break.
-    seen    since the turn in question came.
-    newest  since the last turn came.
+    runs         how many were taken.
+    stands_from  how many had been when it was last empty.
+    newest_from  how many had been when the last turn came, at `newest_at`.
     """
 
-    stands: int
-    seen: int
-    newest: int
+    runs: int = 0
+    stands_from: int = 0
+    newest_from: int = 0
+    newest_at: float = 0.0
+
+    def came(self, now: float) -> None:
+        """Another turn waits."""
+        self.newest_from, self.newest_at = self.runs, now
+
+    @property
+    def stands(self) -> int:
+        """Runs that were taken while turns have waited without a break."""
+        return self.runs - self.stands_from
+
+    def gives_way(self, runs_before: int, *, standing: int, presumed: int) -> bool:
+        """It stands, and a turn that came after so many runs has let enough others pass.
+
+        One that came later has not, so that somebody gains by it.
+        """
+        seen, newest = self.runs - runs_before, self.runs - self.newest_from
+        return self.stands >= standing and newest < presumed <= seen
 
 
 class Line(Ageing[LocalTicket]):
     """The turns that wait in one conversation.
 
     caller  whose it is: who asked for the first of them, should several callers share it.
-    runs    how many were taken from it, since it is not empty.
-    newest  how many had been when the last turn came, at `newest_at`.
     """
 
-    __slots__ = ("caller", "newest", "newest_at", "runs")
+    __slots__ = ("caller", "moves")
 
     def __init__(self, ageing_s: float, caller: str) -> None:
         super().__init__(ageing_s)
         self.caller = caller
-        self.runs = self.newest = 0
-        self.newest_at = 0.0
+        self.moves = Moves()
+
+
+@dataclass(slots=True)
+class Caller:
+    """The turns of one caller that wait.
+
+    waiting  how many they are.
+    moves    how its ring moves: its lines that could run, as long as there are any.
+    """
+
+    waiting: int = 0
+    moves: Moves = field(default_factory=Moves)
 
 
 class Lines:
@@ -62,20 +88,14 @@ class Lines:
     Adding, removing and looking at the first cost the same however many wait.
     """
 
-    __slots__ = (
-        "_ageing_s", "_lines", "_newest", "_newest_at", "_ready_since", "_rings", "_runs",
-        "_waiting", "shares",
-    )  # fmt: skip
+    __slots__ = ("_ageing_s", "_callers", "_lines", "_rings", "shares")
 
     def __init__(self, ageing_s: float, slots: Mapping[str, int]) -> None:
         self.shares = Shares(slots)
         self._ageing_s = ageing_s
         self._lines: dict[str, Line] = {}
         self._rings: dict[str, Ageing[str]] = {}
-        self._waiting: Counter[str] = Counter()
-        # Runs that were taken: so far, when the last turn came, and when a ring was last empty.
-        self._runs = self._newest = self._ready_since = 0
-        self._newest_at = 0.0
+        self._callers: dict[str, Caller] = {}
 
     def __contains__(self, conversation: str) -> bool:
         return conversation in self._lines
@@ -86,7 +106,7 @@ class Lines:
 
     def waiting(self, caller: str) -> int:
         """How many of its turns wait."""
-        return self._waiting[caller]
+        return self._callers[caller].waiting if caller in self._callers else 0
 
     def first(self) -> LocalTicket | None:
         """The next one, of those whose conversation could run."""
@@ -101,30 +121,20 @@ class Lines:
         if line is None:
             line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
         line.add(ticket, turn.priority, ticket.accepted_at)
-        ticket.runs_before = line.newest, self._newest = line.runs, self._runs
-        line.newest_at = self._newest_at = ticket.accepted_at
-        self._waiting[line.caller] += 1
+        caller = self._callers.setdefault(line.caller, Caller())
+        caller.waiting += 1
+        ticket.runs_before = line.moves.runs, caller.moves.runs
+        line.moves.came(ticket.accepted_at)
+        caller.moves.came(ticket.accepted_at)
         if could_run:
             self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
 
-    def passing(self, ticket: LocalTicket) -> tuple[Passing, Passing]:
-        """How its own line moves, and how all of them do, while any could run."""
-        line, (own, all_) = self._lines[ticket.turn.conversation], ticket.runs_before
-        runs = self._runs
-        return (
-            Passing(line.runs, line.runs - own, line.runs - line.newest),
-            Passing(runs - self._ready_since, runs - all_, runs - self._newest),
-        )
-
-    def newest_at(self, conversation: str) -> float:
-        """When the last turn came that waits for the conversation, or for the same slot."""
-        all_wait = self._runs > self._ready_since
-        return self._newest_at if all_wait else self._lines[conversation].newest_at
-
-    def stands(self, conversation: str) -> tuple[int, int]:
-        """Runs since when turns wait without a break: there, and anywhere for a slot."""
-        line = self._lines.get(conversation)
-        return line.runs if line else 0, self._runs - self._ready_since if self.shares else 0
+    def moves(self, turn: Turn) -> tuple[Moves, Moves]:
+        """How its line moves, and its caller's ring: nobody gives way to another caller."""
+        line = self._lines.get(turn.conversation)
+        caller = line.caller if line else turn.caller
+        ring = self._callers[caller].moves if caller in self._rings else Moves()
+        return line.moves if line else Moves(), ring
 
     def remove(self, ticket: LocalTicket) -> None:
         """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
@@ -139,8 +149,8 @@ class Lines:
         conversation = tickets[0].turn.conversation
         line = self._lines[conversation]
         self._quit(line.caller, conversation, *line.urgencies)
-        line.runs += 1
-        self._runs += 1
+        line.moves.runs += 1
+        self._callers[line.caller].moves.runs += 1
         for ticket in tickets:
             self._leave(ticket)
 
@@ -152,9 +162,9 @@ class Lines:
 
     def _join(self, caller: str, conversation: str, urgency: int, since: float) -> None:
         """The conversation takes this place in its caller's ring, if it has none there."""
-        if not self.shares:
-            self._ready_since = self._runs
         if caller not in self._rings:
+            moves = self._callers[caller].moves
+            moves.stands_from = moves.runs
             self._rings[caller] = Ageing(self._ageing_s)
             self.shares.add(caller)
         self._rings[caller].add(conversation, urgency, since)
@@ -172,9 +182,10 @@ class Lines:
     def _leave(self, ticket: LocalTicket) -> None:
         line = self._lines[ticket.turn.conversation]
         line.remove(ticket, ticket.turn.priority)
-        self._waiting[line.caller] -= 1
-        if not self._waiting[line.caller]:
-            del self._waiting[line.caller]
+        caller = self._callers[line.caller]
+        caller.waiting -= 1
+        if not caller.waiting:
+            del self._callers[line.caller]
         if not line:
             del self._lines[ticket.turn.conversation]
 
@@ -191,10 +202,10 @@ class Lines:
         turns of its caller one of each other caller, while they have any.
         """
         in_line = len(self.of(turn.conversation))
-        own = min(self._ahead_in_ring(turn, position, now), self._waiting[turn.caller] - in_line)
+        own = min(self._ahead_in_ring(turn, position, now), self.waiting(turn.caller) - in_line)
         rounds = max(own, 0) + position - 1
         foreign = self.shares.ahead_of(turn.caller) + rounds * self.shares.besides(turn.caller)
-        return max(own, 0) + min(foreign, waiting - self._waiting[turn.caller])
+        return max(own, 0) + min(foreign, waiting - self.waiting(turn.caller))
 
     def _ahead_in_ring(self, turn: Turn, position: int, now: float) -> int:
         ring = self._rings.get(turn.caller)

@@ -28,12 +28,12 @@ STEP = 8
 class Patience:
     """The patience of a caller's clients that left, and of those that did not."""
 
-    __slots__ = ("_curve", "_left", "_since", "_waits")
+    __slots__ = ("_curve", "_left", "_news", "_waits")
 
     def __init__(self) -> None:
         self._waits: deque[tuple[float, float, bool]] = deque()
         self._left = 0
-        self._since = STEP
+        self._news = STEP
         self._curve: tuple[tuple[float, float], ...] = ()
 
     def known(self, now: float) -> bool:
@@ -49,7 +49,7 @@ class Patience:
         self._waits.append((now, waited_s, left))
         self._left += left
         # The first few departures say more than all that come later.
-        self._since += STEP if left and self._left <= STEP else 1
+        self._news += STEP if left and self._left <= STEP else 1
 
     def finds_client(self, waited_s: float, service_time: ServiceTime) -> float:
         """The chance that the answer to a turn which starts after that wait finds its client."""
@@ -74,12 +74,12 @@ class Patience:
 
     def _forget(self) -> None:
         self._left -= self._waits.popleft()[2]
-        self._since += 1
+        self._news += 1
 
     def _departures(self) -> tuple[tuple[float, float], ...]:
         """Each patience that was seen and the share of clients that has it, the shortest first."""
-        if self._since >= STEP:
-            self._since = 0
+        if self._news >= STEP:
+            self._news = 0
             # Of equal waits the departures first: the others were still there.
             waits = sorted((waited_s, not left) for _, waited_s, left in self._waits)
             alive, curve = 1.0, list[tuple[float, float]]()

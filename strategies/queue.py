@@ -176,13 +176,12 @@ class Queue(Discipline):
         return turns * self._engine.service_s / self._limits.max_running
 
     def _check_time(self, turn: Turn) -> None:
-        max_wait_s = self._max_wait_s(turn)
-        if max_wait_s == inf and not self.shedding.retries.knows(turn, self._engine.now()):
-            return  # Nearly all; the estimate is most of the cost of a submission.
-        eta_s = self._eta_s(turn)
-        if eta_s is None:
-            return
-        if eta_s > max_wait_s or self.shedding.sends_back(turn, eta_s, self._engine.now()):
+        most_s, now = self._max_wait_s(turn), self._engine.now()
+        if self.shedding.retries.knows(turn, now):
+            most_s = min(most_s, self.shedding.retry_wait_s(turn, now))
+        # The estimate is most of the cost of a submission, and nearly all may wait for any time.
+        eta_s = None if most_s == inf else self._eta_s(turn)
+        if eta_s is not None and eta_s > most_s:
             raise self._refuse(turn, WaitExpired(retry_after_s=eta_s))
 
     def _max_wait_s(self, turn: Turn) -> float:

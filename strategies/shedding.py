@@ -36,7 +36,7 @@ WORTH = 0.9
 """A start is worth so much of a fresh turn's. Between .8 and .95 little changes; at 1 the
 noise of the measurement decides."""
 
-ALONE = 0.5
+UNCONTESTED = 0.5
 """The same where no turn waits that would be worth more, so that it takes nobody's place."""
 
 MARGIN = 1 / 32
@@ -79,14 +79,11 @@ class Shedding:
             return self._finds_nobody(ticket, now)
         return self._limits.max_wait_s is None and self._gives_way(ticket)
 
-    def sends_back(self, turn: Turn, eta_s: float, now: float) -> bool:
-        """A turn that would have to wait so long was sent away before, and should not wait."""
-        if not self.retries.knows(turn, now):
-            return False
+    def retry_wait_s(self, turn: Turn, now: float) -> float:
+        """How long a turn that was sent away before may be expected to wait."""
         mean_s = self._service_time.mean_s or 0.0
-        spare_s = self._patience_s(turn, now) - mean_s
         # Next in line is soon enough for anybody, or it might be sent away for ever.
-        return eta_s > max(RETRY * spare_s, mean_s)
+        return max(RETRY * (self._patience_s(turn, now) - mean_s), mean_s)
 
     def started(self, ticket: LocalTicket, now: float) -> None:
         """A turn that has waited starts."""
@@ -131,16 +128,19 @@ class Shedding:
         enough = fresh * self._worth()
         if found >= enough:
             return False
-        newest_s = now - self._lines.newest_at(ticket.turn.conversation)
-        is_worth_more = patience.finds_client(newest_s, service_time) >= enough
-        return is_worth_more or found < fresh * ALONE
+        own, ring = self._lines.moves(ticket.turn)
+        newest_at = ring.newest_at if ring.stands else own.newest_at
+        is_worth_more = patience.finds_client(now - newest_at, service_time) >= enough
+        return is_worth_more or found < fresh * UNCONTESTED
 
     def _gives_way(self, ticket: LocalTicket) -> bool:
-        """In a standing queue, it has let enough others pass, and one that came later has not."""
-        own, all_ = self._lines.passing(ticket)
+        """In a standing queue, to one that came later."""
+        slots = (1, self._limits.max_running)
         return any(
-            line.stands >= STANDING * slots and line.newest < PRESUMED * slots <= line.seen
-            for line, slots in ((own, 1), (all_, self._limits.max_running))
+            moves.gives_way(before, standing=STANDING * count, presumed=PRESUMED * count)
+            for moves, before, count in zip(
+                self._lines.moves(ticket.turn), ticket.runs_before, slots, strict=True
+            )
         )
 
     def _patience_s(self, turn: Turn, now: float) -> float:
@@ -151,8 +151,8 @@ class Shedding:
             return self.patience(turn).median_s()
         if self._limits.max_wait_s is not None:
             return self._limits.max_wait_s
-        own, all_ = self._lines.stands(turn.conversation)
-        stands = own >= STANDING or all_ >= STANDING * self._limits.max_running
+        own, ring = self._lines.moves(turn)
+        stands = own.stands >= STANDING or ring.stands >= STANDING * self._limits.max_running
         return PRESUMED * (self._service_time.mean_s or 0.0) if stands else inf
 
 
@@ -172,8 +172,12 @@ class Retries:
         return bool(self._sent_away) and self._sent_away.get(_words(turn), -inf) > now - MEMORY_S
 
     def remember(self, turn: Turn, now: float) -> None:
-        """It was sent away; from the first time on it is known for MEMORY_S."""
-        self._sent_away.setdefault(_words(turn), now)
+        """It was sent away. It is known for MEMORY_S from the first time on, and then new again."""
+        if self.knows(turn, now):
+            return
+        words = _words(turn)
+        self._sent_away[words] = now
+        self._sent_away.move_to_end(words)
         if len(self._sent_away) > REMEMBERED:
             self._sent_away.popitem(last=False)
 

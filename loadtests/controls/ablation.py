@@ -19,7 +19,7 @@ from functools import partial
 from math import inf, sqrt
 
 from strategies import Answer, Limits, Turn, WaitExpired
-from strategies.lines import Lines, Passing
+from strategies.lines import Lines, Moves
 from strategies.patience import Patience
 from strategies.queue import Queue
 from strategies.shedding import Shedding
@@ -68,17 +68,14 @@ class NoPresumption(Shedding):
 
 
 class NoRetries(Shedding):
-    def sends_back(self, turn: Turn, eta_s: float, now: float) -> bool:
-        return False
+    def retry_wait_s(self, turn: Turn, now: float) -> float:
+        return inf
 
 
 class AlwaysStanding(Lines):
-    def passing(self, ticket: LocalTicket) -> tuple[Passing, Passing]:
-        own, all_ = super().passing(ticket)
-        return replace(own, stands=EVER), replace(all_, stands=EVER)
-
-    def stands(self, conversation: str) -> tuple[int, int]:
-        return EVER, EVER
+    def moves(self, turn: Turn) -> tuple[Moves, Moves]:
+        own, ring = super().moves(turn)
+        return replace(own, stands_from=-EVER), replace(ring, stands_from=-EVER)
 
 
 class Bare(NoStartCheck, NoPatience, NoPresumption, NoRetries):

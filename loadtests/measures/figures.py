@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil, inf, nan
 from statistics import fmean
 
 from loadtests.measures.records import Run, UserTurn, parts
+from loadtests.measures.waiting import depth, mean_over_time, most, under_way
 from loadtests.workloads.workload import Workload
 
 LAG_LIMIT_S = 0.010
@@ -30,9 +30,6 @@ class Measure:
     better: str
     about: str
 
-
-AT_ONCE = frozenset({409, 429})
-"""Refusals that come when a turn is sent: it waits in its client, not in the server."""
 
 ROUNDING_S = 2e-4
 """What a span between two recorded times may be off: each is kept to a tenth of a millisecond."""
@@ -107,7 +104,7 @@ def figures(run: Run, workload: Workload) -> Figures:
     )
     depths, users = depth(run), under_way(run)
     return {
-        "served": _share(sum(map(_served, run.turns)), len(run.turns)),
+        "served": _share(sum(map(is_served, run.turns)), len(run.turns)),
         "answered": _share(len(answered), len(run.turns)),
         "in_time": _share(sum(map(_in_time, run.turns)), len(run.turns)),
         "goodput": goodput(run, workload),
@@ -121,10 +118,10 @@ def figures(run: Run, workload: Workload) -> Figures:
         "inversions": inversions(run),
         "fairness": _fairness_of(run.turns),
         "quiet_p95": percentile(quiet, 0.95),
-        "depth_mean": _mean_over_time(depths),
-        "depth_max": _most(depths),
-        "users_mean": _mean_over_time(users),
-        "users_max": _most(users),
+        "depth_mean": mean_over_time(depths),
+        "depth_max": most(depths),
+        "users_mean": mean_over_time(users),
+        "users_max": most(users),
         "run_twice": _run_twice(run),
     }
 
@@ -133,7 +130,7 @@ def main_figures(run: Run, workload: Workload) -> Figures:
     """Four of them, the same as `figures` has, in a fraction of its time."""
     attempts = sum(len(turn.attempts) for turn in run.turns)
     return {
-        "served": _share(sum(map(_served, run.turns)), len(run.turns)),
+        "served": _share(sum(map(is_served, run.turns)), len(run.turns)),
         "in_time": _share(sum(map(_in_time, run.turns)), len(run.turns)),
         "goodput": goodput(run, workload),
         "attempts": _share(attempts, sum(turn.answer is not None for turn in run.turns)),
@@ -157,7 +154,7 @@ def _in_time(turn: UserTurn) -> bool:
     return answered_after(turn) <= turn.timeout_s
 
 
-def _served(turn: UserTurn) -> bool:
+def is_served(turn: UserTurn) -> bool:
     """Answered within the attempt's own timeout: a later answer finds nobody, told or not."""
     tried = turn.answer
     return tried is not None and tried.ended_s - tried.sent_s <= turn.timeout_s + ROUNDING_S
@@ -173,7 +170,7 @@ def goodput(run: Run, workload: Workload) -> float:
         turn.number if arrival.repeats is None else arrival.repeats: arrival.service_s
         for turn in run.turns
         for arrival in (workload.arrivals[turn.number],)
-        if _served(turn) and turn.attempts[-1].ended_s <= workload.horizon_s
+        if is_served(turn) and turn.attempts[-1].ended_s <= workload.horizon_s
     }
     return sum(useful_s.values()) / (workload.horizon_s * workload.capacity)
 
@@ -215,62 +212,8 @@ def jain(shares: Sequence[float]) -> float:
 def _fairness_of(turns: Sequence[UserTurn]) -> float:
     served: dict[str, list[bool]] = defaultdict(list)
     for turn in turns:
-        served[turn.conversation].append(_served(turn))
+        served[turn.conversation].append(is_served(turn))
     return jain([fmean(answers) for answers in served.values()]) if served else nan
-
-
-def depth(run: Run) -> list[tuple[float, int]]:
-    """How many turns waited in the server from each instant on: open there and not running.
-
-    Refusals by 409 and 429 are left out. One by 503 may be a turn whose wait expired,
-    which a record does not tell from a full server: it counts while it was open.
-    """
-    steps: Counter[float] = Counter()
-    for turn in run.turns:
-        for tried in turn.attempts:
-            if tried.status not in AT_ONCE:
-                steps[tried.sent_s] += 1
-                steps[tried.ended_s] -= 1
-    ends = {
-        f"{turn.number}.{index}": tried.ended_s
-        for turn in run.turns
-        for index, tried in enumerate(turn.attempts, 1)
-        if tried.status not in AT_ONCE
-    }
-    for call in run.calls:
-        for message in filter(ends.__contains__, parts(call.message)):
-            steps[call.began_s] -= 1
-            steps[min(call.ended_s, max(call.began_s, ends[message]))] += 1
-    return _levels(steps)
-
-
-def under_way(run: Run) -> list[tuple[float, int]]:
-    """How many users were under way from each instant on: first attempt to last end."""
-    steps: Counter[float] = Counter()
-    for turn in run.turns:
-        steps[turn.attempts[0].sent_s] += 1
-        steps[turn.attempts[-1].ended_s] -= 1
-    return _levels(steps)
-
-
-def _levels(steps: Mapping[float, int]) -> list[tuple[float, int]]:
-    level = 0
-    levels: list[tuple[float, int]] = []
-    for at in sorted(steps):
-        level += steps[at]
-        levels.append((at, max(0, level)))
-    return levels
-
-
-def _most(levels: Sequence[tuple[float, int]]) -> float:
-    return float(max((level for _, level in levels), default=0))
-
-
-def _mean_over_time(levels: Sequence[tuple[float, int]]) -> float:
-    if len(levels) < 2:
-        return 0.0
-    area = sum(level * (after - at) for (at, level), (after, _) in pairwise(levels))
-    return area / (levels[-1][0] - levels[0][0])
 
 
 def _run_twice(run: Run) -> float:

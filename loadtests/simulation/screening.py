@@ -131,6 +131,6 @@ class Screening:
         scores = self._scores.setdefault(setup, [])
         for workload in self.traffic[len(scores) : runs]:
             self._begin(setup)
-            run = simulate(setup.strategy, workload, limits=setup.limits)
+            run = simulate(setup.strategy, workload, limits=setup.limits, chain=False)
             scores.append(score(run, self.target))
         return scores[:runs]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import inf
 from statistics import fmean, median
 
-from loadtests.measures.figures import answered_after, figures, percentile
+from loadtests.measures.figures import answered_after, figures, is_served, percentile
 from loadtests.measures.intervals import Effect, paired
-from loadtests.measures.records import Run, UserTurn
+from loadtests.measures.records import Run
 from loadtests.simulation.setups import Setup, Target
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.workload import Workload
@@ -33,15 +33,9 @@ def score(run: Run, target: Target) -> Score:
     answered = [answered_after(turn) for turn in run.turns if turn.answer]
     early = sum(after_s <= target.limit_s for after_s in answered)
     return Score(
-        served=sum(map(_is_served, run.turns)) / users,
+        served=sum(map(is_served, run.turns)) / users,
         spare=(early - target.percentile * len(answered)) / users,
     )
-
-
-def _is_served(turn: UserTurn) -> bool:
-    """Whether the answer came within its own attempt's timeout: later it is of no use."""
-    tried = turn.answer
-    return tried is not None and tried.ended_s - tried.sent_s <= turn.timeout_s + 1e-6
 
 
 def mean(scores: Sequence[Score]) -> Score:
@@ -103,13 +97,15 @@ def meets(found: Score, target: Target) -> bool:
 
 def try_out(setup: Setup, traffic: Sequence[Workload], target: Target | None = None) -> Outcome:
     """The setup under each of the workloads."""
-    runs = [simulate(setup.strategy, workload, limits=setup.limits) for workload in traffic]
+    runs = [
+        simulate(setup.strategy, workload, limits=setup.limits, chain=False) for workload in traffic
+    ]
     found = [figures(run, workload) for run, workload in zip(runs, traffic, strict=True)]
     unit_s = traffic[0].service_s
     answered = [answered_after(turn) for run in runs for turn in run.turns if turn.answer]
     return Outcome(
         setup,
-        served=fmean(fmean(map(_is_served, run.turns)) for run in runs),
+        served=fmean(fmean(map(is_served, run.turns)) for run in runs),
         in_time=fmean(f["in_time"] for f in found),
         p50_s=median(f["p50"] for f in found) * unit_s,
         p95_s=median(f["p95"] for f in found) * unit_s,

@@ -8,15 +8,14 @@ import pytest
 
 from loadtests.measures.figures import (
     answered_after,
-    depth,
     figures,
     inversions,
     jain,
     percentile,
-    under_way,
     wasted,
 )
 from loadtests.measures.records import Call, Tried, UserTurn, from_line, to_line
+from loadtests.measures.waiting import depth, under_way
 from loadtests.simulation import theory
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.shapes import make

@@ -247,6 +247,24 @@ def test_in_a_standing_queue_a_silent_client_gives_way_after_six_turns() -> None
     run(scenario())
 
 
+def test_nobody_gives_way_to_another_callers_turns() -> None:
+    """I-29."""
+
+    async def scenario() -> None:
+        rig = Rig(Queue, Limits(max_running=2, turn_timeout_s=None))
+        await warm(rig)
+        rig.submit("work 120", conversation="g", caller="good")
+        patient = rig.submit("work 1 patient", conversation="g", caller="good")
+        behind = rig.submit("work 1 behind", conversation="g", caller="good")
+        for number in range(240):
+            rig.try_submit(f"work 1 {number}", conversation=f"b{number % 9}", caller="bad")
+            await asyncio.sleep(0.5)
+        assert await ending(patient) is State.ANSWERED
+        assert await ending(behind) is State.ANSWERED
+
+    run(scenario())
+
+
 def test_behind_one_long_turn_nobody_gives_way() -> None:
     """A line that waits for long is not one that stands: it has not moved."""
 
@@ -366,6 +384,16 @@ def test_of_messages_that_were_sent_away_the_last_thousand_are_remembered() -> N
         retries.remember(Turn("t", "c", str(number)), 0.0)
     assert not retries.knows(Turn("t", "c", "0"), 0.0)
     assert retries.knows(Turn("t", "c", "1"), 0.0)
+
+
+def test_a_message_is_new_ten_minutes_after_it_was_first_sent_away() -> None:
+    retries, turn = Retries(), Turn("t", "c", "again")
+    for now in (0.0, 500.0, 599.0):
+        retries.remember(turn, now)
+    assert retries.knows(turn, 599.0)
+    assert not retries.knows(turn, 600.0)
+    retries.remember(turn, 700.0)
+    assert retries.knows(turn, 1_299.0)
 
 
 def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
