@@ -257,7 +257,7 @@ def test_nobody_gives_way_to_another_callers_turns() -> None:
         patient = rig.submit("work 1 patient", conversation="g", caller="good")
         behind = rig.submit("work 1 behind", conversation="g", caller="good")
         for number in range(240):
-            rig.try_submit(f"work 1 {number}", conversation=f"b{number % 9}", caller="bad")
+            rig.submit(f"work 1 {number}", conversation=f"b{number % 9}", caller="bad")
             await asyncio.sleep(0.5)
         assert await ending(patient) is State.ANSWERED
         assert await ending(behind) is State.ANSWERED
