@@ -205,4 +205,4 @@ def _cell(row: Mapping[str, str]) -> Cell:
     told, retry, shape, service, timeout = (
         row[name] for name in ("told", "retry", "shape", "service", "timeout")
     )
-    return Cell(told, retry, load, shape, service, timeout)
+    return Cell(told, retry, load, shape, service, f"{float(timeout):g}" if timeout else "")
