@@ -63,6 +63,10 @@ class Discipline(Protocol):
         """A turn that ran has ended: answered or not. Its agent may go on."""
         return
 
+    def measured(self, turn: Turn, ran_s: float, /) -> None:
+        """A run of this turn, or of the one that it was merged in, took so long."""
+        return
+
     def freed(self, turn: Turn, /) -> None:
         """Its agent has stopped, so its conversation is free; or its slot was written off."""
         return
@@ -268,7 +272,7 @@ class Engine:
         elif ending is not None:
             # A failure says nothing of how long an answer takes; it may come at once.
             if isinstance(ending, Reply) and phase is not phases.CUT_SHORT:
-                self.service_time.observe(self.now() - run.started_at)
+                self._measure(run.turn, self.now() - run.started_at)
             for ticket in tuple(run.tickets):
                 self._end(ticket, ending)
         if phase is not phases.WRITTEN_OFF:
@@ -338,11 +342,16 @@ class Engine:
             of.timer = asyncio.get_running_loop().call_at(when, action, of)
 
     def _time_out(self, ticket: LocalTicket) -> None:
+        run = ticket.run
         if not self.withdraw(ticket, TurnTimeout):
             self._set_timer(ticket, self.now() + COMMIT_GRACE_S, self._lose)
-        elif ticket.ran_s > (self.service_time.mean_s or 0.0):
+        elif run and not run.tickets and ticket.ran_s > (self.service_time.mean_s or 0.0):
             # It would have taken longer, which is news only where less was expected.
-            self.service_time.observe(ticket.ran_s)
+            self._measure(run.turn, ticket.ran_s)
+
+    def _measure(self, turn: Turn, ran_s: float) -> None:
+        self.service_time.observe(ran_s)
+        self.discipline.measured(turn, ran_s)
 
     def _give_up(self, run: Run) -> None:
         """The agent was told to end with what it has, and goes on."""

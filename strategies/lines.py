@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from .ageing import Ageing
 from .base import Turn
@@ -34,11 +35,16 @@ class Moves:
     runs: int = 0
     stands_from: int = 0
     newest_from: int = 0
-    newest_at: float = 0.0
+    newest_at: float = -inf
 
     def came(self, now: float) -> None:
         """Another turn waits."""
         self.newest_from, self.newest_at = self.runs, now
+
+    def left(self, accepted_at: float) -> None:
+        """One waits no longer; if it was the last that came, nobody is known to have come late."""
+        if accepted_at == self.newest_at:
+            self.newest_from, self.newest_at = self.stands_from, -inf
 
     @property
     def stands(self) -> int:
@@ -57,15 +63,18 @@ class Moves:
 class Line(Ageing[LocalTicket]):
     """The turns that wait in one conversation.
 
-    caller  whose it is: who asked for the first of them, should several callers share it.
+    caller      whose it is: who asked for the first of them, should several callers share it.
+    moves       how it moves.
+    ready_from  runs that had been taken from its caller's lines when its conversation was freed.
     """
 
-    __slots__ = ("caller", "moves")
+    __slots__ = ("caller", "moves", "ready_from")
 
     def __init__(self, ageing_s: float, caller: str) -> None:
         super().__init__(ageing_s)
         self.caller = caller
         self.moves = Moves()
+        self.ready_from = 0
 
 
 @dataclass(slots=True)
@@ -124,8 +133,9 @@ class Lines:
         caller = self._callers.setdefault(line.caller, Caller())
         caller.waiting += 1
         ticket.runs_before = line.moves.runs, caller.moves.runs
-        line.moves.came(ticket.accepted_at)
-        caller.moves.came(ticket.accepted_at)
+        if turn.deadline_s != inf:  # For one that nobody waits for, nobody need give way.
+            line.moves.came(ticket.accepted_at)
+            caller.moves.came(ticket.accepted_at)
         if could_run:
             self._join(line.caller, turn.conversation, turn.priority, ticket.accepted_at)
 
@@ -136,10 +146,18 @@ class Lines:
         ring = self._callers[caller].moves if caller in self._rings else Moves()
         return line.moves if line else Moves(), ring
 
+    def runs_before(self, ticket: LocalTicket) -> tuple[int, int]:
+        """Runs that were taken before it came; of other lines also those while its own was busy."""
+        own, all_ = ticket.runs_before
+        return own, max(all_, self._lines[ticket.turn.conversation].ready_from)
+
     def remove(self, ticket: LocalTicket) -> None:
         """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
         turn = ticket.turn
-        caller = self._lines[turn.conversation].caller
+        line = self._lines[turn.conversation]
+        line.moves.left(ticket.accepted_at)
+        caller = line.caller
+        self._callers[caller].moves.left(ticket.accepted_at)
         self._leave(ticket)
         if turn.priority not in self.of(turn.conversation).urgencies:
             self._quit(caller, turn.conversation, turn.priority)
@@ -157,6 +175,7 @@ class Lines:
     def free(self, conversation: str, now: float) -> None:
         """From now on the conversation could run."""
         line = self._lines[conversation]
+        line.ready_from = self._callers[line.caller].moves.runs
         for urgency in line.urgencies:
             self._join(line.caller, conversation, urgency, now)
 

@@ -102,7 +102,7 @@ class Queue(Discipline):
         self._max_per_caller = inf if per_caller is None else per_caller
         self._engine = Engine(answer, limits.turn_timeout_s, self)
         self._lines = Lines(ageing_s, self._engine.slots)
-        self.shedding = Shedding(self._engine.service_time, self._lines, limits)
+        self.shedding = Shedding(self._lines, limits)
 
     def submit(self, turn: Turn) -> Ticket:
         policy = self._policy(turn)
@@ -177,7 +177,7 @@ class Queue(Discipline):
 
     def _check_time(self, turn: Turn) -> None:
         most_s, now = self._max_wait_s(turn), self._engine.now()
-        if self.shedding.retries.knows(turn, now):
+        if self.shedding.is_retry(turn, now):
             most_s = min(most_s, self.shedding.retry_wait_s(turn, now))
         # The estimate is most of the cost of a submission, and nearly all may wait for any time.
         eta_s = None if most_s == inf else self._eta_s(turn)
@@ -191,7 +191,7 @@ class Queue(Discipline):
 
     def _refuse(self, turn: Turn, error: TurnError) -> TurnError:
         """Count a refusal, and know the turn when it comes again."""
-        self.shedding.retries.remember(turn, self._engine.now())
+        self.shedding.sent_away(turn, self._engine.now())
         return self._engine.refuse(error)
 
     # Where does it stand?
@@ -287,6 +287,9 @@ class Queue(Discipline):
 
     def ended(self, ticket: LocalTicket, /) -> None:
         self.shedding.ended(ticket, self._engine.now())
+
+    def measured(self, turn: Turn, ran_s: float, /) -> None:
+        self.shedding.measured(turn, ran_s)
 
     def freed(self, turn: Turn, /) -> None:
         self._lines.shares.moved(turn.caller)

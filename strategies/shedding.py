@@ -28,7 +28,7 @@ from math import inf, sqrt
 from .base import Limits, Turn
 from .errors import State
 from .lines import Lines
-from .patience import MEMORY_S, Patience
+from .patience import Patience
 from .service_time import ServiceTime
 from .ticket import LocalTicket
 
@@ -52,80 +52,97 @@ PRESUMED = 6
 RETRY = 0.5
 """A retry waits if it starts in this share of the time that its client can wait."""
 
+PERSISTENT = 30.0
+"""Mean service times after which a message counts as new: then it has been refused for long."""
+
 REMEMBERED = 1_000
-"""Messages that were sent away and may come again; and callers whose patience is known."""
+"""Messages that were sent away and may come again; and callers of whom something is known."""
+
+
+class Known:
+    """What is known of one caller's turns. Nothing of it is presumed of another's."""
+
+    __slots__ = ("patience", "service_time")
+
+    def __init__(self) -> None:
+        self.patience = Patience()
+        self.service_time = ServiceTime()
 
 
 class Shedding:
     """What is known of service times, of patience and of retries, and what follows from it."""
 
-    def __init__(self, service_time: ServiceTime, lines: Lines, limits: Limits) -> None:
+    def __init__(self, lines: Lines, limits: Limits) -> None:
         self.retries = Retries()
-        self._service_time = service_time
         self._lines = lines
         self._limits = limits
-        self._patience: OrderedDict[int, Patience] = OrderedDict()
+        self._known: OrderedDict[int, Known] = OrderedDict()
 
     def is_late(self, ticket: LocalTicket, now: float) -> bool:
         """The first of a line, whose turn it is, is not worth the start any more."""
-        mean_s, deadline_s = self._service_time.mean_s, ticket.turn.deadline_s
+        known, deadline_s = self.known(ticket.turn), ticket.turn.deadline_s
+        mean_s = known.service_time.mean_s
         if mean_s is None:
             return ticket.deadline <= now
         if deadline_s is not None:
             left_s = max(ticket.deadline - now - MARGIN * mean_s, 0.0)
-            brings, fresh = self._answers_per_s(left_s), self._answers_per_s(deadline_s)
-            return not brings or brings < fresh * self._worth()
-        if self.patience(ticket.turn).known(now):
-            return self._finds_nobody(ticket, now)
+            brings, fresh = (answers_per_s(known, seconds) for seconds in (left_s, deadline_s))
+            return not brings or brings < fresh * least_worth(known)
+        if known.patience.known(now):
+            return self._finds_nobody(ticket, known, now)
         return self._limits.max_wait_s is None and self._gives_way(ticket)
 
+    def is_retry(self, turn: Turn, now: float) -> bool:
+        """It was sent away before, and not long ago."""
+        mean_s = self.known(turn).service_time.mean_s or 0.0
+        return self.retries.knows(turn, now - PERSISTENT * mean_s)
+
     def retry_wait_s(self, turn: Turn, now: float) -> float:
-        """How long a turn that was sent away before may be expected to wait."""
-        mean_s = self._service_time.mean_s or 0.0
-        # Next in line is soon enough for anybody, or it might be sent away for ever.
+        """How long such a turn may be expected to wait."""
+        mean_s = self.known(turn).service_time.mean_s or 0.0
+        # Next in line is soon enough for anybody.
         return max(RETRY * (self._patience_s(turn, now) - mean_s), mean_s)
+
+    def measured(self, turn: Turn, ran_s: float) -> None:
+        self.known(turn).service_time.observe(ran_s)
 
     def started(self, ticket: LocalTicket, now: float) -> None:
         """A turn that has waited starts."""
         if ticket.turn.deadline_s is None:
-            self.patience(ticket.turn).observe(ticket.waited_s, now, left=False)
+            self.known(ticket.turn).patience.observe(ticket.waited_s, now, left=False)
 
     def ended(self, ticket: LocalTicket, now: float) -> None:
         """A turn has ended: waiting, or running, or answered."""
         if ticket.turn.deadline_s is None and ticket.started_at is None:
             left = ticket.state is State.CANCELLED
-            self.patience(ticket.turn).observe(ticket.waited_s, now, left=left)
+            self.known(ticket.turn).patience.observe(ticket.waited_s, now, left=left)
         if ticket.state is State.ANSWERED:
             self.retries.forget(ticket.turn)
         elif ticket.started_at is None or ticket.state is State.EXPIRED:
-            self.retries.remember(ticket.turn, now)
+            self.sent_away(ticket.turn, now)
 
-    def patience(self, turn: Turn) -> Patience:
-        """That of its caller's clients; nobody's departures say anything about another's."""
+    def sent_away(self, turn: Turn, now: float) -> None:
+        """It was not answered, and may come again."""
+        if not self.is_retry(turn, now):
+            self.retries.remember(turn, now)
+
+    def known(self, turn: Turn) -> Known:
+        """Of its caller; of those that nothing was heard of for longest, nothing is."""
         caller = hash(turn.caller)
-        known = self._patience.get(caller)
+        known = self._known.get(caller)
         if known is None:
-            known = self._patience[caller] = Patience()
-            if len(self._patience) > REMEMBERED:
-                self._patience.popitem(last=False)
-        self._patience.move_to_end(caller)
+            known = self._known[caller] = Known()
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(caller)
         return known
 
-    def _answers_per_s(self, seconds: float) -> float:
-        """Of the agent's work, by turns that are stopped after so long."""
-        work_s = self._service_time.work_s(seconds)
-        return self._service_time.within(seconds) / work_s if work_s else inf
-
-    def _worth(self) -> float:
-        """WORTH, less the standard error of a share of so few measurements (1/2 at its worst)."""
-        return WORTH * (1 - 0.5 / sqrt(len(self._service_time)))
-
-    def _finds_nobody(self, ticket: LocalTicket, now: float) -> bool:
+    def _finds_nobody(self, ticket: LocalTicket, known: Known, now: float) -> bool:
         """Its client is likely to have left by the answer; the last one's that waits is not."""
-        patience, service_time = self.patience(ticket.turn), self._service_time
+        patience, service_time = known.patience, known.service_time
         fresh = patience.finds_client(0.0, service_time)
         found = patience.finds_client(now - ticket.accepted_at, service_time)
-        enough = fresh * self._worth()
+        enough = fresh * least_worth(known)
         if found >= enough:
             return False
         own, ring = self._lines.moves(ticket.turn)
@@ -139,7 +156,7 @@ class Shedding:
         return any(
             moves.gives_way(before, standing=STANDING * count, presumed=PRESUMED * count)
             for moves, before, count in zip(
-                self._lines.moves(ticket.turn), ticket.runs_before, slots, strict=True
+                self._lines.moves(ticket.turn), self._lines.runs_before(ticket), slots, strict=True
             )
         )
 
@@ -147,20 +164,32 @@ class Shedding:
         """How long its client is expected to wait; inf where nothing tells."""
         if turn.deadline_s is not None:
             return turn.deadline_s
-        if self.patience(turn).known(now):
-            return self.patience(turn).median_s()
+        known = self.known(turn)
+        if known.patience.known(now):
+            return known.patience.median_s()
         if self._limits.max_wait_s is not None:
             return self._limits.max_wait_s
         own, ring = self._lines.moves(turn)
         stands = own.stands >= STANDING or ring.stands >= STANDING * self._limits.max_running
-        return PRESUMED * (self._service_time.mean_s or 0.0) if stands else inf
+        return PRESUMED * (known.service_time.mean_s or 0.0) if stands else inf
+
+
+def answers_per_s(known: Known, seconds: float) -> float:
+    """Of the agent's work, by turns that are stopped after so long."""
+    work_s = known.service_time.work_s(seconds)
+    return known.service_time.within(seconds) / work_s if work_s else inf
+
+
+def least_worth(known: Known) -> float:
+    """WORTH, less the standard error of a share of so few measurements (1/2 at its worst)."""
+    return WORTH * (1 - 0.5 / sqrt(len(known.service_time)))
 
 
 class Retries:
     """The messages that were sent away and may come again, the last REMEMBERED of them.
 
-    A message comes again if the same words come in the same conversation, within MEMORY_S. What
-    is kept of it is a hash; were two to have the same, one might have to come twice.
+    A message comes again if the same words come in the same conversation. What is kept of it
+    is a hash; were two to have the same, one might have to come twice.
     """
 
     __slots__ = ("_sent_away",)
@@ -168,13 +197,11 @@ class Retries:
     def __init__(self) -> None:
         self._sent_away: OrderedDict[int, float] = OrderedDict()
 
-    def knows(self, turn: Turn, now: float) -> bool:
-        return bool(self._sent_away) and self._sent_away.get(_words(turn), -inf) > now - MEMORY_S
+    def knows(self, turn: Turn, since: float) -> bool:
+        """Whether it was sent away for the first time after that instant."""
+        return bool(self._sent_away) and self._sent_away.get(_words(turn), -inf) > since
 
     def remember(self, turn: Turn, now: float) -> None:
-        """It was sent away. It is known for MEMORY_S from the first time on, and then new again."""
-        if self.knows(turn, now):
-            return
         words = _words(turn)
         self._sent_away[words] = now
         self._sent_away.move_to_end(words)

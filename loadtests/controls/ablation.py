@@ -22,7 +22,7 @@ from strategies import Answer, Limits, Turn, WaitExpired
 from strategies.lines import Lines, Moves
 from strategies.patience import Patience
 from strategies.queue import Queue
-from strategies.shedding import Shedding
+from strategies.shedding import Known, Shedding
 from strategies.ticket import LocalTicket
 
 EVER = 10**9
@@ -42,7 +42,7 @@ class Ablated(Queue):
     ) -> None:
         super().__init__(answer, limits)
         self._lines = lines(self.ageing_s, self._engine.slots)
-        self.shedding = shedding(self._engine.service_time, self._lines, limits)
+        self.shedding = shedding(self._lines, limits)
 
 
 class NoStartCheck(Shedding):
@@ -58,8 +58,10 @@ class NothingLearned(Patience):
 
 
 class NoPatience(Shedding):
-    def patience(self, turn: Turn) -> Patience:
-        return NothingLearned()
+    def known(self, turn: Turn) -> Known:
+        known = super().known(turn)
+        known.patience = NothingLearned()
+        return known
 
 
 class NoPresumption(Shedding):
@@ -86,12 +88,12 @@ class Slack(Bare):
     """A start, as it was: the mean service time and a deviation must be left."""
 
     def is_late(self, ticket: LocalTicket, now: float) -> bool:
-        return ticket.deadline < now + self.needed_s(slacks=1)
+        return ticket.deadline < now + self.needed_s(ticket.turn, slacks=1)
 
-    def needed_s(self, slacks: int) -> float:
-        """Seconds that a turn should have left for its run; 0.0 before the first measurement."""
-        turn = self._service_time.one_by_one(1)
-        return turn.mean_s + slacks * max(sqrt(turn.variance_s2), turn.mean_s / 8)
+    def needed_s(self, turn: Turn, slacks: int) -> float:
+        """Seconds that it should have left for its run; 0.0 before the first measurement."""
+        run = self.known(turn).service_time.one_by_one(1)
+        return run.mean_s + slacks * max(sqrt(run.variance_s2), run.mean_s / 8)
 
 
 class Before(Ablated):
@@ -102,13 +104,15 @@ class Before(Ablated):
 
     def __init__(self, answer: Answer, limits: Limits) -> None:
         super().__init__(answer, limits)
-        self._slack = Slack(self._engine.service_time, self._lines, limits)
+        self._slack = Slack(self._lines, limits)
         self.shedding = self._slack
 
     def _check_time(self, turn: Turn) -> None:
         super()._check_time(turn)
         eta_s = self._eta_s(turn)
-        if eta_s is not None and eta_s + self._slack.needed_s(slacks=2) > (turn.deadline_s or inf):
+        if eta_s is not None and eta_s + self._slack.needed_s(turn, slacks=2) > (
+            turn.deadline_s or inf
+        ):
             raise self._refuse(turn, WaitExpired(retry_after_s=eta_s))
 
 

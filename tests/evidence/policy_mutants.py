@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant(
         "a turn starts however little of its told deadline is left",
         "shedding.Shedding.is_late",
-        "not brings or brings < fresh * self._worth()",
+        "not brings or brings < fresh * least_worth(known)",
         "False",
     ),
     Mutant(
@@ -144,7 +144,7 @@ MUTANTS = (
     Mutant(
         "who expires while it waits is no retry when it comes again",
         "shedding.Shedding.ended",
-        "self.retries.remember(ticket.turn, now)",
+        "self.sent_away(ticket.turn, now)",
     ),
     # Lines.
     Mutant(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from math import inf
 from random import Random
 
 import pytest
 
 from strategies import Limits, State, Ticket, Turn, TurnError, WaitExpired
-from strategies.lines import Lines
 from strategies.patience import Patience
 from strategies.queue import Queue
 from strategies.service_time import ServiceTime
-from strategies.shedding import PRESUMED, Retries, Shedding
+from strategies.shedding import PRESUMED, Known, Retries, least_worth
 from strategies.testing import Rig, run
 
 
@@ -103,6 +103,22 @@ def test_nobody_who_comes_for_the_first_time_is_refused_for_a_long_wait() -> Non
         for number in range(50):
             rig.submit(f"work 1 {number}", deadline_s=10.0)
         assert rig.strategy.load().refused == 0
+
+    run(scenario())
+
+
+def test_another_callers_long_turns_make_nobodys_deadline_look_short() -> None:
+    """I-29."""
+
+    async def scenario() -> None:
+        rig = Rig(Queue, Limits(max_running=2, turn_timeout_s=None))
+        for _ in range(20):
+            await rig.submit("work 10", "b", caller="bad").reply()
+            await rig.submit("work 0.1", "g", caller="good").reply()
+        for conversation in "bc":
+            rig.submit("work 10", conversation, caller="bad")
+        waiting = rig.submit("work 0.1", "g", caller="good", deadline_s=12.0)
+        assert await ending(waiting) is State.ANSWERED
 
     run(scenario())
 
@@ -281,6 +297,22 @@ def test_behind_one_long_turn_nobody_gives_way() -> None:
     run(scenario())
 
 
+def test_what_follows_a_long_turn_of_its_own_conversation_gives_way_to_no_other_line() -> None:
+    """It could not run while others did."""
+
+    async def scenario() -> None:
+        rig = Rig(Queue, Limits(max_running=4, turn_timeout_s=None))
+        await warm(rig, "work 0.1")
+        rig.submit("work 10", "long")
+        follow = [rig.submit(f"work 0.1 {number}", "long") for number in range(2)]
+        for number in range(300):
+            rig.submit(f"work 0.1 other {number}", f"c{number % 8}")
+            await asyncio.sleep(0.025)
+        assert [await ending(ticket) for ticket in follow] == [State.ANSWERED] * 2
+
+    run(scenario())
+
+
 def test_failures_that_come_at_once_make_nobodys_turn_look_late() -> None:
     async def scenario() -> None:
         rig = rig_of()
@@ -373,27 +405,44 @@ def test_a_message_that_was_answered_is_no_retry_when_it_comes_again() -> None:
     retries = Retries()
     turn = Turn("t", "c", "yes")
     retries.remember(turn, 0.0)
-    assert retries.knows(Turn("u", "c", "yes"), 0.0)
+    assert retries.knows(Turn("u", "c", "yes"), -1.0)
     retries.forget(turn)
-    assert not retries.knows(turn, 0.0)
+    assert not retries.knows(turn, -1.0)
 
 
 def test_of_messages_that_were_sent_away_the_last_thousand_are_remembered() -> None:
     retries = Retries()
     for number in range(1_001):
         retries.remember(Turn("t", "c", str(number)), 0.0)
-    assert not retries.knows(Turn("t", "c", "0"), 0.0)
-    assert retries.knows(Turn("t", "c", "1"), 0.0)
+    assert not retries.knows(Turn("t", "c", "0"), -1.0)
+    assert retries.knows(Turn("t", "c", "1"), -1.0)
 
 
-def test_a_message_is_new_ten_minutes_after_it_was_first_sent_away() -> None:
-    retries, turn = Retries(), Turn("t", "c", "again")
-    for now in (0.0, 500.0, 599.0):
-        retries.remember(turn, now)
-    assert retries.knows(turn, 599.0)
-    assert not retries.knows(turn, 600.0)
-    retries.remember(turn, 700.0)
-    assert retries.knows(turn, 1_299.0)
+def test_a_message_that_is_refused_again_and_again_counts_as_new_after_thirty_services() -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+
+        async def busy(conversation: str) -> None:
+            while asyncio.get_running_loop().time() < 100:
+                with suppress(TurnError):
+                    await rig.submit("work 1", conversation).reply()
+
+        others = [asyncio.create_task(busy(f"other {number}")) for number in range(4)]
+        await ending(rig.submit("again", deadline_s=0.5))
+        refused_s = asyncio.get_running_loop().time()
+        while True:
+            try:
+                ticket = rig.submit("again", deadline_s=6.0)
+                break
+            except WaitExpired as error:
+                await asyncio.sleep(error.retry_after_s or 1.0)
+        assert asyncio.get_running_loop().time() - refused_s <= 35
+        ticket.cancel()
+        for other in others:
+            other.cancel()
+
+    run(scenario())
 
 
 def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
@@ -404,9 +453,9 @@ def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
             rig.submit("again")
         strategy = rig.strategy
         assert isinstance(strategy, Queue)
-        assert strategy.shedding.retries.knows(Turn("", "c", "again"), 0.0)
+        assert strategy.shedding.retries.knows(Turn("", "c", "again"), -1.0)
         await running.reply()
-        assert not strategy.shedding.retries.knows(Turn("", "c", "again"), 0.0)
+        assert not strategy.shedding.retries.knows(Turn("", "c", "again"), -1.0)
 
     run(scenario())
 
@@ -416,7 +465,9 @@ def test_at_rest_it_knows_nobody_who_was_sent_away() -> None:
 
 def test_few_measurements_are_believed_less() -> None:
     """A single one may be far off: what it says is late may be worth the start."""
-    lines = Lines(10.0, {})
-    few, many = (Shedding(measured(*[1.0] * count), lines, Limits()) for count in (1, 100))
-    assert few._worth() == pytest.approx(0.45)  # pyright: ignore[reportPrivateUsage]
-    assert many._worth() == pytest.approx(0.855)  # pyright: ignore[reportPrivateUsage]
+    known = Known()
+    known.service_time.observe(1.0)
+    assert least_worth(known) == pytest.approx(0.45)
+    for _ in range(99):
+        known.service_time.observe(1.0)
+    assert least_worth(known) == pytest.approx(0.855)
