@@ -51,30 +51,37 @@ class Moves:
         """Runs that were taken while turns have waited without a break."""
         return self.runs - self.stands_from
 
-    def gives_way(self, runs_before: int, *, standing: int, presumed: int) -> bool:
-        """It stands, and a turn that came after so many runs has let enough others pass.
+    def gives_way(self, seen: int, *, standing: int, presumed: int) -> bool:
+        """It stands, and a turn that has seen so many runs has let enough others pass.
 
         One that came later has not, so that somebody gains by it.
         """
-        seen, newest = self.runs - runs_before, self.runs - self.newest_from
+        newest = self.runs - self.newest_from
         return self.stands >= standing and newest < presumed <= seen
 
 
 class Line(Ageing[LocalTicket]):
     """The turns that wait in one conversation.
 
-    caller      whose it is: who asked for the first of them, should several callers share it.
-    moves       how it moves.
-    ready_from  runs that had been taken from its caller's lines when its conversation was freed.
+    caller     whose it is: who asked for the first of them, should several callers share it.
+    moves      how it moves.
+    busy_from  runs that were taken from its caller's lines when its conversation became busy;
+               None while it could run.
+    missed     runs that were taken from them while it was busy, before that.
     """
 
-    __slots__ = ("caller", "moves", "ready_from")
+    __slots__ = ("busy_from", "caller", "missed", "moves")
 
     def __init__(self, ageing_s: float, caller: str) -> None:
         super().__init__(ageing_s)
         self.caller = caller
         self.moves = Moves()
-        self.ready_from = 0
+        self.busy_from: int | None = None
+        self.missed = 0
+
+    def met(self, runs: int) -> int:
+        """Of that many runs, those that were taken while it could have run itself."""
+        return (runs if self.busy_from is None else self.busy_from) - self.missed
 
 
 @dataclass(slots=True)
@@ -129,10 +136,11 @@ class Lines:
         line = self._lines.get(turn.conversation)
         if line is None:
             line = self._lines[turn.conversation] = Line(self._ageing_s, turn.caller)
+            line.busy_from = None if could_run else self._runs(turn.caller)
         line.add(ticket, turn.priority, ticket.accepted_at)
         caller = self._callers.setdefault(line.caller, Caller())
         caller.waiting += 1
-        ticket.runs_before = line.moves.runs, caller.moves.runs
+        ticket.runs_before = line.moves.runs, line.met(caller.moves.runs)
         if turn.deadline_s != inf:  # For one that nobody waits for, nobody need give way.
             line.moves.came(ticket.accepted_at)
             caller.moves.came(ticket.accepted_at)
@@ -146,10 +154,14 @@ class Lines:
         ring = self._callers[caller].moves if caller in self._rings else Moves()
         return line.moves if line else Moves(), ring
 
-    def runs_before(self, ticket: LocalTicket) -> tuple[int, int]:
-        """Runs that were taken before it came; of other lines also those while its own was busy."""
-        own, all_ = ticket.runs_before
-        return own, max(all_, self._lines[ticket.turn.conversation].ready_from)
+    def seen(self, ticket: LocalTicket) -> tuple[int, int]:
+        """Runs since it came: of its line, and of its caller's while its own could have run."""
+        line = self._lines[ticket.turn.conversation]
+        own, met = ticket.runs_before
+        return line.moves.runs - own, line.met(self._runs(line.caller)) - met
+
+    def _runs(self, caller: str) -> int:
+        return self._callers[caller].moves.runs if caller in self._callers else 0
 
     def remove(self, ticket: LocalTicket) -> None:
         """It waits no longer; where it was the last of its urgency, that place in the ring goes."""
@@ -169,13 +181,16 @@ class Lines:
         self._quit(line.caller, conversation, *line.urgencies)
         line.moves.runs += 1
         self._callers[line.caller].moves.runs += 1
+        line.busy_from = self._runs(line.caller)
         for ticket in tickets:
             self._leave(ticket)
 
     def free(self, conversation: str, now: float) -> None:
         """From now on the conversation could run."""
         line = self._lines[conversation]
-        line.ready_from = self._callers[line.caller].moves.runs
+        if line.busy_from is not None:
+            line.missed += self._runs(line.caller) - line.busy_from
+            line.busy_from = None
         for urgency in line.urgencies:
             self._join(line.caller, conversation, urgency, now)
 

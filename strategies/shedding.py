@@ -153,11 +153,10 @@ class Shedding:
     def _gives_way(self, ticket: LocalTicket) -> bool:
         """In a standing queue, to one that came later."""
         slots = (1, self._limits.max_running)
+        moves, seen = self._lines.moves(ticket.turn), self._lines.seen(ticket)
         return any(
-            moves.gives_way(before, standing=STANDING * count, presumed=PRESUMED * count)
-            for moves, before, count in zip(
-                self._lines.moves(ticket.turn), self._lines.runs_before(ticket), slots, strict=True
-            )
+            each.gives_way(runs, standing=STANDING * count, presumed=PRESUMED * count)
+            for each, runs, count in zip(moves, seen, slots, strict=True)
         )
 
     def _patience_s(self, turn: Turn, now: float) -> float:

@@ -27,7 +27,7 @@ class LocalTicket:
     ending  what the turn came to: its reply or its error. None until it has ended.
     run     the call of the agent, while the turn runs.
     runs_before
-            runs that were taken from its line, and from its caller's lines, before it came.
+            runs that its line, and its caller's lines, had given before it came (see `lines`).
     """
 
     turn: Turn
