@@ -1,17 +1,17 @@
 """The policy of `queue` in the second simulator, from its rules in words.
 
-Of the rules one is left out: that a retry is forgotten after 600 s. No run here is so long.
+Left out: that a retry is forgotten after 600 s (no run is so long), and that the curve of
+patience is redrawn only after eight waits: the first simulator agrees with one that is always new.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, sqrt
 from statistics import fmean
 
+from tests.evidence.second_learned import UNTOLD_RUNS, Stay, Taken, answers_per_second
 from tests.evidence.second_simulator import (
     ANSWERED,
     EXPIRED,
@@ -28,92 +28,8 @@ GOOD_ENOUGH = 0.9
 LOST = 0.5
 """Below this share it does not start, even where nobody fresher waits."""
 
-UNTOLD_RUNS = 6
-STANDING_RUNS = 20
 RETRY_SHARE = 0.5
-DEPARTURES = 3
-REDRAWN_AFTER = 8
 MARGIN = 1 / 32
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """How long untold clients wait, by the product-limit estimate.
-
-    masses   (wait, share of the clients that leave then), ascending.
-    tail     the share that stays beyond all of them.
-    doubt    what one departure more would count.
-    """
-
-    masses: tuple[tuple[float, float], ...]
-    tail: float
-    doubt: float
-
-    @classmethod
-    def of(cls, waits: Sequence[tuple[float, bool]]) -> Stay | None:
-        """From (wait, whether it ended with a departure); None for too few departures."""
-        departures = sum(departed for _, departed in waits)
-        if departures < DEPARTURES:
-            return None
-        share, masses = 1.0, list[tuple[float, float]]()
-        # At equal waits departures count before those who were not seen to leave.
-        ordered = sorted(waits, key=lambda each: (each[0], not each[1]))
-        for number, (wait_s, departed) in enumerate(ordered):
-            if departed:
-                mass = share / (len(ordered) - number)
-                masses.append((wait_s, mass))
-                share -= mass
-        return cls(tuple(masses), share, 1 / departures)
-
-    def chance(self, waited_s: float, runs_s: Sequence[float]) -> float:
-        """That an answer which is begun now still finds its client. The runs ascend."""
-        here = [(wait_s, mass) for wait_s, mass in self.masses if wait_s > waited_s]
-        found = sum(mass * share_within(runs_s, wait_s - waited_s) for wait_s, mass in here)
-        rest = self.tail + self.doubt
-        return (found + rest) / (sum(mass for _, mass in here) + rest)
-
-    def median_s(self) -> float:
-        share = 1.0
-        for wait_s, mass in self.masses:
-            share -= mass
-            if share <= 0.5 + 1e-12:
-                return wait_s
-        return inf
-
-
-def share_within(runs_s: Sequence[float], limit_s: float) -> float:
-    return bisect_right(runs_s, limit_s) / len(runs_s)
-
-
-def answers_per_second(runs_s: Sequence[float], limit_s: float) -> float:
-    """Of agent work, where the agent is stopped at the limit. The runs ascend."""
-    share = share_within(runs_s, limit_s)
-    work_s = fmean(min(ran_s, limit_s) for ran_s in runs_s)
-    if not share:
-        return 0.0
-    return share / work_s if work_s else inf
-
-
-@dataclass(slots=True)
-class Taken:
-    """Counts the runs taken from a line, or from the ring.
-
-    at_empty   the count when it was last empty.
-    at_newest  the count when the last turn came.
-    """
-
-    count: int = 0
-    at_empty: int = 0
-    at_newest: int = 0
-
-    def stands(self, times: int) -> bool:
-        return self.count - self.at_empty >= STANDING_RUNS * times
-
-    def is_past(self, came_at: int, times: int) -> bool:
-        """Whether a turn that came at this count is too old, and others are not."""
-        limit = UNTOLD_RUNS * times
-        newest, seen = self.count - self.at_newest, self.count - came_at
-        return self.stands(times) and newest < limit <= seen
 
 
 @dataclass(slots=True)
@@ -133,7 +49,6 @@ class Queue:
     waits: deque[tuple[float, bool]] = field(
         default_factory=lambda: deque[tuple[float, bool]](maxlen=100)
     )
-    new_waits: int = 0
     stay: Stay | None = None
     sent_away: dict[tuple[str, int], None] = field(default_factory=dict[tuple[str, int], None])
 
@@ -238,12 +153,8 @@ class Queue:
     def _note_wait(self, server: Server, sent: Sent) -> None:
         if sent.deadline_s < inf:
             return
-        departed = sent.status == LEFT
-        self.waits.append((server.now_s - sent.sent_s, departed))
-        few = sum(departed for _, departed in self.waits) <= REDRAWN_AFTER
-        self.new_waits += REDRAWN_AFTER if departed and few else 1
-        if self.new_waits >= REDRAWN_AFTER:
-            self.stay, self.new_waits = Stay.of(self.waits), 0
+        self.waits.append((server.now_s - sent.sent_s, sent.status == LEFT))
+        self.stay = Stay.of(self.waits)
 
     # What is decided.
 
