@@ -130,7 +130,6 @@ def made(name: str, workload: Workload) -> Policy:
         "lock-check": partial(Lock, checks=True),
         "reject": Reject,
         "queue": partial(Queue, workload.max_running),
-        "queue-knows-retries": partial(Queue, workload.max_running, knows_retries=True),
         "fifo": partial(Fifo, workload.max_running, bound),
         "global-queue": partial(Fifo, workload.max_running),
     }

@@ -98,6 +98,18 @@ EXACT = [
     Cell("reject", "leaves", "give-up", 0.8, 50, "lognormal"),
     Cell("reject", "silent", "fixed", 1.2, 1, "exponential"),
     Cell("reject", "leaves", "give-up", 4.0, 50, "constant"),
+    Cell("queue", "told", "give-up", 2.0, 1, "exponential"),
+    Cell("queue", "told", "give-up", 2.0, 50, "exponential"),
+    Cell("queue", "leaves", "give-up", 2.0, 1, "exponential"),
+    Cell("queue", "leaves", "give-up", 2.0, 50, "exponential"),
+    Cell("queue", "leaves", "give-up", 1.2, 1, "lognormal"),
+    Cell("queue", "silent", "give-up", 2.0, 1, "exponential"),
+    Cell("queue", "silent", "give-up", 2.0, 50, "exponential"),
+    Cell("queue", "silent", "give-up", 1.2, 1, "lognormal"),
+    Cell("queue", "silent", "fixed", 2.0, 1, "exponential"),
+    Cell("queue", "leaves", "fixed", 1.2, 1, "lognormal"),
+    Cell("queue", "leaves", "openai", 0.8, 1, "lognormal"),
+    Cell("queue", "told", "fixed", 0.8, 50, "exponential"),
 ]
 # Not `reject` with hints where all services are equal: each hint then points at the very instant
 # at which the turn ends, and whether a client comes just before or just after it is rounding.
@@ -108,6 +120,9 @@ WITHIN_INTERVALS = [
     Cell("reject", "told", "backoff", 0.8, 1, "lognormal"),
     Cell("reject", "told", "openai", 2.0, 50, "exponential"),
     Cell("reject", "silent", "backoff", 4.0, 50, "lognormal"),
+    Cell("queue", "told", "backoff", 1.2, 1, "lognormal"),
+    Cell("queue", "leaves", "fixed", 2.0, 50, "exponential"),
+    Cell("queue", "told", "backoff", 1.2, 50, "lognormal"),
 ]
 
 
