@@ -175,8 +175,10 @@ class Shedding:
 
 def answers_per_s(known: Known, seconds: float) -> float:
     """Of the agent's work, by turns that are stopped after so long."""
-    work_s = known.service_time.work_s(seconds)
-    return known.service_time.within(seconds) / work_s if work_s else inf
+    share, work_s = known.service_time.within(seconds), known.service_time.work_s(seconds)
+    if not share:
+        return 0.0
+    return share / work_s if work_s else inf
 
 
 def least_worth(known: Known) -> float:

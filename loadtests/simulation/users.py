@@ -13,6 +13,9 @@ from strategies import State, Strategy, Ticket, Turn, TurnError
 
 WAITING = State.WAITING
 
+EARLIEST_S = 1e-8
+"""The clock's grid: what is due sooner is due now, or the clock would never get there."""
+
 
 class Users:
     """Sends what is due when it is due, and collects what came of it."""
@@ -39,7 +42,7 @@ class Users:
         while self._begun < len(self._first):
             number = self._first[self._begun]
             early_s = self._workload.arrivals[number].due_s - self._loop.time()
-            if early_s > 0.0:
+            if early_s > EARLIEST_S:
                 self._loop.call_later(early_s, self._begin)
                 return
             self._begun += 1

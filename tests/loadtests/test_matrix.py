@@ -21,7 +21,7 @@ from loadtests.simulation.cells import TIMEOUT, Cell, cells
 from loadtests.simulation.matrix import EVERYWHERE, REGRET, Row, matrix
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.shapes import make
-from loadtests.workloads.workload import Workload
+from loadtests.workloads.workload import Arrival, Workload
 from strategies import Ticket, Turn
 from strategies.queue import Queue
 from strategies.testing.clock import VirtualLoop
@@ -100,6 +100,14 @@ def test_where_nothing_is_due_at_the_same_instant_the_light_loop_is_asyncios(
     workload = Cell(told, "give-up", load, "fifty", "exponential").workload(1)
 
     assert simulate(strategy, workload) == simulate(strategy, workload, make_loop=VirtualLoop)
+
+
+def test_what_is_due_less_than_a_step_of_the_clock_later_is_due_now() -> None:
+    """It never ended: the clock was set forward to where it stood."""
+    due_s = 0.20400000000000001  # More than the .204 that the clock can show.
+    arrivals = (Arrival(0.0, "c", 0.1), Arrival(0.204, "c", 0.1), Arrival(due_s + 3e-17, "c", 0.1))
+    workload = replace(make("burst", 1), arrivals=arrivals)
+    assert len(simulate("queue", workload).turns) == 3
 
 
 def test_each_attempt_of_a_user_says_the_same_words() -> None:

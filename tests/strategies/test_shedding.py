@@ -60,6 +60,19 @@ def test_a_turn_that_cannot_end_in_time_any_more_does_not_start() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("left_s", [0.01, 0.03, 0.5])
+def test_however_little_time_is_left_a_hopeless_turn_does_not_start(left_s: float) -> None:
+    async def scenario() -> None:
+        rig = rig_of()
+        await warm(rig)
+        rig.submit("work 1")
+        late = rig.submit("work 1 late", deadline_s=1.0 + left_s)
+        assert await ending(late) is State.EXPIRED
+        assert late.ran_s == 0.0
+
+    run(scenario())
+
+
 def test_one_that_ends_in_time_starts() -> None:
     async def scenario() -> None:
         rig = rig_of()
