@@ -11,7 +11,7 @@ from .ticket import LocalTicket
 
 
 class Lock(Discipline):
-    """Turns of a conversation run in order of arrival; any number wait, for any time.
+    """Turns of a conversation run in order of arrival; any number wait, up to their deadlines.
 
     `asyncio.Lock` wakes its waiters first in, first out, and is safe against those that
     leave. It cannot say who stands where. Takes `turn_timeout_s` of the limits alone.

@@ -111,6 +111,8 @@ def simulate_command(
     """
     start.look_here()
     if matrix:
+        others = ("arrivals", "service", "conversations", "duration", "clients", "trace")
+        _alone("--matrix", (*others, "workload", "slots", "backends", "target"))
         show_matrix(strategies, timeout, seeds, jobs, out, as_json=as_json)
         return
     strategies = strategies or list(BUILT_IN)
@@ -124,6 +126,15 @@ def simulate_command(
         else:
             text = _advise(strategies, words, target, status, as_json)
     say(text)
+
+
+def _alone(option: str, others: Sequence[str]) -> None:
+    """Refuse options that would be ignored. Raises UsageError."""
+    context = click.get_current_context()
+    given = context.get_parameter_source
+    for name in others:
+        if given(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"{option} has its own traffic: leave --{name} out")
 
 
 def _compare(

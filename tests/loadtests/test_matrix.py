@@ -236,6 +236,14 @@ def test_the_worst_regret_is_that_of_the_cell_where_the_best_is_farthest(few: li
     assert json.loads(table.as_json_text(few))["worst_regret"]["cell"] == str(worst.cell)
 
 
+@pytest.mark.parametrize("other", [("--target", "p95 under 3s"), ("--workload", "silent")])
+def test_an_option_that_the_matrix_would_ignore_is_a_usage_error(other: tuple[str, str]) -> None:
+    result = CliRunner().invoke(simulate_command, ["--matrix", *other])
+
+    assert result.exit_code == 2
+    assert f"leave {other[0]} out" in result.output
+
+
 def test_an_unknown_strategy_is_a_usage_error() -> None:
     result = CliRunner().invoke(simulate_command, ["--matrix", "--strategies", "queeu"])
 
@@ -262,7 +270,7 @@ def test_in_the_committed_table_no_opponent_is_clearly_better_in_both_measures()
     assert [other for other in breadth.others if breadth.dominated(other)] == []
 
 
-def test_in_the_committed_table_the_regret_in_time_is_small_but_for_two_cells() -> None:
+def test_in_the_committed_table_the_regret_in_time_is_small_but_for_three_cells() -> None:
     """Clients of OpenAI's kind that leave or are silent: a bound of three fits their patience."""
     breadth = load(DATA / MATRIX)
 
