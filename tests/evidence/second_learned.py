@@ -64,8 +64,9 @@ def share_within(runs_s: Sequence[float], limit_s: float) -> float:
 
 def answers_per_second(runs_s: Sequence[float], limit_s: float) -> float:
     """Of agent work, where the agent is stopped at the limit. The runs ascend."""
+    share = share_within(runs_s, limit_s)
     work_s = fmean(min(ran_s, limit_s) for ran_s in runs_s)
-    return share_within(runs_s, limit_s) / work_s if work_s else inf
+    return share and (share / work_s if work_s else inf)
 
 
 @dataclass(slots=True)
@@ -83,8 +84,7 @@ class Taken:
     def stands(self, times: int) -> bool:
         return self.count - self.at_empty >= STANDING_RUNS * times
 
-    def is_past(self, came_at: int, times: int) -> bool:
-        """Whether a turn that came at this count is too old, and others are not."""
-        limit = UNTOLD_RUNS * times
-        newest, seen = self.count - self.at_newest, self.count - came_at
+    def is_past(self, seen: int, times: int) -> bool:
+        """Whether a turn that has seen so many is too old, and others are not."""
+        limit, newest = UNTOLD_RUNS * times, self.count - self.at_newest
         return self.stands(times) and newest < limit <= seen

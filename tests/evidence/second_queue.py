@@ -6,7 +6,7 @@ patience is redrawn only after eight waits: the first simulator agrees with one 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from math import inf, sqrt
 from statistics import fmean
@@ -34,7 +34,10 @@ MARGIN = 1 / 32
 
 @dataclass(slots=True)
 class Queue:
-    """Lines in a ring; a turn starts while that is worth nearly as much as a fresh one."""
+    """Lines in a ring; a turn starts while that is worth nearly as much as a fresh one.
+
+    met  runs that were taken from the ring while this conversation stood in it.
+    """
 
     slots: int
     bound: int = 100
@@ -43,6 +46,7 @@ class Queue:
     running: dict[str, Sent] = field(default_factory=dict[str, Sent])
     of_line: dict[str, Taken] = field(default_factory=dict[str, Taken])
     of_ring: Taken = field(default_factory=Taken)
+    met: Counter[str] = field(default_factory=Counter[str])
     came_at: dict[Sent, tuple[int, int]] = field(default_factory=dict[Sent, tuple[int, int]])
     latest_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=100))
     runs_s: list[float] = field(default_factory=list[float])
@@ -76,7 +80,7 @@ class Queue:
         line[sent] = None
         for taken in (of_line, self.of_ring):
             taken.at_newest = taken.count
-        self.came_at[sent] = (of_line.count, self.of_ring.count)
+        self.came_at[sent] = (of_line.count, self.met[conversation])
         if conversation not in self.running:
             self.ring[conversation] = None
 
@@ -124,6 +128,7 @@ class Queue:
             if self._is_worth_a_start(server, first):
                 self.of_line[conversation].count += 1
                 self.of_ring.count += 1
+                self.met.update(self.ring.keys())
                 self._run(server, first)
                 self._quit(conversation)
             else:
@@ -176,7 +181,8 @@ class Queue:
             newest = stay.chance(server.now_s - self._newest(sent).sent_s, self.runs_s)
             return newest < enough * fresh and worth >= LOST * fresh
         came_at, of_line = self.came_at[sent], self.of_line[sent.conversation]
-        return not (of_line.is_past(came_at[0], 1) or self.of_ring.is_past(came_at[1], self.slots))
+        seen = of_line.count - came_at[0], self.met[sent.conversation] - came_at[1]
+        return not (of_line.is_past(seen[0], 1) or self.of_ring.is_past(seen[1], self.slots))
 
     def _newest(self, sent: Sent) -> Sent:
         """That waits, in the same line, or anywhere where the ring has given a run."""

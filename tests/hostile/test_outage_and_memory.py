@@ -144,7 +144,8 @@ def test_300_unfinished_bodies_of_strangers_hold_no_memory(guarded: Server) -> N
         for _ in range(300):
             stranger = stack.enter_context(send(guarded.port, b""))
             push(stranger, unfinished(MIB - 1))
-        assert guarded.process.memory_info().rss - before < 64 * MIB
+        # asyncio reads up to 256 KiB of each at once, so one pass over all may take 75 MiB.
+        assert guarded.process.memory_info().rss - before < 128 * MIB
         assert guarded.chat("hello", **bearer("ann")).status == 200
 
 

@@ -316,8 +316,8 @@ MUTANTS = (
     Mutant(
         "all turns count as one caller's",
         "lines.Lines.add",
-        "turn.caller",
-        "''",
+        "Line(self._ageing_s, turn.caller)",
+        "Line(self._ageing_s, '')",
     ),
     Mutant(
         "one turn more than allowed of a caller may wait",
@@ -328,7 +328,7 @@ MUTANTS = (
     Mutant(
         "a caller whose turns have started is still said to wait for so many",
         "lines.Lines._leave",
-        "self._waiting[line.caller] -= 1",
+        "caller.waiting -= 1",
     ),
     Mutant(
         "one turn more than allowed may wait in a conversation",
@@ -381,8 +381,8 @@ MUTANTS = (
     Mutant(
         "a more urgent turn does not move its conversation forward in the ring",
         "lines.Lines.add",
-        "if could_run",
-        "if could_run and turn.conversation not in self._rings.get(turn.caller, ())",
+        "if could_run:",
+        "if could_run and turn.conversation not in self._rings.get(turn.caller, ()):",
     ),
     Mutant(
         "the conversation keeps the place of an urgent turn that has left",

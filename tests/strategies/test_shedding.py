@@ -228,7 +228,12 @@ def test_one_callers_departures_say_nothing_about_another_callers_patience() -> 
     run(scenario())
 
 
-def test_where_clients_leave_the_only_turn_that_waits_starts_if_its_client_may_be_there() -> None:
+@pytest.mark.parametrize("others", [0, 1])
+def test_where_clients_leave_the_only_turn_that_waits_starts_if_its_client_may_be_there(
+    others: int,
+) -> None:
+    """Those that came later and have left again are not served in its place."""
+
     async def scenario() -> None:
         rig = rig_of()
         await warm(rig)
@@ -238,7 +243,10 @@ def test_where_clients_leave_the_only_turn_that_waits_starts_if_its_client_may_b
             await asyncio.sleep(patience_s)
             leaving.cancel()
         rig.submit("work 4")
-        assert await ending(rig.submit("work 1 late")) is State.ANSWERED
+        late = rig.submit("work 1 late")
+        for number in range(others):
+            rig.submit(f"work 1 {number}").cancel()
+        assert await ending(late) is State.ANSWERED
 
     run(scenario())
 
