@@ -1,5 +1,23 @@
-"""What answers. An agent may import `current_turn` from here."""
+"""What answers. An agent may import these from here."""
 
-from runner.agents.base import CurrentTurn, current_turn
+from runner.agents.base import (
+    CurrentTurn,
+    Reasoning,
+    ToolCall,
+    ToolResult,
+    Usage,
+    current_turn,
+)
+from runner.agents.requests import Decision, InputRequest, InputRequired
 
-__all__ = ["CurrentTurn", "current_turn"]
+__all__ = [
+    "CurrentTurn",
+    "Decision",
+    "InputRequest",
+    "InputRequired",
+    "Reasoning",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "current_turn",
+]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
+from time import monotonic
 from typing import Any, Literal, Protocol
 
-from typing_extensions import TypedDict  # On Python 3.11 pydantic reads no other.
+from typing_extensions import NotRequired, TypedDict  # On Python 3.11 pydantic reads no other.
+
+from runner.agents.requests import Decision, InputRequest
+
+Json = Any
+"""What `json.loads` gives."""
 
 
 class Message(TypedDict):
@@ -17,6 +23,116 @@ class Message(TypedDict):
 
     role: Literal["user", "assistant"]
     content: str
+
+
+class TextPart(TypedDict):
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(TypedDict):
+    """Either `url`, or `media_type` and `data` in base64."""
+
+    type: Literal["image"]
+    url: NotRequired[str]
+    media_type: NotRequired[str]
+    data: NotRequired[str]
+
+
+class FilePart(TypedDict):
+    """With `url`, or `data` in base64."""
+
+    type: Literal["file"]
+    name: str
+    media_type: str
+    url: NotRequired[str]
+    data: NotRequired[str]
+
+
+Part = TextPart | ImagePart | FilePart
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an agent is asked, and what it may know.
+
+    message  the text; of answers to an agent's requests, these in words.
+    parts    the whole message where it is more than its text, or ().
+    resume   answers to the agent's requests, by their ids; None for a plain message.
+    history  the messages before this one, oldest first; it may read them when asked for them.
+    state    JSON that the agent's last turn left that was kept; None in a new conversation.
+             It is the callee's own copy.
+    """
+
+    conversation: str
+    message: str
+    history: Sequence[Message] = ()
+    state: Json = None
+    parts: tuple[Part, ...] = ()
+    resume: Mapping[str, Decision] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an agent answers.
+
+    text      the whole reply, of which every piece was emitted or none.
+    state     JSON for the next turn; None for an agent that keeps none here.
+    output    the reply as JSON where it is more than a text, or None.
+    requests  what a person must decide or say before the agent can go on.
+    """
+
+    text: str
+    state: Json = None
+    output: Json = None
+    requests: tuple[InputRequest, ...] = ()
+
+
+# What an agent tells while it works, beside the pieces of its text.
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what the model thinks aloud."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`arguments` is JSON, or text where the model gave no JSON."""
+
+    id: str
+    name: str
+    arguments: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """`content` is JSON."""
+
+    id: str
+    name: str
+    content: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of the turn so far: the last one counts."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+Progress = Reasoning | ToolCall | ToolResult | Usage
+"""What is no text of the reply."""
+
+Emit = Callable[[str | Progress], None]
+"""Given each piece of a reply's text as it comes, none of them empty, and what happens between."""
+
+
+def unheard(piece: str | Progress) -> None:
+    """An `Emit` for those who wait for the whole reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +143,10 @@ class About:
     wants_history         False: `answer` need not be given the history.
     single_conversation   True: one object with one history, for the conversation `default`.
     uses_threads          False: `answer` runs on the event loop alone.
+    keeps_state           True: `answer` is given its state, and gives the next one.
+    one_at_a_time         True: it cannot answer in two conversations at once.
+    takes                 the kinds of parts that it takes beside text.
+    loses                 what it is going to lose, and how that can be helped; in sentences.
     """
 
     target: str
@@ -34,20 +154,35 @@ class About:
     wants_history: bool
     single_conversation: bool
     uses_threads: bool = True
-
-
-Emit = Callable[[str], None]
-"""Given each piece of a reply's text as it comes; none of them is empty."""
+    keeps_state: bool = False
+    one_at_a_time: bool = False
+    takes: frozenset[str] = frozenset()
+    loses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentTurn:
-    """The turn that the agent is called for."""
+    """The turn that the agent is called for.
+
+    attempt   more than 1 after a crash: what was done to the outside world may be done already.
+    caller    who asks, "" where nobody is named.
+    metadata  what the client said about it.
+    resume    its answers to the agent's requests, or None.
+    ends_at   when the turn is stopped, by `time.monotonic`; inf for never.
+    """
 
     id: str
     conversation: str
     attempt: int
-    """More than 1 after a crash: what was done to the outside world may be done already."""
+    caller: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    resume: Mapping[str, Decision] | None = None
+    ends_at: float = inf
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the turn is stopped; inf where it never is."""
+        return max(self.ends_at - monotonic(), 0.0)
 
 
 CURRENT: ContextVar[CurrentTurn] = ContextVar("turn")
@@ -58,31 +193,27 @@ def current_turn() -> CurrentTurn:
     return CURRENT.get()
 
 
-def unheard(piece: str) -> None:
-    """An `Emit` for those who wait for the whole reply."""
-
-
 class Agent(Protocol):
     """Answers messages. Implementations need not inherit."""
 
     @property
     def about(self) -> About: ...
 
-    async def answer(
-        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
-    ) -> str:
-        """The reply to the message; a target that yields pieces has each of them emitted.
+    async def answer(self, asked: Asked, emit: Emit = unheard) -> Answered:
+        """The reply to what is asked; what comes meanwhile is emitted.
 
-        Called in the turn's own task, never twice at once for one conversation. `history`
-        holds the messages before this one, oldest first, and may read them when they are
-        asked for. Whatever the target does, this returns text that can be encoded as UTF-8,
-        or raises `AgentFailed`, or what the history's `error` holds, or CancelledError where
+        Called in the turn's own task, never twice at once for one conversation. Whatever the
+        target does, this gives text that can be encoded as UTF-8 and a state that is JSON, or
+        raises `AgentFailed`, or what the history's `error` holds, or CancelledError where
         its task was cancelled, by whomever: with a thread, only once that has stopped.
         """
         ...
 
     def forget(self, conversation: str) -> None:
-        """A turn was not kept: the next `answer` starts from the history that it is given."""
+        """The conversation was deleted."""
+
+    def not_kept(self, conversation: str) -> None:
+        """A turn was not kept: the next `answer` goes on from the history and state it is given."""
 
 
 def seconds(name: str, value: Any) -> float:
