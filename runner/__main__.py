@@ -249,7 +249,17 @@ def _add_list(command: str, module: str, own: str) -> None:
 
 
 _add_list("strategies", "strategies.registry", "--strategy package.module:Class")
-_add_list("agents", "runner.agents.loader", "runner serve package.module:attribute")
+
+
+@cli.command("agents")
+@flags.with_json
+def agents_command(as_json: bool) -> None:
+    """List the agents that can be named, and the frameworks whose agents can be served."""
+    from runner.agents.frameworks import frameworks
+    from runner.agents.loader import names
+    from runner.cli.tables import agents
+
+    flags.say(agents(names(), frameworks(), as_json=as_json))
 
 
 @cli.group("config")

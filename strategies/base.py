@@ -30,6 +30,7 @@ class Turn:
                 or None for what the strategy does by itself.
     merged      the turns that this one was made of, in order; their messages are joined in
                 its own. Empty for one that stands for itself.
+    more        what else is asked, for `answer` alone; a turn with more is never merged.
 
     A strategy without priorities, or without such a choice, ignores them.
     """
@@ -42,6 +43,7 @@ class Turn:
     strategy: str | None = None
     merged: tuple[Turn, ...] = ()
     caller: str = ""
+    more: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,13 @@ class Reply:
 
     number       the turn's place in its conversation's history, from 1; 0 where none is kept.
     interrupted  the agent was stopped before its end, and `text` is its words until then.
+    more         what else was answered, which a strategy hands on as it is.
     """
 
     text: str
     number: int = 0
     interrupted: bool = False
+    more: object = None
 
 
 class Attempt(Protocol):

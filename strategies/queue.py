@@ -134,7 +134,7 @@ class Queue(Discipline):
         return CHOICES[turn.strategy]
 
     def _merges(self, ticket: LocalTicket) -> bool:
-        return self._policy(ticket.turn) == "merge"
+        return ticket.turn.more is None and self._policy(ticket.turn) == "merge"
 
     def _interrupt(self, turn: Turn, *, keeps_said: bool) -> LocalTicket:
         """Let the turn wait, and make room for it. A refused one interrupts nothing."""

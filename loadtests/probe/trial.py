@@ -15,12 +15,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from math import inf
 
 from loadtests.controls import find
 from loadtests.probe.memory import message, snapshot
-from runner.agents.base import Agent, Emit, Message, unheard
+from runner.agents.base import Agent, Asked, Hear, Said, unheard
 from runner.agents.loader import load_agent
 from runner.agents.threads import Threads
 from runner.settings import StoreSettings
@@ -50,16 +49,14 @@ class _Seen:
 
     def __init__(self, agent: Agent, trial: _Trial) -> None:
         self.about = agent.about
-        self.forget = agent.forget
+        self.forget, self.not_kept = agent.forget, agent.not_kept
         self._agent, self._trial = agent, trial
 
-    async def answer(
-        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
-    ) -> str:
+    async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
         if self.about.wants_history:
-            asked = [said["content"] for said in history if said["role"] == "user"]
-            self._trial.say("called", message=message, history=asked)
-        return await self._agent.answer(conversation, message, history, emit)
+            before = [said["content"] for said in asked.history if said["role"] == "user"]
+            self._trial.say("called", message=asked.message, history=before)
+        return await self._agent.answer(asked, hear)
 
 
 class _Trial:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.measures.attempts import LoggedCall
-from runner.agents.base import CURRENT, Agent, Message
+from runner.agents.base import CURRENT, Agent, Asked, Message, Said
 from runner.agents.chain import START, make_link
 from runner.agents.loader import load_agent
 from runner.agents.threads import Threads
@@ -135,19 +135,40 @@ class _Recorded:
         self.agent = agent
         self._note = note
 
-    async def answer(self, conversation: str, message: str, history: Sequence[Message]) -> str:
+    async def answer(self, asked: Asked) -> Said:
         began_s, ended = time.monotonic(), "failed"
         try:
-            reply = await self.agent.answer(conversation, message, history)
+            said = await self.agent.answer(asked)
             ended = "answered"
-            return reply
+            return said
         except asyncio.CancelledError:
             ended = "stopped"
             raise
         finally:
             times = began_s, time.monotonic()
-            said = name_of(message), conversation
-            self._note(LoggedCall(*said, *times, ended, began_s, turn_id()))
+            of = name_of(asked.message), asked.conversation
+            self._note(LoggedCall(*of, *times, ended, began_s, turn_id()))
+
+
+class _RecordedConversation:
+    """The same for somebody's own agent, with the state that it may have."""
+
+    most_kept = 1_000_000
+
+    def __init__(self, conversation: str, agent: _Recorded) -> None:
+        self._conversation, self._agent = conversation, agent
+        self._state: Any = None
+
+    def get_state(self) -> Any:
+        return self._state
+
+    def set_state(self, state: Any) -> None:
+        self._state = state
+
+    async def answer(self, message: str, history: Sequence[Message]) -> str:
+        said = await self._agent.answer(Asked(self._conversation, message, history, self._state))
+        self._state = None if said.state is None else json.loads(said.state)
+        return said.text
 
 
 def load(target: str) -> Agent:
@@ -161,7 +182,9 @@ def load(target: str) -> Agent:
     return agent
 
 
-def recorded(conversation_id: str, log: str = os.devnull, target: str = "eliza") -> _Conversation:
+def recorded(
+    conversation_id: str, log: str = os.devnull, target: str = "eliza"
+) -> _RecordedConversation:
     """The factory for `runner compare --agent TARGET`."""
     key = ("recorded", log, target)
     if key not in _shared:
@@ -170,4 +193,4 @@ def recorded(conversation_id: str, log: str = os.devnull, target: str = "eliza")
     assert isinstance(kept, _Recorded)
     # Asked for when the conversation begins, or when what it remembers is to be forgotten.
     kept.agent.forget(conversation_id)
-    return _Conversation(conversation_id, kept)
+    return _RecordedConversation(conversation_id, kept)

@@ -8,9 +8,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
-from typing import Any, Literal, Protocol
+from typing import (
+    Any,
+    Literal,
+    NotRequired,  # On Python 3.11 pydantic reads no other.
+    Protocol,
+)
 
-from typing_extensions import NotRequired, TypedDict  # On Python 3.11 pydantic reads no other.
+from typing_extensions import TypedDict
 
 from runner.agents.requests import Decision, InputRequest
 
@@ -72,22 +77,6 @@ class Asked:
     resume: Mapping[str, Decision] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What an agent answers.
-
-    text      the whole reply, of which every piece was emitted or none.
-    state     JSON for the next turn; None for an agent that keeps none here.
-    output    the reply as JSON where it is more than a text, or None.
-    requests  what a person must decide or say before the agent can go on.
-    """
-
-    text: str
-    state: Json = None
-    output: Json = None
-    requests: tuple[InputRequest, ...] = ()
-
-
 # What an agent tells while it works, beside the pieces of its text.
 
 
@@ -128,11 +117,54 @@ Progress = Reasoning | ToolCall | ToolResult | Usage
 """What is no text of the reply."""
 
 Emit = Callable[[str | Progress], None]
-"""Given each piece of a reply's text as it comes, none of them empty, and what happens between."""
+"""Given each piece of a reply's text as it comes, and what happens between; in any thread."""
 
 
-def unheard(piece: str | Progress) -> None:
-    """An `Emit` for those who wait for the whole reply."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an adapter answers.
+
+    text      the whole reply; "" stands for the pieces that were emitted, all together.
+    state     JSON for the next turn; None for an agent that keeps none here.
+    output    the reply as JSON where it is more than a text, or None.
+    requests  what a person must decide or say before the agent can go on.
+    """
+
+    text: str
+    state: Json = None
+    output: Json = None
+    requests: tuple[InputRequest, ...] = ()
+
+
+# The same behind the boundary, checked, and encoded once for all who keep and send it.
+
+Kind = Literal["reasoning", "tool_call", "tool_result", "usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an agent told while it worked: an event's kind, and its data in JSON."""
+
+    kind: Kind
+    data: bytes
+
+
+Hear = Callable[[str | Told], None]
+"""Given, in the loop, each piece of a reply, none of them empty, and what is told between."""
+
+
+def unheard(piece: str | Told) -> None:
+    """A `Hear` for those who wait for the whole reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an agent has answered: text, and as JSON or None its state, output and requests."""
+
+    text: str
+    state: bytes | None = None
+    output: bytes | None = None
+    requests: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +175,7 @@ class About:
     wants_history         False: `answer` need not be given the history.
     single_conversation   True: one object with one history, for the conversation `default`.
     uses_threads          False: `answer` runs on the event loop alone.
-    keeps_state           True: `answer` is given its state, and gives the next one.
+    state_form            which kind of state it is given, and gives; "" for none.
     one_at_a_time         True: it cannot answer in two conversations at once.
     takes                 the kinds of parts that it takes beside text.
     loses                 what it is going to lose, and how that can be helped; in sentences.
@@ -154,7 +186,7 @@ class About:
     wants_history: bool
     single_conversation: bool
     uses_threads: bool = True
-    keeps_state: bool = False
+    state_form: str = ""
     one_at_a_time: bool = False
     takes: frozenset[str] = frozenset()
     loses: tuple[str, ...] = ()
@@ -199,11 +231,11 @@ class Agent(Protocol):
     @property
     def about(self) -> About: ...
 
-    async def answer(self, asked: Asked, emit: Emit = unheard) -> Answered:
-        """The reply to what is asked; what comes meanwhile is emitted.
+    async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
+        """The reply to what is asked; `hear` is told what comes meanwhile.
 
         Called in the turn's own task, never twice at once for one conversation. Whatever the
-        target does, this gives text that can be encoded as UTF-8 and a state that is JSON, or
+        target does, this gives text that can be encoded as UTF-8, and JSON, or
         raises `AgentFailed`, or what the history's `error` holds, or CancelledError where
         its task was cancelled, by whomever: with a thread, only once that has stopped.
         """

@@ -6,13 +6,17 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from runner.agents.base import CURRENT, About, CurrentTurn, Emit, Message, unheard
-from runner.agents.calling import Callee, Caller, as_callee
+import structlog
+
+from runner.agents.base import CURRENT, About, Asked, CurrentTurn, Hear, Message, Said, unheard
+from runner.agents.boundary import Boundary
+from runner.agents.callee import Callee, as_callee
+from runner.agents.frameworks.framework import Unsupported
 from runner.agents.threads import Outcome, given
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
@@ -26,25 +30,45 @@ MOST_KEPT = 1_000
 Over it the caller with most of them loses the one used longest ago (see `fair_bound`).
 """
 
+OWN_MEMORY = (
+    "What it remembers is in the object alone: a restart loses it, and turns that failed or were "
+    "cancelled may stay in it. Give it get_state() and set_state(state), or let it take `history`.",
+)
+
+MAY_REMEMBER = "the agent may remember a turn that was not kept"
+
+log = structlog.get_logger(__name__)
+
 FIRST = "default"
 """The conversation for which a factory makes the agent that is tried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedAgent:
-    """One callee for every conversation (or, if it has a history of its own, for one)."""
+    """One callee for every conversation (or, if it has a memory of its own, for one)."""
 
     about: About
     callee: Callee
-    caller: Caller
+    boundary: Boundary
+    free: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it answers, where it may answer in one conversation only.
 
-    async def answer(
-        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
-    ) -> str:
-        return await self.caller.ask(self.callee, message, history, emit)
+    `max_running` is 1 then. But a turn that was given up may leave its agent at work, in a
+    thread, and the next one has its slot.
+    """
+
+    async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
+        if self.callee.is_shared:
+            return await self.boundary.ask(self.callee.adapter, asked, hear)
+        async with self.free:
+            return await self.boundary.ask(self.callee.adapter, asked, hear)
 
     def forget(self, conversation: str) -> None:
         """What the callee remembers by itself, it alone could forget."""
+
+    def not_kept(self, conversation: str) -> None:
+        if self.callee.own_memory:
+            log.warning(MAY_REMEMBER, conversation=conversation)
 
     def try_out(self, history: Sequence[Message]) -> None:
         """Nothing is made for it."""
@@ -52,13 +76,16 @@ class SharedAgent:
 
 @dataclass(slots=True)
 class AgentPerConversation:
-    """Asks a factory, which takes some of GIVEN, for each conversation's agent, and keeps it."""
+    """Asks a factory, which takes some of GIVEN, for each conversation's agent, and keeps it.
+
+    `about` knows more once the first agent was made.
+    """
 
     about: About
     factory: Callable[..., Any]
-    takes: frozenset[str]
+    given: frozenset[str]
     options: Mapping[str, object]
-    caller: Caller
+    boundary: Boundary
     kept: dict[str, Callee] = field(default_factory=dict[str, Callee])
     bound: FairBound[str] = field(init=False)
     first: list[Callee] = field(default_factory=list[Callee])
@@ -68,13 +95,12 @@ class AgentPerConversation:
         most = getattr(self.factory, "most_kept", MOST_KEPT)
         self.bound = FairBound[str](most)
 
-    async def answer(
-        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
-    ) -> str:
+    async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
+        conversation, history = asked.conversation, asked.history
         callee = self.kept.get(conversation) or self._first(conversation, history)
         callee = callee or await self._make(conversation, history)
         self._keep(conversation, callee)
-        return await self.caller.ask(callee, message, history, emit)
+        return await self.boundary.ask(callee.adapter, asked, hear)
 
     def _keep(self, conversation: str, callee: Callee) -> None:
         caller = caller_of(conversation)
@@ -88,6 +114,13 @@ class AgentPerConversation:
     def forget(self, conversation: str) -> None:
         if self.kept.pop(conversation, None) is not None:
             self.bound.remove(caller_of(conversation), conversation)
+
+    def not_kept(self, conversation: str) -> None:
+        if "history" in self.given:
+            self.forget(conversation)  # It is made again, from the history.
+        elif (callee := self.kept.get(conversation)) and callee.own_memory:
+            # Made again it would know nothing at all.
+            log.warning(MAY_REMEMBER, conversation=conversation)
 
     def try_out(self, history: Sequence[Message]) -> None:
         """Make an agent as for a new conversation, before anything is served.
@@ -116,20 +149,37 @@ class AgentPerConversation:
         if not self.first:
             return None
         callee = self.first.pop()
-        fits = "conversation_id" not in self.takes or conversation == FIRST
-        return callee if fits and ("history" not in self.takes or not len(history)) else None
+        fits = "conversation_id" not in self.given or conversation == FIRST
+        return callee if fits and ("history" not in self.given or not len(history)) else None
 
     async def _make(self, conversation: str, history: Sequence[Message]) -> Callee:
         given: dict[str, object] = {"conversation_id": conversation, "history": history}
-        arguments = {name: given[name] for name in self.takes}
+        arguments = {name: given[name] for name in self.given}
         if "history" in arguments:
             len(history)  # From now on it ends here, whenever the agent reads it.
-        made = await self.caller.make(partial(self.factory, **arguments, **self.options), history)
-        if callee := as_callee(made):
+        made = await self.boundary.make(partial(self.factory, **arguments, **self.options), history)
+        try:
+            callee = as_callee(made, self.boundary.in_thread)
+        except Unsupported as error:
+            raise AgentFailed(str(error)) from None
+        if callee is not None:
+            self._learn(callee)
             return callee
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
             "method answer(message) or answer(message, history)."
+        )
+
+    def _learn(self, callee: Callee) -> None:
+        from_history = "history" in self.given
+        loses = OWN_MEMORY if callee.own_memory and not from_history else ()
+        self.about = replace(
+            self.about,
+            wants_history=from_history or callee.wants_history,
+            uses_threads=callee.uses_threads,
+            state_form=callee.state_form,
+            takes=callee.takes,
+            loses=loses,
         )
 
 

@@ -9,8 +9,11 @@ from typing import Any
 
 from runner import extras
 from runner.agents.base import About
-from runner.agents.calling import Caller, as_callee, is_function, required_parameters
-from runner.agents.kinds import AgentPerConversation, SharedAgent
+from runner.agents.boundary import MAX_STATE_BYTES, Boundary
+from runner.agents.callee import Callee, as_callee
+from runner.agents.frameworks.framework import Unsupported
+from runner.agents.kinds import OWN_MEMORY, AgentPerConversation, SharedAgent
+from runner.agents.own import is_function, required_parameters
 from runner.agents.threads import Threads
 from strategies.naming import NothingNamed, did_you_mean, find_named, hidden_here, respelt
 
@@ -40,32 +43,52 @@ def names() -> dict[str, str]:
 
 
 def load_agent(
-    target: str, options: Mapping[str, object], *, threads: Threads, max_reply_bytes: int
+    target: str,
+    options: Mapping[str, object],
+    *,
+    threads: Threads,
+    max_reply_bytes: int,
+    max_state_bytes: int = MAX_STATE_BYTES,
 ) -> SharedAgent | AgentPerConversation:
     """The agent that `target` names. Raises AgentNotFound, and what the target's module raises."""
     found = _find(target)
-    caller = Caller(threads, max_reply_bytes)
+    boundary = Boundary(threads, max_reply_bytes, max_state_bytes)
     if _is_factory(found):
-        return _load_factory(target, found, options, caller)
+        return _load_factory(target, found, options, boundary)
     if options:
         raise AgentNotFound(f"agent {target!r} takes no options: only a class or a factory does")
-    callee = as_callee(found)
+    try:
+        callee = as_callee(found, boundary.in_thread)
+    except Unsupported as error:
+        raise AgentNotFound(f"agent {target!r}: {error}") from error
     if callee is None:
         article = "an" if type(found).__name__[0] in "aeiou" else "a"
         raise AgentNotFound(
             f"agent {target!r} is {article} {type(found).__name__}, which cannot be asked. An "
             "agent is a function of (message) or (message, history), an object with such a "
-            "method, or a class or factory that makes one"
+            "method, a class or factory that makes one, or an agent of a framework that "
+            "`runner agents` lists"
         )
-    is_method = inspect.ismethod(found) and not inspect.isclass(found.__self__)
-    alone = not callee.wants_history and (is_method or not is_function(found))
-    kind = f"{callee.kind}, one object with a history of its own" if alone else callee.kind
-    about = About(target, kind, callee.wants_history, alone, not callee.is_async)
-    return SharedAgent(about, callee, caller)
+    return SharedAgent(_about(target, callee), callee, boundary)
+
+
+def _about(target: str, callee: Callee) -> About:
+    alone = callee.own_memory
+    return About(
+        target,
+        f"{callee.kind}, one object with a history of its own" if alone else callee.kind,
+        callee.wants_history,
+        alone,
+        callee.uses_threads,
+        callee.state_form,
+        not callee.is_shared,
+        callee.takes,
+        OWN_MEMORY if alone else (),
+    )
 
 
 def _load_factory(
-    target: str, factory: Callable[..., Any], options: Mapping[str, object], caller: Caller
+    target: str, factory: Callable[..., Any], options: Mapping[str, object], boundary: Boundary
 ) -> AgentPerConversation:
     try:
         parameters = inspect.signature(factory).parameters
@@ -79,7 +102,7 @@ def _load_factory(
             raise AgentNotFound(f"agent {target!r}: {error}") from error
     noun = "class" if inspect.isclass(factory) else "factory"
     about = About(target, f"{noun}, one agent for each conversation", True, False)
-    return AgentPerConversation(about, factory, GIVEN & set(parameters), options, caller)
+    return AgentPerConversation(about, factory, GIVEN & set(parameters), options, boundary)
 
 
 def _check_options(

@@ -6,9 +6,10 @@ not described here cannot be answered without mypy's notice.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import Field
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 import strategies
@@ -20,6 +21,7 @@ from runner.store.base import Ending
 from runner.telemetry import in_a_line
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
+from runner.turns.requests import WrongResume
 from runner.turns.service import Conversation, Service
 from strategies import AgentFailed, Outcome, State, TurnError
 
@@ -43,10 +45,20 @@ class Standing(TypedDict):
     eta_range_s: NotRequired[Range]
 
 
+class InputRequest(TypedDict):
+    """What an agent needs a person for."""
+
+    id: Annotated[str, Field(description="by which `resume` answers it")]
+    kind: Literal["approval", "question"]
+    name: NotRequired[Annotated[str, Field(description="the tool that is to be approved")]]
+    arguments: NotRequired[Annotated[Any, Field(description="what the tool is to be given")]]
+    prompt: NotRequired[Annotated[str, Field(description="what to ask, in words")]]
+
+
 class Reply(TypedDict):
     """The 200 of `POST /chat`."""
 
-    status: Literal["success"]
+    status: Literal["success", "input_required"]
     response: Annotated[str, Field(description="the agent's words")]
     agent_id: str
     conversation_id: ConversationId
@@ -54,6 +66,8 @@ class Reply(TypedDict):
     turn: Number
     waited_ms: Count
     ran_ms: Count
+    output: NotRequired[Annotated[Any, Field(description="the reply, if it is more than text")]]
+    requests: NotRequired[list[InputRequest]]
     interrupted: NotRequired[Literal[True]]
     attempt: NotRequired[Attempt]
 
@@ -72,6 +86,7 @@ class Problem(TypedDict):
     queue_depth: NotRequired[Count]
     attempt: NotRequired[Attempt]
     pointer: NotRequired[Annotated[str, Field(description="the field, or ?name of a parameter")]]
+    requests: NotRequired[Annotated[list[InputRequest], Field(description="answer these first")]]
     agent_error: NotRequired[Annotated[str, Field(description="with expose_agent_errors only")]]
 
 
@@ -92,8 +107,10 @@ class Turn(Standing):
     priority: Annotated[int, Field(ge=0, le=7)]
     waited_ms: NotRequired[Count]
     ran_ms: NotRequired[Count]
-    status: NotRequired[Literal["success"]]
+    status: NotRequired[Literal["success", "input_required"]]
     response: NotRequired[str]
+    output: NotRequired[Any]
+    requests: NotRequired[list[InputRequest]]
     agent_id: NotRequired[str]
     turn: NotRequired[Number]
     interrupted: NotRequired[Literal[True]]
@@ -209,8 +226,20 @@ def _problem(service: Service, live: LiveTurn, error: TurnError) -> Problem:
         queue_depth=service.load().waiting,
         attempt=live.attempts if live.attempts > 1 else None,
         agent_error=shown,
+        pointer="/resume" if isinstance(error, WrongResume) else None,
+        requests=_requests(live.ending),
     )
     return cast(Problem, members)
+
+
+def _requests(ending: Ending | None) -> list[InputRequest] | None:
+    if ending is None or ending.requests is None:
+        return None
+    listed: list[InputRequest] = []
+    for one in from_json(ending.requests):
+        # Without what there is nothing of.
+        listed.append(cast(InputRequest, {name: value for name, value in one.items() if value}))
+    return listed
 
 
 def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
@@ -224,6 +253,10 @@ def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
         "waited_ms": _ms(ending.waited_s),
         "ran_ms": _ms(ending.ran_s),
     }
+    if ending.output is not None:
+        document["output"] = from_json(ending.output)
+    if requests := _requests(ending):
+        document["status"], document["requests"] = "input_required", requests
     if ending.state is State.INTERRUPTED:
         document["interrupted"] = True
     if live.attempts > 1:

@@ -12,14 +12,8 @@ from urllib.parse import parse_qsl
 
 from runner.api.problems import wrong_field
 
-FIELDS = ("message", "conversation_id")
+FIELDS = ("message", "conversation_id", "metadata", "resume")
 _KNOWN = frozenset(FIELDS)
-
-NOT_TAKEN = {
-    "metadata": "This server takes no metadata; leave it out.",
-    "resume": 'This agent leaves no requests open to be resumed; send a "message".',
-}
-"""Fields that a client may know from elsewhere, and why they are refused here."""
 
 SHOWN = 64
 """Characters of a name that an answer repeats: it may have been a megabyte."""
@@ -31,9 +25,9 @@ def check_fields(fields: Collection[str]) -> None:
         return
     name = next(name for name in fields if name not in _KNOWN)
     shown = _printable(name)
-    detail = NOT_TAKEN.get(name) or (
+    detail = (
         f'There is no field "{shown}".{_did_you_mean(shown, FIELDS)} '
-        'The body takes "message" and "conversation_id".'
+        'The body takes "message" or "resume", and "conversation_id" and "metadata".'
     )
     raise wrong_field("/" + shown.replace("~", "~0").replace("/", "~1"), detail)
 

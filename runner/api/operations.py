@@ -22,8 +22,10 @@ ANYWHERE = (
 
 EVENTS = """A stream of events, each with an `id`:
 `queued` and `position` {turn_id, position, eta_s, eta_range_s}, `started` {turn_id, attempt},
-`delta` {text, and pieces where several were joined for a slow reader}, and at the end `done`
-(the body of the 200) or `failed` (the problem document). After a restart of the server `started`
+`delta` {text, and pieces where several were joined for a slow reader}, `tool_call` {id, name,
+arguments}, `tool_result` {id, name, content}, `reasoning` {text}, `usage` {input_tokens,
+output_tokens}, and at the end `done` or `input_required` (the body of the 200) or `failed` (the
+problem document). After a restart of the server `started`
 comes again with the next attempt, and the text starts from the beginning. Comments keep
 proxies from closing a silent stream; `retry` tells a browser once what to wait before it
 reconnects."""

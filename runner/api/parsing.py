@@ -9,9 +9,10 @@ from secrets import token_hex
 from typing import cast, get_args
 
 from runner.api.body import check_media_type, parse_object
+from runner.api.content import parse_content
 from runner.api.exchange import Request
 from runner.api.names import check_fields
-from runner.api.problems import MALFORMED_REQUEST, TOO_LARGE, RequestError, wrong_field
+from runner.api.problems import MALFORMED_REQUEST, RequestError, wrong_field
 from runner.callers import scoped
 from runner.settings import OnDisconnect, ServerSettings, StrategySettings
 from runner.turns.service import Service
@@ -42,14 +43,16 @@ def parse_submission(service: Service, request: Request) -> Submission:
     check_conversation(service, own, "/conversation_id")
     key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
     deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
+    message, content = parse_content(fields, limits, service.about.takes)
     turn = Turn(
         id=token_hex(16),
         conversation=scoped(request.caller, own),
-        message=_parse_message(fields.get("message"), limits.max_message_bytes),
+        message=message,
         deadline_s=None if deadline_ms is None else int(deadline_ms) / 1000,
         priority=_parse_priority(headers.get(b"priority", b"")),
         strategy=_parse_strategy(headers.get(b"turn-strategy"), settings.strategy),
         caller=request.caller,
+        more=content,
     )
     submission = Submission(
         turn,
@@ -88,23 +91,6 @@ def parse_count(text: str | None, default: int) -> int:
     if COUNT.fullmatch(text) is None:
         raise wrong_field("?count", "count is how many to give; 0 means all.")
     return int(text)
-
-
-def _parse_message(message: object, max_bytes: int) -> str:
-    if isinstance(message, list):
-        detail = 'This agent takes text only: send "message" as one text, not as a list of parts.'
-        raise wrong_field("/message", detail)
-    if not isinstance(message, str) or not message:
-        raise wrong_field("/message", 'The body needs "message", a text that is not empty.')
-    try:
-        size = len(message.encode("utf-8"))
-    except UnicodeEncodeError as error:
-        detail = "The message holds half a surrogate pair, which is no character."
-        raise wrong_field("/message", detail) from error
-    if size > max_bytes:
-        detail = f"The message has {size} bytes; {max_bytes} are allowed."
-        raise RequestError(TOO_LARGE, detail, pointer="/message")
-    return message
 
 
 def _parse_header(value: bytes | None, valid: re.Pattern[bytes], detail: str) -> str | None:

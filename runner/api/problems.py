@@ -14,6 +14,7 @@ import strategies
 from runner.agents.threads import AgentHangs
 from runner.api.exchange import Answer, Headers, to_json
 from runner.store.base import StoreUnavailable
+from runner.turns.requests import InputPending, WrongResume
 from strategies import Outcome, TurnError
 
 MEDIA_TYPE = "application/problem+json"
@@ -66,6 +67,8 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
     strategies.ConversationBusy: BUSY,
     strategies.TurnCancelled: Cause(409, "turn-cancelled", "The turn was cancelled"),
     strategies.TurnInterrupted: Cause(409, "turn-interrupted", "The turn was interrupted"),
+    InputPending: Cause(409, "input-required", "The agent waits for answers to its requests"),
+    WrongResume: WRONG_FIELD,
     strategies.ConversationQueueFull: QUEUE_FULL,
     strategies.CallerQueueFull: CALLER_FULL,
     strategies.AgentFailed: Cause(502, "agent-failed", "The agent failed"),
@@ -77,11 +80,11 @@ TURN_CAUSES: dict[type[TurnError], Cause] = {
     strategies.TurnTimeout: Cause(504, "turn-timeout", "The agent did not reply in time"),
 }
 
-ALL_CAUSES = (*REQUEST_CAUSES, *TURN_CAUSES.values())
+ALL_CAUSES = tuple(dict.fromkeys((*REQUEST_CAUSES, *TURN_CAUSES.values())))
 
 RETRY_STATUSES = frozenset({409, 429, 503})
-NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted"})
-"""These ended on purpose, so no retry is suggested."""
+NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted", "input-required"})
+"""These ended on purpose, or need something else than another try."""
 
 ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see GET /docs."
 SEE_ALLOW = "See the Allow header for the methods of this path."

@@ -102,12 +102,17 @@ class EventStream:
                 return _event(event.id, kind, b'{"text":%b%b}' % (to_json(event.text), joined))
             case "queued" | "position":
                 data = documents.standing(live)
+            case "told":
+                assert event.told is not None
+                return _event(event.id, event.told.kind, event.told.data)
             case "started":
                 data = {"turn_id": live.turn.id, "attempt": live.attempts}
             case "end":
                 data = documents.ended(self.service, live)
                 # Not `error`: an EventSource fires that itself when its connection is lost.
-                kind = "done" if "response" in data else "failed"
+                kind = "failed"
+                if "response" in data:
+                    kind = "done" if data["status"] == "success" else "input_required"
         return _event(event.id, kind, to_json(data))
 
 

@@ -14,6 +14,10 @@ SINGLE = (
     "Note: this object has one history, so only the conversation `default` is served; "
     "serve its class or a factory to have one for each."
 )
+ONE_AT_A_TIME = (
+    "Note: this object answers one turn at a time, over all conversations (max_running = 1); "
+    "serve a factory that makes it to have several answered at once."
+)
 OPEN = "Note: anyone who can reach this address can use it; set [server] tokens to prevent that."
 
 
@@ -38,6 +42,10 @@ def banner(settings: Settings, about: About, url: str, command: str = "runner") 
         lines.insert(-2, "    -H 'Authorization: Bearer TOKEN' \\")
     if about.single_conversation:
         lines += ["", *wrap(SINGLE, WIDTH)]
+    if about.one_at_a_time:
+        lines += ["", *wrap(ONE_AT_A_TIME, WIDTH)]
+    for loss in about.loses:
+        lines += ["", *wrap(f"Note: {loss}", WIDTH)]
     if settings.server.insecure and not settings.server.tokens:
         lines += ["", *wrap(OPEN, WIDTH)]
     return "\n".join([*lines, "", f"Every setting and its source: {command} config show", ""])

@@ -10,6 +10,7 @@ from importlib import import_module
 
 from runner.cli.client import RECONNECT_S, Content, Exchange
 from runner.cli.flags import UsageError, own_command
+from runner.cli.requests import printable, resume
 from runner.cli.status import StatusLine, Words
 
 QUIT, HELP = "/quit", "/help"
@@ -35,18 +36,20 @@ def chat(url: str, token: str | None, conversation: str) -> int:
                 break
             status |= _command(line.split()[0])
             continue
-        message = line[1:] if line.startswith("//") else line
-        exchange, screen = Exchange(url, token, conversation, message), _Screen()
-        try:
-            for kind, content in exchange.events():
-                screen.show(kind, content)
-        except (OSError, HTTPException) as error:
-            screen.complain(_unreached(url, exchange, error))
-            return 1
-        except KeyboardInterrupt:
-            screen.complain(_cancel(exchange))
-            if not sys.stdin.isatty():
-                return 130
+        asked: Content | None = {"message": line[1:] if line.startswith("//") else line}
+        while asked is not None:
+            exchange, screen = Exchange(url, token, conversation, asked), _Screen()
+            try:
+                for kind, content in exchange.events():
+                    screen.show(kind, content)
+            except (OSError, HTTPException) as error:
+                screen.complain(_unreached(url, exchange, error))
+                return 1
+            except KeyboardInterrupt:
+                screen.complain(_cancel(exchange))
+                if not sys.stdin.isatty():
+                    return 130
+            asked = resume(screen.requests) if screen.requests else None
         status |= not screen.answered
     return 0 if sys.stdin.isatty() else status
 
@@ -57,8 +60,8 @@ def _command(name: str) -> int:
         print(COMMANDS, file=sys.stderr)
         return 0
     print(
-        f"There is no command {_printable(name)}; {HELP} lists them. To send a message that "
-        f"begins with a slash, write two: /{_printable(name)}",
+        f"There is no command {printable(name)}; {HELP} lists them. To send a message that "
+        f"begins with a slash, write two: /{printable(name)}",
         file=sys.stderr,
     )
     return 1
@@ -112,6 +115,7 @@ class _Screen:
 
     def __init__(self) -> None:
         self.answered = False
+        self.requests: list[Content] = []
         self._attempt = 0
         self._said = False
         self._in_words = False  # The cursor stands behind words of the reply.
@@ -127,13 +131,20 @@ class _Screen:
                 self._start(int(content.get("attempt", 1)))
             case "delta":
                 self._say(str(content.get("text", "")))
-            case "done":
-                if not self._said:
-                    self._say(str(content.get("response", "")))
-                print(flush=True)
+            case "done" | "input_required":
+                if not self._said and content.get("response"):
+                    self._say(str(content["response"]))
+                self._status.clear()
+                if self._said or kind == "done":
+                    print(flush=True)
                 self.answered = True
+                self.requests = list(content.get("requests", ()))
             case "failed":
                 self.complain(_refusal(content))
+                # Asked earlier, by whomever: the line is said again once that is settled.
+                self.requests = list(content.get("requests", ()))
+            case "tool_call":
+                self._show_status(lambda after_s: f"{_tool(content)}{_seconds(after_s)}")
             case "lost":
                 self._lose()
             case _:
@@ -145,7 +156,7 @@ class _Screen:
         if self._in_words:
             print(flush=True)
         self._in_words = False
-        print(_printable(text), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
     def _lose(self) -> None:
         """Say it once for each loss. The reply may go on, and a pipe is to have it in one piece."""
@@ -169,7 +180,7 @@ class _Screen:
     def _say(self, text: str) -> None:
         self._status.clear()
         self._said = self._in_words = True
-        print(_printable(text), end="", flush=True)
+        print(printable(text), end="", flush=True)
 
     def _show_status(self, words: Words) -> None:
         if not self._in_words:
@@ -177,7 +188,15 @@ class _Screen:
 
 
 def _work(after_s: float) -> str:
-    return "the agent is at work" + (f", {after_s:.0f} s" if after_s >= 1 else "")
+    return "the agent is at work" + _seconds(after_s)
+
+
+def _seconds(after_s: float) -> str:
+    return f", {after_s:.0f} s" if after_s >= 1 else ""
+
+
+def _tool(content: Content) -> str:
+    return printable(f"the agent uses {content.get('name')}")
 
 
 def _place(content: Content, after_s: float) -> str:
@@ -204,8 +223,3 @@ def _refusal(content: Content) -> str:
     elif retry_after_s:
         parts.append(f"Try again in {retry_after_s} s.")
     return " ".join(filter(None, parts))
-
-
-def _printable(text: str) -> str:
-    """What an agent says must not move the cursor or rename the window."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -47,12 +47,15 @@ def is_http_url(url: str) -> bool:
 
 
 class Exchange:
-    """One message on its way to a reply."""
+    """One message, or answers to what an agent requested, on its way to a reply.
 
-    def __init__(self, url: str, token: str | None, conversation: str, message: str) -> None:
+    asked  the fields of the body that are not the conversation's id.
+    """
+
+    def __init__(self, url: str, token: str | None, conversation: str, asked: Content) -> None:
         self._url = urlsplit(url)
         self._token = token
-        self._body = json.dumps({"message": message, "conversation_id": conversation})
+        self._body = json.dumps({"conversation_id": conversation, **asked})
         self._key = uuid4().hex
         self._turn = ""
         self._last_id = ""
@@ -71,7 +74,7 @@ class Exchange:
                 for kind, content in self._read():
                     lost_at = None
                     yield kind, content
-                    if kind in ("done", "failed"):
+                    if kind in ("done", "input_required", "failed"):
                         return
                 raise ConnectionResetError("the connection was closed in the middle")
             except (OSError, HTTPException):
@@ -142,7 +145,8 @@ class Exchange:
 def _whole(response: HTTPResponse) -> Event:
     """An answer that is no stream: a refusal, or a reply from a server without streams."""
     if response.status == 200:
-        return "done", _content(response)
+        content = _content(response)
+        return ("input_required" if "requests" in content else "done"), content
     after_s = response.headers.get("Retry-After")
     told = {"status": response.status, "title": response.reason, "retry_after_s": after_s}
     return "failed", told | _content(response)

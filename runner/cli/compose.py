@@ -10,7 +10,7 @@ from runner import extras, start
 from runner.cli import flags
 
 if TYPE_CHECKING:
-    from runner.agents.base import Agent
+    from runner.agents.base import About, Agent
     from runner.agents.threads import Threads
     from runner.server.server import HttpServer
     from runner.settings import Settings
@@ -40,7 +40,7 @@ def compose(settings: Settings) -> Service:
     make_strategy = partial(
         registry.make,
         strategy.name,
-        limits=_limits(settings),
+        limits=_limits(settings, agent.about),
         options=strategy.options,
         defaults={"max_merged_bytes": settings.server.max_message_bytes},
         per_turn=bool(strategy.per_turn),
@@ -58,7 +58,11 @@ def _make_agent(settings: Settings, threads: Threads) -> Agent:
     given, target = settings.agent, f"agent {settings.agent.target!r}"
     with flags.usage_errors(AgentNotFound):
         agent = load_agent(
-            given.target, given.options, threads=threads, max_reply_bytes=given.max_reply_bytes
+            given.target,
+            given.options,
+            threads=threads,
+            max_reply_bytes=given.max_reply_bytes,
+            max_state_bytes=given.max_state_bytes,
         )
     if agent.about.single_conversation and any(settings.server.callers.values()):
         raise flags.UsageError(
@@ -72,11 +76,13 @@ def _make_agent(settings: Settings, threads: Threads) -> Agent:
     return agent
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits(settings: Settings, about: About) -> Limits:
     from strategies import Limits
 
     named = vars(settings.agent) | vars(settings.strategy)  # Each is a setting of the same name.
     limits = Limits(**{limit.name: named[limit.name] for limit in fields(Limits)})
+    if about.one_at_a_time:
+        limits = replace(limits, max_running=1)
     if limits.max_waiting_per_caller is None and settings.server.sharers > 1:
         # So one caller's flood never costs another its place in the line.
         share = max(limits.max_waiting // settings.server.sharers, 1)

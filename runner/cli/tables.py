@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import cast
 
+from runner.agents.frameworks.framework import Framework
 from runner.config.masking import shown
 from runner.config.sources import Loaded, flat
 from runner.settings import FIELDS, Key
@@ -24,6 +25,44 @@ def names(described: Mapping[str, str], own: str, *, as_json: bool) -> str:
     width = max(map(len, described))
     lines = [f"{name:<{width}}  {about}" for name, about in described.items()]
     return "\n".join([*lines, "", f"Or one of your own: {own}"])
+
+
+def agents(built_in: Mapping[str, str], frameworks: Iterable[Framework], *, as_json: bool) -> str:
+    """The built-in agents by their names, and the frameworks of other people's."""
+    if as_json:
+        return to_json({"built_in": built_in, "frameworks": [*map(_framework, frameworks)]})
+    rows = [(one.name, f"{one.package} {one.version}", *_can(one)) for one in frameworks]
+    heads = ("framework", "tried with", "takes", "asks", "at once")
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+             for row in (heads, *rows)]  # fmt: skip
+    listed = names(built_in, "runner serve package.module:attribute", as_json=False)
+    return "\n".join([
+        listed,
+        "a function, an object, a class or factory that makes one, or an agent of one of these:",
+        "",
+        *table,
+        "",
+        "asks: it may need a person, to approve a tool or answer a question.",
+        "at once: one object answers in several conversations; no: one turn at a time, unless a",
+        "factory makes an object for each.",
+    ])  # fmt: skip
+
+
+def _can(one: Framework) -> tuple[str, str, str]:
+    takes = ", ".join(["text", *sorted(one.takes)])
+    return takes, "yes" if one.asks else "no", "yes" if one.is_shared else "no"
+
+
+def _framework(one: Framework) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "package": one.package,
+        "tried_with": one.version,
+        "takes": sorted({"text", *one.takes}),
+        "asks": one.asks,
+        "at_once": one.is_shared,
+    }
 
 
 def settings_as_json(loaded: Loaded) -> str:

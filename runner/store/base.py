@@ -1,6 +1,7 @@
 """What a store keeps: each conversation's history, and the turns that somebody may ask for again.
 
-The **history** has a row for each answered turn. The **accepted turns** have one for each
+The **history** has a row for each answered turn. An **agent's state** is what it needs besides,
+one for each conversation, and changes with the history. The **accepted turns** have one for each
 turn that was promised to somebody who may be gone when it ends: it is written before the
 promise, and holds how the turn ended. A turn that nobody can ask for again has no such row.
 """
@@ -46,9 +47,27 @@ class StoreInUse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentState:
+    """What the last turn of a conversation left for the next one; everything is JSON.
+
+    form      which kind of agent can read it.
+    state     the agent's own, or None.
+    requests  what it needs a person for, if it has to have that before it can go on.
+    before    its state before it requested that, for the case that nobody answers.
+    """
+
+    form: str
+    state: bytes | None = None
+    requests: bytes | None = None
+    before: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """An answered turn, as it is kept in the history.
 
+    output   the reply as JSON, where it is more than a text.
+    left     what it leaves for the next turn; None: what there is stays.
     answers  the ids of the accepted turns that it answers; () for `turn_id` alone.
     state    ANSWERED, or INTERRUPTED with the words until then.
     waited_s, ran_s  seconds that each of `answers` waited, and that the agent took.
@@ -62,6 +81,12 @@ class Record:
     state: State = State.ANSWERED
     waited_s: Mapping[str, float] = field(default_factory=dict[str, float])
     ran_s: float = 0.0
+    output: bytes | None = None
+    left: AgentState | None = None
+
+    @property
+    def requests(self) -> bytes | None:
+        return None if self.left is None else self.left.requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,8 @@ class Ending:
     """What became of a turn. Times in seconds.
 
     reply, number  the agent's words and the place in the history, of a turn that has them.
+    output         the reply as JSON, where it is more than a text.
+    requests       JSON: what its agent needs a person for, or what it would have answered.
     cause          the error's name otherwise, with its `detail`, `outcome` and `retry_after_s`.
     """
 
@@ -81,12 +108,15 @@ class Ending:
     retry_after_s: float | None = None
     waited_s: float = 0.0
     ran_s: float = 0.0
+    output: bytes | None = None
+    requests: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedTurn:
     """A turn as it is written down when it is accepted. Instants are seconds since 1970.
 
+    more         what was asked besides the message, as JSON, or None.
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
     attempts     how often the agent was called for it, in all processes.
     ending       what became of it, or None.
@@ -99,6 +129,7 @@ class AcceptedTurn:
     deadline_at: float | None = None
     priority: int = 3
     strategy: str | None = None
+    more: bytes | None = None
     key: str | None = None
     digest: str | None = None
     attempts: int = 0
@@ -139,8 +170,12 @@ class Store(Protocol):
         """The last `count` messages, oldest first; 0 means all."""
         ...
 
+    def agent_state(self, conversation: str) -> AgentState | None:
+        """What the conversation's last turn left, or None. Read in the thread that asks."""
+        ...
+
     async def commit(self, record: Record) -> int:
-        """Keep message and reply, both or neither; give the turn's number, from 1.
+        """Keep message, reply and what is left, all or none; give the turn's number, from 1.
 
         The accepted turns that it answers get their ending in the same step. A second commit
         of a turn id is refused. Who is cancelled meanwhile learns of it at the next `await`.
@@ -159,7 +194,7 @@ class Store(Protocol):
         ...
 
     async def forget(self, conversation: str) -> None:
-        """Remove the conversation's history, and its accepted turns that have ended."""
+        """Remove the conversation's history and state, and its accepted turns that have ended."""
 
     # Accepted turns, listed in the order of `accept`.
 

@@ -11,18 +11,30 @@ from sys import getsizeof
 from runner.agents.base import Message
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
-from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
+from runner.store.base import (
+    AcceptedTurn,
+    AgentState,
+    Ending,
+    NothingKept,
+    Record,
+    StoreUnavailable,
+)
 from runner.store.history import History
 from strategies import State
 
-Kept = tuple[str, str, str, str, int, float, str, tuple[str, ...]]
-"""A turn: message, reply, id, conversation, number, when it was committed, state, `answers`.
+Json = bytes | None
+Kept = tuple[str, str, str, str, int, float, str, tuple[str, ...], Json, Json]
+"""A turn: message, reply, id, conversation, number, when it was committed, state, `answers`,
+output, requests.
 
 A plain tuple of texts and numbers: the garbage collector does not look at it again.
 """
 
 TURN_BYTES = 300
 """What a turn weighs beside its texts: its tuple, its places in the tables, its numbers."""
+
+STATE_BYTES = 100
+"""What an agent's state weighs beside its JSON."""
 
 MERGED_BYTES = 250
 """What the id of a turn weighs that was merged into another."""
@@ -32,12 +44,13 @@ MOST_NUMBERS = 10_000
 
 
 class _Past:
-    """One conversation's turns by their numbers, which go from `first` to `last`."""
+    """One conversation's turns by their numbers, from `first` to `last`, and what they left."""
 
-    __slots__ = ("first", "last", "turns")
+    __slots__ = ("first", "last", "left", "turns")
 
     def __init__(self, last: int) -> None:
         self.first, self.last = last + 1, last
+        self.left: AgentState | None = None
         self.turns: dict[int, Kept] = {}
 
 
@@ -85,6 +98,10 @@ class MemoryStore:
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return History(self, conversation)[-count:]
 
+    def agent_state(self, conversation: str) -> AgentState | None:
+        past = self._pasts.get(conversation)
+        return None if past is None else past.left
+
     async def commit(self, record: Record) -> int:
         if record.turn_id in self._committed:
             raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.")
@@ -94,9 +111,11 @@ class MemoryStore:
         turn = (
             record.message, record.reply, record.turn_id, conversation,
             number, time.time(), record.state.value, record.answers,
+            record.output, record.requests,
         )  # fmt: skip
         try:  # What needs most of the memory comes first; after it an error says `unknown`.
-            weight = _weight(turn)
+            left = record.left or (None if past is None else past.left)
+            weight = _weight(turn) + _weight_left(left)
             ended = {
                 turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
                 for turn_id in record.answers or (record.turn_id,)
@@ -104,8 +123,10 @@ class MemoryStore:
             }
         except MemoryError as error:
             raise NothingKept from error
+        if past:
+            self._drop_left(conversation, past)
         self._make_room(conversation, weight)
-        self._add(turn)
+        self._add(turn, left)
         self._accepted |= ended
         return number
 
@@ -122,7 +143,7 @@ class MemoryStore:
                 self._keep_number(surplus, past.last)
             self._drop(oldest)
 
-    def _add(self, turn: Kept) -> None:
+    def _add(self, turn: Kept, left: AgentState | None) -> None:
         conversation, number = turn[3:5]
         past = self._pasts.get(conversation)
         if past is None:
@@ -131,7 +152,7 @@ class MemoryStore:
             self._drop_number(conversation)
         for turn_id in _others(turn):
             self._merged[turn_id] = turn[2]
-        past.last = number
+        past.last, past.left = number, left
         past.turns[number] = self._committed[turn[2]] = turn
 
     def _use(self, conversation: str) -> None:
@@ -145,8 +166,12 @@ class MemoryStore:
         for turn_id in _others(turn):
             del self._merged[turn_id]
 
+    def _drop_left(self, conversation: str, past: _Past) -> None:
+        self._bound.count(caller_of(conversation), 0, -_weight_left(past.left))
+        past.left = None
+
     def _leave(self, conversation: str) -> None:
-        del self._pasts[conversation]
+        self._drop_left(conversation, self._pasts.pop(conversation))
         self._bound.drop(caller_of(conversation), conversation)
 
     def _keep_number(self, conversation: str, number: int) -> None:
@@ -205,7 +230,7 @@ class MemoryStore:
         if ending is None or not ending.number:
             return turn
         for kept in self.read(turn.conversation, ending.number, ending.number):
-            return replace(turn, ending=replace(ending, reply=kept[1]))
+            return replace(turn, ending=replace(ending, reply=kept[1], output=kept[8]))
         return None  # With its reply, which was dropped.
 
     async def unfinished(self) -> list[AcceptedTurn]:
@@ -237,20 +262,26 @@ class MemoryStore:
 
 
 def _found(turn: Kept, turn_id: str) -> AcceptedTurn:
-    _, reply, _, conversation, number, committed_at, state, _ = turn
-    ending = Ending(State(state), reply, number)
+    _, reply, _, conversation, number, committed_at, state, _, output, requests = turn
+    ending = Ending(State(state), reply, number, output=output, requests=requests)
     return AcceptedTurn(turn_id, conversation, "", committed_at, ending=ending)
 
 
 def _ending(record: Record, turn_id: str, number: int) -> Ending:
     waited_s = record.waited_s.get(turn_id, 0.0)
-    return Ending(record.state, number=number, waited_s=waited_s, ran_s=record.ran_s)
+    return Ending(
+        record.state,
+        number=number,
+        waited_s=waited_s,
+        ran_s=record.ran_s,
+        requests=record.requests,
+    )
 
 
 def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:
     """Its first ending stays."""
     # Without its texts: the history has them, and is what the bounds are for.
-    return replace(turn, message="", ending=ending) if turn.ending is None else turn
+    return turn if turn.ending else replace(turn, message="", more=None, ending=ending)
 
 
 def _others(turn: Kept) -> list[str]:
@@ -259,6 +290,13 @@ def _others(turn: Kept) -> list[str]:
 
 
 def _weight(turn: Kept) -> int:
-    message, reply, turn_id, *_, answers = turn
+    message, reply, turn_id, _, _, _, _, answers, *json = turn
     texts = getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)
-    return TURN_BYTES + texts + len(answers) * MERGED_BYTES
+    return TURN_BYTES + texts + sum(map(len, filter(None, json))) + len(answers) * MERGED_BYTES
+
+
+def _weight_left(left: AgentState | None) -> int:
+    if left is None:
+        return 0
+    json = filter(None, (left.state, left.requests, left.before))
+    return STATE_BYTES + sum(map(getsizeof, json))

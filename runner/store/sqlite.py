@@ -13,13 +13,21 @@ from sqlite3 import Connection, IntegrityError, Row
 from typing import Any
 
 from runner.agents.base import Message
-from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
+from runner.store.base import (
+    AcceptedTurn,
+    AgentState,
+    Ending,
+    NothingKept,
+    Record,
+    StoreUnavailable,
+)
 from runner.store.database import Database
 from runner.store.history import History
 from strategies import State
 
 TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
-ENDING = [field.name for field in fields(Ending) if field.name != "reply"]
+OF_HISTORY = ("reply", "output")
+ENDING = [field.name for field in fields(Ending) if field.name not in OF_HISTORY]
 """The columns of `accepted` go by the names of the fields; NULL is a field's default."""
 
 
@@ -56,6 +64,11 @@ class SqliteStore:
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self.database.read(lambda _: self.history(conversation)[-count:])
 
+    def agent_state(self, conversation: str) -> AgentState | None:
+        sql = "SELECT form, state, requests, before FROM agent_states WHERE conversation = ?"
+        row = self.database.read_here(lambda db: db.execute(sql, (conversation,)).fetchone())
+        return row and AgentState(*row)
+
     async def commit(self, record: Record) -> int:
         return await self.database.write(
             lambda db: _commit(db, record),
@@ -87,6 +100,7 @@ class SqliteStore:
             db.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
             db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
             db.execute("DELETE FROM merged WHERE conversation = ?", (conversation,))
+            db.execute("DELETE FROM agent_states WHERE conversation = ?", (conversation,))
             sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
             db.execute(sql, (conversation,))
 
@@ -121,17 +135,17 @@ class SqliteStore:
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         accepted = """
-            SELECT a.*, t.reply FROM accepted AS a
+            SELECT a.*, t.reply, t.output FROM accepted AS a
             LEFT JOIN turns AS t ON t.conversation = a.conversation AND t.number = a.number
             WHERE a.id = ?
         """
         only_in_history = """
             SELECT id, conversation, '' AS message, unixepoch(created_at) AS accepted_at,
-            state, reply, number FROM turns WHERE id = ?
+            state, reply, output, requests, number FROM turns WHERE id = ?
         """
         merged_with_others = """
             SELECT m.id, m.conversation, '' AS message, unixepoch(t.created_at) AS accepted_at,
-            t.state, t.reply, t.number FROM merged AS m
+            t.state, t.reply, t.output, t.number FROM merged AS m
             JOIN turns AS t ON t.conversation = m.conversation AND t.number = m.number
             WHERE m.id = ?
         """
@@ -201,21 +215,24 @@ def _commit(db: Connection, record: Record) -> int:
     if number == 1:
         db.execute("INSERT INTO conversations (id) VALUES (?)", (record.conversation,))
     sql = """
-        INSERT INTO turns (conversation, number, id, message, reply, state)
-        VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO turns (conversation, number, id, message, reply, state, output, requests)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     """
-    said = (record.message, record.reply, record.state)
+    said = (record.message, record.reply, record.state, record.output, record.requests)
     try:
         db.execute(sql, (record.conversation, number, record.turn_id, *said))
     except IntegrityError as error:
         raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.") from error
+    if (left := record.left) is not None:
+        sql = "INSERT OR REPLACE INTO agent_states VALUES (?, ?, ?, ?, ?)"
+        db.execute(sql, (record.conversation, left.form, left.state, left.requests, left.before))
     sql = """
-        UPDATE accepted SET state = ?, number = ?, ran_s = ?, waited_s = ?
+        UPDATE accepted SET state = ?, number = ?, requests = ?, ran_s = ?, waited_s = ?
         WHERE id = ? AND state IS NULL
     """
     for turn_id in record.answers or (record.turn_id,):
         waited_s = record.waited_s.get(turn_id)
-        db.execute(sql, (record.state, number, record.ran_s, waited_s, turn_id))
+        db.execute(sql, (record.state, number, record.requests, record.ran_s, waited_s, turn_id))
         if turn_id != record.turn_id:
             merged = "INSERT INTO merged (id, conversation, number) VALUES (?, ?, ?)"
             db.execute(merged, (turn_id, record.conversation, number))
@@ -228,5 +245,5 @@ def _accepted(row: Row) -> AcceptedTurn:
     if "state" not in known:
         return turn
     known["state"] = State(known["state"])
-    ending = {name: known[name] for name in (*ENDING, "reply") if name in known}
+    ending = {name: known[name] for name in (*ENDING, *OF_HISTORY) if name in known}
     return replace(turn, ending=Ending(**ending))

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from math import inf
+from time import monotonic
 
-from runner.agents.base import CURRENT, Agent, CurrentTurn
-from runner.store.base import NothingKept, Record, Store, StoreUnavailable, whatever_it_raises
+import structlog
+from pydantic_core import from_json
+
+from runner.agents.base import CURRENT, Agent, Asked, CurrentTurn, Said, Told
+from runner.agents.requests import Decision
+from runner.store.base import (
+    AgentState,
+    NothingKept,
+    Record,
+    Store,
+    StoreUnavailable,
+    whatever_it_raises,
+)
+from runner.turns import requests
+from runner.turns.content import NO_CONTENT, Besides, Content
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
@@ -14,11 +30,17 @@ from strategies import Attempt, Reply, State, Turn
 # Names of the module: in Python 3.11 `State.RUNNING` takes ten times as long.
 RUNNING, ANSWERED, INTERRUPTED = State.RUNNING, State.ANSWERED, State.INTERRUPTED
 
+CANCELLED = Said("The requests were dropped, and nothing was done about them.")
+"""In the agent's place, to a client that answers none of its requests."""
+
+log = structlog.get_logger(__name__)
+
 
 class Answering:
     """Asks the agent and keeps message and reply together; `answer` is given to the strategy.
 
-    history_turns  the agent is given the last so many turns of its conversation; None for all.
+    history_turns   the agent is given the last so many turns of its conversation; None for all.
+    turn_timeout_s  for how long a turn may run.
     """
 
     def __init__(
@@ -28,70 +50,143 @@ class Answering:
         known: KnownTurns,
         journal: Journal,
         history_turns: int | None = None,
+        turn_timeout_s: float | None = None,
     ) -> None:
         self.agent = agent
         self.store = store
         self._known = known
         self._journal = journal
         self._history_turns = history_turns
+        self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
 
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
         """As `strategies.Answer`."""
         lives = self._lives(turn)
+        content = _content(turn)
+        is_called = False
         try:
             with _nothing_kept_yet:
+                left = self.store.agent_state(turn.conversation)
+                requests.check(left, content.resume)
                 if with_row := [live for live in lives if live.row is not None]:
                     await self._journal.begin(with_row)
                     lives = self._lives(turn)  # Some of them may have ended meanwhile.
-                text, is_interrupted = await self._ask(turn, attempt, lives)
+                is_called = True
+                said, is_interrupted = await self._ask(turn, content, left, attempt, lives)
             attempt.seal()
             state = INTERRUPTED if is_interrupted else ANSWERED
-            said = (turn.id, turn.conversation, turn.message, text)
             waited_s, ran_s = _answered(lives)
-            record = Record(*said, tuple(waited_s), state, waited_s, ran_s)
+            record = Record(
+                turn.id,
+                turn.conversation,
+                turn.message,
+                said.text,
+                tuple(waited_s),
+                state,
+                waited_s,
+                ran_s,
+                said.output,
+                self._leaves(said, content, left),
+            )
             with whatever_it_raises:
                 number = await self.store.commit(record)
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
-            self.agent.forget(turn.conversation)
+            if is_called:
+                self.agent.not_kept(turn.conversation)
             raise
         finally:
             for live in lives:
                 if live.is_at_work:
                     live.stop()
-        return Reply(text, number, is_interrupted)
+        besides = Besides(said.output, said.requests) if said.output or said.requests else None
+        return Reply(said.text, number, is_interrupted, besides)
 
     def _lives(self, turn: Turn) -> list[LiveTurn]:
         """The turn, or all that were merged into it and have not ended."""
         known = (self._known.living(part.id) for part in turn.merged or (turn,))
         return [live for live in known if live is not None]
 
-    async def _ask(self, turn: Turn, attempt: Attempt, lives: list[LiveTurn]) -> tuple[str, bool]:
-        """The agent's reply, or what it had said when a newer turn took its place, and True."""
+    async def _ask(
+        self,
+        turn: Turn,
+        content: Content,
+        left: AgentState | None,
+        attempt: Attempt,
+        lives: list[LiveTurn],
+    ) -> tuple[Said, bool]:
+        """What the agent says, or had said when a newer turn took its place, and True."""
         for live in lives:
             live.call()
         self._known.line_moved(turn.conversation)
-        attempts = max((live.attempts for live in lives), default=1)
-        current = CURRENT.set(CurrentTurn(turn.id, turn.conversation, attempts))
+        if content.resume == "cancel":
+            return CANCELLED, False
         pieces: list[str] = []
 
-        def emit(piece: str) -> None:
-            pieces.append(piece)
+        def hear(piece: str | Told) -> None:
+            if isinstance(piece, str):
+                pieces.append(piece)
             for live in lives:
                 live.say(piece)
 
-        history = self.store.history(turn.conversation, self._history_turns)
+        current = CURRENT.set(self._current(turn, content, lives))
         try:
-            text = await self.agent.answer(turn.conversation, turn.message, history, emit)
+            return await self.agent.answer(self._asked(turn, content, left), hear), False
         except asyncio.CancelledError:
-            if not attempt.interrupted or not pieces:
+            # What was said is not in the state of an agent that was stopped in the middle.
+            if not attempt.interrupted or not pieces or self.agent.about.state_form:
                 raise
-            # It stopped in the middle, so its own memory of the conversation is worth nothing.
-            self.agent.forget(turn.conversation)
-            return "".join(pieces), True
+            self.agent.not_kept(turn.conversation)
+            return Said("".join(pieces)), True
         finally:
             CURRENT.reset(current)
-        return text, False
+
+    def _current(self, turn: Turn, content: Content, lives: list[LiveTurn]) -> CurrentTurn:
+        attempts = max((live.attempts for live in lives), default=1)
+        ends_s = self._turn_timeout_s
+        if turn.deadline_s is not None:
+            tickets = [live.ticket for live in lives if live.ticket is not None]
+            waited_s = max((ticket.waited_s for ticket in tickets), default=0.0)
+            ends_s = min(ends_s, turn.deadline_s - waited_s)
+        return CurrentTurn(
+            turn.id,
+            turn.conversation,
+            attempts,
+            turn.caller,
+            content.metadata,
+            _decisions(content),
+            monotonic() + ends_s,
+        )
+
+    def _asked(self, turn: Turn, content: Content, left: AgentState | None) -> Asked:
+        history = self.store.history(turn.conversation, self._history_turns)
+        form, state = self.agent.about.state_form, None
+        if form and left is not None and left.state is not None:
+            if left.form == form:
+                state = from_json(left.state)
+            else:
+                log.warning("a state is not used", of=left.form, wanted=form, turn_id=turn.id)
+        said = turn.conversation, turn.message, history, state
+        return Asked(*said, content.parts, _decisions(content))
+
+    def _leaves(self, said: Said, content: Content, left: AgentState | None) -> AgentState | None:
+        """What the turn leaves for the next one; None: what there is stays."""
+        form, is_open = self.agent.about.state_form, left is not None and left.requests is not None
+        if content.resume == "cancel":
+            assert left is not None
+            return AgentState(left.form, left.before)
+        if said.requests is not None:
+            before = None if left is None else left.before if is_open else left.state
+            return AgentState(form, said.state, said.requests, before)
+        return AgentState(form, said.state) if form or is_open else None
+
+
+def _content(turn: Turn) -> Content:
+    return turn.more if isinstance(turn.more, Content) else NO_CONTENT
+
+
+def _decisions(content: Content) -> Mapping[str, Decision] | None:
+    return None if isinstance(content.resume, str) else content.resume
 
 
 class _NothingKeptYet:

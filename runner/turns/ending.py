@@ -11,11 +11,21 @@ from __future__ import annotations
 import strategies
 from runner.agents.threads import AgentHangs
 from runner.store.base import Ending, StoreUnavailable
+from runner.turns.content import Besides
+from runner.turns.requests import InputPending, WrongResume
 from strategies import Outcome, Reply, State, Ticket, TurnError
+
+OF_THE_RUNNER = (StoreUnavailable, AgentHangs, InputPending, WrongResume)
 
 KINDS: dict[str, type[TurnError]] = {
     kind.__name__: kind
-    for kind in (*vars(strategies).values(), StoreUnavailable, AgentHangs)
+    for kind in (
+        *vars(strategies).values(),
+        StoreUnavailable,
+        AgentHangs,
+        InputPending,
+        WrongResume,
+    )
     if isinstance(kind, type) and issubclass(kind, TurnError)
 }
 
@@ -27,7 +37,16 @@ def of(came_to: Reply | TurnError, attempts: int, ticket: Ticket | None = None) 
     waited_s, ran_s = (ticket.waited_s, ticket.ran_s) if ticket else (0.0, 0.0)
     if isinstance(came_to, Reply):
         state = State.INTERRUPTED if came_to.interrupted else State.ANSWERED
-        return Ending(state, came_to.text, came_to.number, waited_s=waited_s, ran_s=ran_s)
+        besides = came_to.more if isinstance(came_to.more, Besides) else Besides()
+        return Ending(
+            state,
+            came_to.text,
+            came_to.number,
+            waited_s=waited_s,
+            ran_s=ran_s,
+            output=besides.output,
+            requests=besides.requests,
+        )
     outcome: Outcome = "rolled_back" if attempts else "not_started"
     if came_to.outcome == "unknown":
         outcome = "unknown"
@@ -40,6 +59,7 @@ def of(came_to: Reply | TurnError, attempts: int, ticket: Ticket | None = None) 
         retry_after_s=came_to.retry_after_s,
         waited_s=waited_s,
         ran_s=ran_s,
+        requests=came_to.requests if isinstance(came_to, InputPending) else None,
     )
 
 

@@ -1,9 +1,11 @@
 """The events of a turn, told from what it is and from what a client has seen already.
 
 There is no log of events. An event's id says all that its client has seen by then:
-`1.57` is 57 characters of the first attempt, `0w3` the third place in the line before
-any, `1e` the end. So a stream can be resumed from an id alone, in another process too;
-a slow reader is sent what has come meanwhile as one piece, and holds nothing up.
+`1.57` is 57 characters of the first attempt, `1.57-2` these and two events of other kinds
+between them, `0w3` the third place in the line before any, `1e` the end. So a stream can be
+resumed from an id alone, in another process too; a slow reader is sent what has come meanwhile
+as one piece, and holds nothing up. What is no text is not kept with a reply: after a restart
+it is not told again.
 """
 
 from __future__ import annotations
@@ -13,22 +15,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.agents.base import Told
 from runner.turns.live_turn import LiveTurn
 from strategies import State
 
-Kind = Literal["queued", "position", "started", "delta", "end"]
+Kind = Literal["queued", "position", "started", "delta", "told", "end"]
 
-ID = re.compile(r"(0|[1-9][0-9]{0,8})(?:w(0|[1-9][0-9]{0,8})|\.(0|[1-9][0-9]{0,11})|(e))")
+NUMBER = "(0|[1-9][0-9]{0,8})"
+ID = re.compile(rf"{NUMBER}(?:w{NUMBER}|\.(0|[1-9][0-9]{{0,11}})(?:-{NUMBER})?|(e))")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `text` is of a delta, and `pieces` how many of the agent's it joins."""
+    """One event. `text` is of a delta, and `pieces` how many of the agent's it joins.
+
+    told  what the agent told, of an event of that kind.
+    """
 
     id: str
     kind: Kind
     text: str = ""
     pieces: int = 0
+    told: Told | None = None
 
 
 class Cursor:
@@ -38,6 +46,7 @@ class Cursor:
         self._attempt = 0
         self._position: int | None = None
         self._place: int | None = None
+        self._heard = 0
         self.at_end = False
 
     @classmethod
@@ -49,14 +58,15 @@ class Cursor:
         cursor = cls()
         if (match := ID.fullmatch(event_id)) is None:
             return cursor
-        attempt, position, place = (
-            None if part is None else int(part) for part in match.group(1, 2, 3)
+        attempt, position, place, heard = (
+            None if part is None else int(part) for part in match.group(1, 2, 3, 4)
         )
         assert attempt is not None
-        if match[4] is not None:
+        if match[5] is not None:
             cursor.at_end = live.ending is not None and attempt == live.attempts
         elif attempt <= live.attempts and (place is None or _has_said(live, attempt, place)):
             cursor._attempt, cursor._position, cursor._place = attempt, position, place
+            cursor._heard = heard or 0
         return cursor
 
     def all_new(self, live: LiveTurn) -> Iterator[Event]:
@@ -90,17 +100,25 @@ class Cursor:
     def _started(self, live: LiveTurn) -> Event | None:
         if live.ending is None and not live.is_called:
             return None  # It has a slot, and the agent is about to be called.
-        self._attempt, self._place = live.attempts, 0
+        self._attempt, self._place, self._heard = live.attempts, 0, 0
         return Event(f"{self._attempt}.0", "started")
 
     def _said(self, live: LiveTurn) -> Event | None:
         if self._place is None:
             return None
-        text, pieces = live.text.since(self._place)
-        if not text:
+        told = live.told[self._heard] if self._heard < len(live.told) else None
+        text, pieces = live.text.since(self._place, None if told is None else told[0])
+        if text:
+            self._place += len(text)
+            return Event(self._id(), "delta", text, pieces)
+        if told is None:
             return None
-        self._place += len(text)
-        return Event(f"{self._attempt}.{self._place}", "delta", text, pieces)
+        self._heard += 1
+        return Event(self._id(), "told", told=told[1])
+
+    def _id(self) -> str:
+        heard = f"-{self._heard}" if self._heard else ""
+        return f"{self._attempt}.{self._place}{heard}"
 
     def _ended(self, live: LiveTurn) -> Event | None:
         if live.ending is None:

@@ -22,6 +22,7 @@ from runner.store.base import (
 from runner.telemetry import in_a_line
 from runner.turns import ending as endings
 from runner.turns.clock import SteadyClock
+from runner.turns.content import Content
 from runner.turns.keys import Keys, digest
 from runner.turns.live_turn import LiveTurn
 from strategies import TurnInterrupted
@@ -117,8 +118,9 @@ class Journal:
             deadline_at=None if turn.deadline_s is None else now + turn.deadline_s,
             priority=turn.priority,
             strategy=turn.strategy,
+            more=turn.more.to_json() if isinstance(turn.more, Content) else None,
             key=live.key,
-            digest=live.key and digest(turn.message),
+            digest=live.key and digest(turn),
         )
         self.keys.add(row)
         live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))

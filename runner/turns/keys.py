@@ -12,6 +12,7 @@ from hashlib import sha256
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
 from runner.store.base import AcceptedTurn
+from runner.turns.content import Content
 from strategies import Turn
 
 
@@ -43,7 +44,7 @@ class Keys:
         if entry is None:
             return None
         turn_id, asked, _ = entry
-        if asked != digest(turn.message):
+        if asked != digest(turn):
             raise KeyReused(KeyReused.__doc__)
         return turn_id
 
@@ -91,6 +92,9 @@ class Keys:
             self._drop(name)
 
 
-def digest(message: str) -> str:
-    """What is compared instead of the message, which may be long."""
-    return sha256(message.encode()).hexdigest()
+def digest(turn: Turn) -> str:
+    """What is compared instead of what was asked, which may be long."""
+    found = sha256(turn.message.encode())
+    if isinstance(turn.more, Content):
+        found.update(b"\0" + turn.more.to_json())
+    return found.hexdigest()

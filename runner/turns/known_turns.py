@@ -15,6 +15,9 @@ from runner.turns.live_turn import LiveTurn
 OWN_BYTES = 1_000
 """What an ended turn weighs beside its texts."""
 
+OWN_TOLD_BYTES = 250
+"""What an event weighs beside its data."""
+
 
 class KnownTurns:
     """Finds turns by their id and by their conversation.
@@ -110,4 +113,8 @@ class KnownTurns:
 
 
 def _weight(live: LiveTurn) -> int:
-    return OWN_BYTES + getsizeof(live.turn.message) + live.text.bytes
+    told = sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
+    ending = live.ending
+    json = (ending.output, ending.requests) if ending is not None else ()
+    besides = told + sum(map(len, filter(None, json)))
+    return OWN_BYTES + getsizeof(live.turn.message) + live.text.bytes + besides

@@ -22,9 +22,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
+from runner.agents.base import Told
 from runner.callers import caller_of
 from runner.settings import OnDisconnect
 from runner.store.base import AcceptedTurn, Ending
+from runner.turns import content
 from runner.turns.text import GrowingText
 from strategies import State, Ticket, Turn
 
@@ -60,6 +62,7 @@ class LiveTurn:
     promised       a client was told, or may assume, that it runs to its end without a client.
     abandoned      it was cancelled because its clients had left.
     text           the reply so far, of the current attempt.
+    told           what was told between, each with its place in the text.
     ending         what became of it, once that is kept and may be seen.
     fault          the exception behind `ending`, for the log; lost with the process.
     listeners      are called whenever something has changed; what, they see for themselves.
@@ -67,8 +70,8 @@ class LiveTurn:
 
     __slots__ = (
         "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key", "listeners",
-        "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket", "turn",
-        "waiters",
+        "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket", "told",
+        "turn", "waiters",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, *, key: str | None = None, attempts: int = 0) -> None:
@@ -84,6 +87,7 @@ class LiveTurn:
         self.promised = False
         self.abandoned = False
         self.text = GrowingText()
+        self.told: list[tuple[int, Told]] = []
         self.ending: Ending | None = None
         self.ended_at = 0.0
         self.fault: BaseException | None = None
@@ -95,7 +99,8 @@ class LiveTurn:
         """A turn that the store remembers: promised, or with its ending."""
         deadline_s = None if kept.deadline_at is None else kept.deadline_at - now
         told = kept.message, deadline_s, kept.priority, kept.strategy
-        turn = Turn(kept.id, kept.conversation, *told, caller=caller_of(kept.conversation))
+        caller, more = caller_of(kept.conversation), content.from_json(kept.more)
+        turn = Turn(kept.id, kept.conversation, *told, caller=caller, more=more)
         live = cls(turn, key=kept.key, attempts=kept.attempts)
         live.row = asyncio.get_running_loop().create_future()
         live.row.set_result(True)
@@ -195,9 +200,12 @@ class LiveTurn:
         self.promised |= goes_on
         return goes_on
 
-    def say(self, piece: str) -> None:
+    def say(self, piece: str | Told) -> None:
         if self.phase is RUNNING:  # A thread that cannot be stopped goes on speaking.
-            self.text.add(piece)
+            if isinstance(piece, str):
+                self.text.add(piece)
+            else:
+                self.told.append((len(self.text), piece))
             self.tell()
 
     def until_ended(self) -> asyncio.Future[None]:

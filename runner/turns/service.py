@@ -17,7 +17,7 @@ from time import monotonic
 
 import structlog
 
-from runner.agents.base import Agent
+from runner.agents.base import About, Agent
 from runner.agents.threads import Threads
 from runner.callers import owns, scoped
 from runner.lag import LoopLag
@@ -72,7 +72,6 @@ class Service:
     ) -> None:
         self.settings = settings
         self.threads = threads or Threads(settings.agent.threads)
-        self.about = agent.about
         self.opened = False
         self.draining = False
         self.lag = LoopLag()
@@ -84,7 +83,12 @@ class Service:
         self._journal = Journal(store, settings.store, now)
         self._keys = self._journal.keys
         answering = Answering(
-            agent, store, self._known, self._journal, settings.agent.history_turns
+            agent,
+            store,
+            self._known,
+            self._journal,
+            settings.agent.history_turns,
+            settings.agent.turn_timeout_s,
         )
         self._strategy = make_strategy(answering.answer)
         self._settling = Settling(settings, self._known, self._journal, durable=store.durable)
@@ -93,6 +97,11 @@ class Service:
         self.load = self._strategy.load
         self.messages = store.messages
         self.watching = self._known.watching
+
+    @property
+    def about(self) -> About:
+        """What the agent was taken for."""
+        return self._agent.about
 
     # Life.
 

@@ -32,16 +32,19 @@ class GrowingText:
         self._pieces.append(piece)
         self._ends.append(len(self) + len(piece))
 
-    def since(self, place: int) -> tuple[str, int]:
-        """The text after this place, and of how many pieces it was made."""
+    def since(self, place: int, until: int | None = None) -> tuple[str, int]:
+        """The text after this place, until where a piece ends, and of how many it was made."""
         ends, pieces = self._ends, self._pieces
         if not ends or ends[-1] <= place:
             return "", 0
         first = bisect_right(ends, place)
+        last = len(ends) if until is None else bisect_right(ends, until)
+        if last <= first:
+            return "", 0
         if len(pieces) != len(ends):
-            return pieces[0][place:], len(ends) - first
+            return pieces[0][place : ends[last - 1]], last - first
         start = ends[first] - len(pieces[first])
-        return "".join(pieces[first:])[place - start :], len(ends) - first
+        return "".join(pieces[first:last])[place - start :], last - first
 
     def become(self, text: str) -> None:
         """This is the whole text, and no more will come: kept in one piece."""

@@ -9,20 +9,23 @@ from typing import Any
 
 import pytest
 
-from runner.agents.calling import Callee, Caller, as_callee
+from runner.agents.base import Asked, Said
+from runner.agents.boundary import Boundary
+from runner.agents.callee import as_callee
 from runner.agents.threads import Threads
 from strategies import AgentFailed
 from tests.support.agents import FAULTS
 
 
-def callee(function: Any) -> Callee:
-    found = as_callee(function)
-    assert found is not None
-    return found
+async def answer(function: Any, max_reply_bytes: int = 10) -> Said:
+    boundary = Boundary(Threads(2), max_reply_bytes)
+    callee = as_callee(function, boundary.in_thread)
+    assert callee is not None
+    return await boundary.ask(callee.adapter, Asked("c", "hi"))
 
 
 async def ask(function: Any, max_reply_bytes: int = 10) -> str:
-    return await Caller(Threads(2), max_reply_bytes).ask(callee(function), "hi", [])
+    return (await answer(function, max_reply_bytes)).text
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
@@ -55,7 +58,7 @@ async def test_whatever_is_raised_becomes_agent_failed(
     assert failure.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("value", [None, 7, b"x", ["a"], object(), {"a": 1}])
+@pytest.mark.parametrize("value", [None, 7, b"x", ("a",), object(), {"a"}])
 async def test_what_is_not_text_is_refused_by_its_type_and_not_shown(value: object) -> None:
     async def agent(message: str) -> Any:
         return value

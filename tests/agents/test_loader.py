@@ -15,6 +15,7 @@ from runner.agents.kinds import MOST_KEPT, AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent, names
 from runner.agents.threads import Threads
 from strategies import AgentFailed
+from tests.support.asking import ask
 
 KINDS = """
 import functools
@@ -125,7 +126,7 @@ def load(target: str, **options: object) -> SharedAgent | AgentPerConversation:
 async def test_each_kind_of_target_answers(module: str, name: str, reply: str, kind: str) -> None:
     agent = load(f"{module}:{name}")
     assert kind in agent.about.kind
-    assert await agent.answer("c", "hi", HISTORY) == reply
+    assert await ask(agent, "c", "hi", HISTORY) == reply
 
 
 def test_only_an_object_with_a_history_of_its_own_is_one_conversation(module: str) -> None:
@@ -136,35 +137,37 @@ def test_only_an_object_with_a_history_of_its_own_is_one_conversation(module: st
 
 async def test_a_factory_makes_one_agent_for_each_conversation(module: str) -> None:
     agent = load(f"{module}:Own")
-    assert [await agent.answer(name, "hi", []) for name in "aab"] == ["1", "2", "1"]
+    assert [await ask(agent, name, "hi", []) for name in "aab"] == ["1", "2", "1"]
 
 
-async def test_an_agent_that_was_forgotten_is_made_again_from_the_history(module: str) -> None:
+async def test_after_a_turn_that_was_not_kept_an_agent_is_made_again_from_the_history(
+    module: str,
+) -> None:
     agent = load(f"{module}:WithHistory")
-    assert await agent.answer("c", "hi", []) == "hello hi 0"
-    assert await agent.answer("c", "hi", HISTORY) == "hello hi 0"
-    agent.forget("c")
-    assert await agent.answer("c", "hi", HISTORY) == "hello hi 2"
+    assert await ask(agent, "c", "hi", []) == "hello hi 0"
+    assert await ask(agent, "c", "hi", HISTORY) == "hello hi 0"
+    agent.not_kept("c")
+    assert await ask(agent, "c", "hi", HISTORY) == "hello hi 2"
 
 
 async def test_as_many_agents_are_kept_as_their_class_says(module: str) -> None:
     agent = load(f"{module}:Heavy")
-    assert [await agent.answer(name, "hi", []) for name in "aaba"] == ["1", "2", "1", "1"]
+    assert [await ask(agent, name, "hi", []) for name in "aaba"] == ["1", "2", "1", "1"]
 
 
 async def test_one_callers_conversations_push_out_no_other_callers_agent(module: str) -> None:
     """I-29"""
     agent = load(f"{module}:Own")
-    assert await agent.answer("bob/c", "hi", []) == "1"
+    assert await ask(agent, "bob/c", "hi", []) == "1"
     for number in range(MOST_KEPT + 1):
-        await agent.answer(f"ann/{number}", "hi", [])
-    assert await agent.answer("bob/c", "hi", []) == "2"
-    assert await agent.answer("ann/0", "hi", []) == "1"
+        await ask(agent, f"ann/{number}", "hi", [])
+    assert await ask(agent, "bob/c", "hi", []) == "2"
+    assert await ask(agent, "ann/0", "hi", []) == "1"
 
 
 async def test_options_reach_a_factory_by_name(module: str) -> None:
     agent = load(f"{module}:WithHistory", greeting="ahoy")
-    assert await agent.answer("c", "hi", []) == "ahoy hi 0"
+    assert await ask(agent, "c", "hi", []) == "ahoy hi 0"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +230,7 @@ def test_what_is_missing_inside_the_targets_module_is_shown_as_it_is(tmp_path: P
 @pytest.mark.parametrize("name", ["make_nothing", "Broken"])
 async def test_a_factory_that_fails_fails_the_turn(module: str, name: str) -> None:
     with pytest.raises(AgentFailed):
-        await load(f"{module}:{name}").answer("c", "hi", [])
+        await ask(load(f"{module}:{name}"), "c", "hi")
 
 
 @pytest.mark.parametrize(
@@ -269,8 +272,8 @@ async def test_the_agent_that_was_tried_out_serves_the_first_conversation_if_it_
         counted.made = 0
     agent = load(f"{module}:{name}")
     agent.try_out([])
-    first = int(await agent.answer(conversation, "hi", history))
-    second = int(await agent.answer("another", "hi", []))
+    first = int(await ask(agent, conversation, "hi", history))
+    second = int(await ask(agent, "another", "hi", []))
     assert (first, second) == (made, made + 1)
 
 

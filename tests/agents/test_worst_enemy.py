@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from runner.agents.base import About, Message
-from runner.agents.calling import Callee, Caller, as_callee
+from runner.agents.base import About, Message, Told
+from runner.agents.boundary import Boundary
+from runner.agents.callee import as_callee
 from runner.agents.kinds import AgentPerConversation, SharedAgent
 from runner.agents.loader import AgentNotFound, load_agent
 from runner.agents.threads import Threads
@@ -25,14 +25,16 @@ from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
+from tests.support.asking import ask
 
 ABOUT = About("test", "function", wants_history=False, single_conversation=False)
 
 
-def agent(target: object) -> SharedAgent:
-    callee = as_callee(target)
+def agent(target: object, max_reply_bytes: int = 1_000) -> SharedAgent:
+    boundary = Boundary(Threads(2), max_reply_bytes)
+    callee = as_callee(target, boundary.in_thread)
     assert callee is not None
-    return SharedAgent(ABOUT, callee, Caller(Threads(2), 1_000))
+    return SharedAgent(ABOUT, callee, boundary)
 
 
 @pytest.fixture(params=["memory:", "sqlite"])
@@ -117,7 +119,7 @@ async def test_an_agent_that_swallows_its_cancellation_returns_normally() -> Non
             return "still here"
         return "never"
 
-    task = asyncio.create_task(agent(stubborn).answer("c", "m", []))
+    task = asyncio.create_task(ask(agent(stubborn), "c", "m", []))
     await started.wait()
     task.cancel()
     assert await task == "still here"
@@ -134,7 +136,7 @@ async def test_a_sync_generator_over_the_bound_is_closed_in_its_own_thread() -> 
             threads.append(threading.current_thread().name)
 
     with pytest.raises(AgentFailed, match="longer than 1000 bytes"):
-        await agent(endless).answer("c", "m", [])
+        await ask(agent(endless), "c", "m", [])
     assert threads == ["agent"]
 
 
@@ -143,7 +145,7 @@ async def test_an_agents_own_agent_failed_says_nothing_to_the_client() -> None:
         raise AgentFailed("secret", outcome="unknown")
 
     with pytest.raises(AgentFailed) as caught:
-        await agent(tells).answer("c", "m", [])
+        await ask(agent(tells), "c", "m", [])
     assert "secret" not in str(caught.value)
     assert caught.value.outcome == "rolled_back"
 
@@ -158,7 +160,7 @@ async def test_the_agent_is_called_in_the_turns_own_task() -> None:
     async def looks(message: str) -> str:
         return str(asyncio.current_task() is task)
 
-    task = asyncio.create_task(agent(looks).answer("c", "m", []))
+    task = asyncio.create_task(ask(agent(looks), "c", "m", []))
     assert await task == "True"
 
 
@@ -178,7 +180,7 @@ async def test_an_agent_that_cancels_its_own_task_leaves_no_cancellation_behind(
 
     async def turn() -> str:
         with pytest.raises((AgentFailed, asyncio.CancelledError)):
-            await agent(cancels_itself).answer("c", "m", [])
+            await ask(agent(cancels_itself), "c", "m", [])
         await asyncio.sleep(0)
         return "nothing came out later"
 
@@ -209,7 +211,7 @@ async def test_an_agent_whose_history_could_not_be_read_fails_as_the_store_did(
 
     history = History(Broken(), "c")
     with pytest.raises(StoreUnavailable) as failure:
-        await agent(reads).answer("c", "m", history)
+        await ask(agent(reads), "c", "m", history)
     assert failure.value is history.error
 
 
@@ -222,9 +224,9 @@ async def test_the_history_of_a_factory_ends_where_its_agent_was_made(store: Sto
             return str(len(self._history)) if message == "look" else "nothing"
 
     takes = frozenset({"history"})
-    late = AgentPerConversation(ABOUT, Late, takes, {}, Caller(Threads(2), 1_000))
+    late = AgentPerConversation(ABOUT, Late, takes, {}, Boundary(Threads(2), 1_000))
     for number, message in enumerate(("a", "b", "look")):
-        reply = await late.answer("c", message, store.history("c"))
+        reply = await ask(late, "c", message, store.history("c"))
         await store.commit(Record(str(number), "c", message, reply))
     assert reply == "0"
 
@@ -234,8 +236,7 @@ async def test_pieces_from_a_thread_come_whole_and_in_order() -> None:
         for number in range(300):
             yield f"{number} "
 
-    said: list[str] = []
+    said: list[str | Told] = []
     whole = " ".join(map(str, range(300))) + " "
-    slow = SharedAgent(ABOUT, cast("Callee", as_callee(counts)), Caller(Threads(2), 10_000))
-    assert await slow.answer("c", "m", [], said.append) == whole
-    assert "".join(said) == whole
+    assert await ask(agent(counts, 10_000), "c", "m", [], said.append) == whole
+    assert "".join(map(str, said)) == whole

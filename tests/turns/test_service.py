@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from runner.agents.base import About, Emit, Message, unheard
+from runner.agents.base import About, Asked, Hear, Said, unheard
 from runner.settings import OnDisconnect, Settings
 from runner.store.base import Ending, StoreUnavailable
 from runner.store.memory import MemoryStore
@@ -45,17 +45,19 @@ class Sleeper:
         self.calls: list[str] = []
         self.forgot: list[str] = []
 
-    async def answer(
-        self, conversation: str, message: str, history: Sequence[Message], emit: Emit = unheard
-    ) -> str:
+    async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
+        message = asked.message
         self.calls.append(message)
         if message == "stubborn":
             await ignore_cancellation(5)
-            return message
+            return Said(message)
         await asyncio.sleep(float(message.split()[0]))
-        return message
+        return Said(message)
 
     def forget(self, conversation: str) -> None:
+        self.forgot.append(conversation)
+
+    def not_kept(self, conversation: str) -> None:
         self.forgot.append(conversation)
 
 

@@ -17,9 +17,16 @@ from random import Random
 from typing import Any, TypeVar
 
 from runner.agents import current_turn
-from runner.agents.base import About, Emit, Message, unheard
+from runner.agents.base import About, Asked, Hear, Message, Said, unheard
 from runner.settings import OnRestart, Settings, StoreSettings
-from runner.store.base import AcceptedTurn, Ending, NothingKept, Record, StoreUnavailable
+from runner.store.base import (
+    AcceptedTurn,
+    AgentState,
+    Ending,
+    NothingKept,
+    Record,
+    StoreUnavailable,
+)
 from runner.store.history import History
 from runner.store.memory import MemoryStore
 from runner.turns.live_turn import LiveTurn
@@ -83,6 +90,11 @@ class Disk:
 
     def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
         return self._kept.read(conversation, first, last)
+
+    def agent_state(self, conversation: str) -> AgentState | None:
+        if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
+            raise NothingKept
+        return self._kept.agent_state(conversation)
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self._do(lambda: self._kept.messages(conversation, count))
@@ -321,20 +333,17 @@ class Scripted:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def answer(
-        self,
-        conversation: str,
-        message: str,
-        history: Sequence[Message],
-        emit: Emit = unheard,
-    ) -> str:
-        self._world.called(message)
-        len(history)
+    async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
+        self._world.called(asked.message)
+        len(asked.history)
         rng = self._world.rng
         await asyncio.sleep(rng.choice((0.0, 0.5, 1.0, 3.0)))
         if rng.random() < 0.1:
             raise AgentFailed
-        return message.upper()
+        return Said(asked.message.upper())
 
     def forget(self, conversation: str) -> None:
+        pass
+
+    def not_kept(self, conversation: str) -> None:
         pass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -57,7 +57,7 @@ class Framework:
     uses_threads: bool = False
     asks: bool = False
     takes: frozenset[str] = frozenset()
-    refused: tuple[tuple[tuple[str, str], str], ...] = ()
+    refused: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 
 def load(module: str) -> Any:
