@@ -272,6 +272,33 @@ async def test_a_hook_asks_for_an_approval(make_agent: Make, approve: bool, repl
     assert answered.text.startswith(f"1: the sum is {reply}")
 
 
+async def test_the_questions_of_tools_that_run_at_once_are_told_together(
+    make_agent: Make,
+) -> None:
+    def make() -> Any:
+        agent = make_agent()
+        one = agent.model.stream
+
+        async def both(messages: Any, *args: Any, **kwargs: Any) -> Any:
+            async for chunk in one(messages, *args, **kwargs):
+                if chunk.get("messageStop", {}).get("stopReason") == "tool_use":
+                    call = {"name": "delete_file", "toolUseId": "call-too"}
+                    yield {"contentBlockStart": {"start": {"toolUse": call}}}
+                    yield {"contentBlockDelta": {"delta": {"toolUse": {"input": '{"path": "b"}'}}}}
+                    yield {"contentBlockStop": {}}
+                yield chunk
+
+        agent.model.stream = both
+        return agent
+
+    first = await ask(adapter_of(make()), "delete a")
+    assert {one.prompt for one in first.requests} == {"Delete a?", "Delete b?"}
+    resume = {one.id: Decision(one.prompt == "Delete a?") for one in first.requests}
+    second = await ask(adapter_of(make()), "", first.state, resume=resume)
+    third = await ask(adapter_of(make()), "results", second.state)
+    assert sorted(third.text.removeprefix("2: ").split(", ")) == ["deleted a", "kept b"]
+
+
 async def test_other_conversations_go_on_while_one_waits_for_a_person(make_agent: Make) -> None:
     adapter = adapter_of(make_agent())
     first = await ask(adapter, "delete a.txt")

@@ -31,10 +31,16 @@ def make_agent() -> Iterator[Make]:
     """The example's factory; its MCP server runs as long."""
     os.environ.pop("MODEL_ID", None)
     sys.path.insert(0, str(EXAMPLE))
+    forget()
     module = importlib.import_module("agent")
     yield module.make_agent
     module.prices.stop(None, None, None)
     sys.path.remove(str(EXAMPLE))
+    forget()
+
+
+def forget() -> None:
+    """Other examples have modules of the same names."""
     for name in ("agent", "scripted_model"):
         sys.modules.pop(name, None)
 
