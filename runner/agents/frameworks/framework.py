@@ -57,6 +57,7 @@ class Framework:
     uses_threads: bool = False
     asks: bool = False
     takes: frozenset[str] = frozenset()
+    takes_urls: bool = True
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 
