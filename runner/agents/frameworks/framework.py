@@ -45,6 +45,7 @@ class Framework:
     is_shared  one object may answer in several conversations at once.
     asks       it may need a person: `input_required`.
     takes      the kinds of parts that it takes beside text.
+    takes_urls  it takes them by a `url` too, and not only their data.
     refused    classes that are recognised but cannot be asked, with what to do instead.
     """
 
