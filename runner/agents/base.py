@@ -178,6 +178,7 @@ class About:
     state_form            which kind of state it is given, and gives; "" for none.
     one_at_a_time         True: it cannot answer in two conversations at once.
     takes                 the kinds of parts that it takes beside text.
+    takes_urls            it takes them by a `url` too, and not only their data.
     loses                 what it is going to lose, and how that can be helped; in sentences.
     """
 
@@ -189,6 +190,7 @@ class About:
     state_form: str = ""
     one_at_a_time: bool = False
     takes: frozenset[str] = frozenset()
+    takes_urls: bool = True
     loses: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic_core import PydanticSerializationError
 
-from runner.agents.base import Part
+from runner.agents.base import About, Part
 from runner.agents.requests import Decision
 from runner.api.problems import TOO_LARGE, RequestError, wrong_field
 from runner.settings import ServerSettings
@@ -41,12 +41,9 @@ MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127
 
 
 def parse_content(
-    fields: Mapping[str, Any], limits: ServerSettings, takes: frozenset[str]
+    fields: Mapping[str, Any], limits: ServerSettings, about: About
 ) -> tuple[str, Content | None]:
-    """The message as text, and what is asked besides. Raises RequestError.
-
-    takes  the kinds of parts, beside text, that the agent takes.
-    """
+    """The message as text, and what is asked of the agent besides. Raises RequestError."""
     metadata = _metadata(fields.get("metadata"))
     parts: tuple[Part, ...] = ()
     resume: Resume | None = None
@@ -56,7 +53,7 @@ def parse_content(
         resume = _resume(fields["resume"])
         message = in_words(resume)
     elif isinstance(fields.get("message"), list):
-        message, parts = _parts(fields["message"], takes)
+        message, parts = _parts(fields["message"], about)
     else:
         message = _text(fields.get("message"))
     pointer = "/message" if resume is None else "/resume"
@@ -90,25 +87,27 @@ def _half_a_character(pointer: str) -> RequestError:
     return wrong_field(pointer, "A text holds half a surrogate pair, which is no character.")
 
 
-def _parts(listed: list[Any], takes: frozenset[str]) -> tuple[str, tuple[Part, ...]]:
+def _parts(listed: list[Any], about: About) -> tuple[str, tuple[Part, ...]]:
     """Their text; and the parts, where there are others than text."""
     if not 0 < len(listed) <= MOST_PARTS:
         raise wrong_field("/message", f"A message has 1 to {MOST_PARTS} parts.")
     for place, part in enumerate(listed):
-        _check_part(part, f"/message/{place}", takes)
+        _check_part(part, f"/message/{place}", about)
     message = "\n".join(part["text"] for part in listed if part["type"] == "text")
     only_text = all(part["type"] == "text" for part in listed)
     return message, () if only_text else tuple(cast("list[Part]", listed))
 
 
-def _check_part(part: Any, pointer: str, takes: frozenset[str]) -> None:
+def _check_part(part: Any, pointer: str, about: About) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str) or kind not in PART_IS:
         raise wrong_field(f"{pointer}/type", 'The type of a part is "text", "image" or "file".')
-    if kind != "text" and kind not in takes:
-        known = ", ".join(sorted({"text", *takes}))
+    if kind != "text" and kind not in about.takes:
+        known = ", ".join(sorted({"text", *about.takes}))
         raise wrong_field(f"{pointer}/type", f"This agent takes no {kind}s. It takes: {known}.")
     has_url = "url" in part
+    if has_url and not about.takes_urls:
+        raise wrong_field(f"{pointer}/url", f"This agent fetches nothing: send the {kind}'s data.")
     wanted = {
         "text": {"text"},
         "image": {"url"} if has_url else {"media_type", "data"},
