@@ -8,7 +8,7 @@ from importlib import import_module
 
 from runner.agents.frameworks.framework import Framework, Unsupported
 
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = ("pydantic_ai", "openai_agents", "strands")
 """Their modules, in this package."""
 
 
