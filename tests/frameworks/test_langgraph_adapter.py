@@ -451,14 +451,19 @@ async def test_a_subgraph_with_a_memory_keeps_it(saver: Any) -> None:
     def count(state: Counting) -> dict[str, Any]:
         return {"calls": [1], "messages": [AIMessage(f"call {len(state['calls']) + 1}")]}
 
+    def check(state: MessagesState) -> dict[str, Any]:
+        if state["messages"][-2].text == "fail":
+            raise RuntimeError
+        return {}
+
     inner = StateGraph(Counting).add_node(count).add_edge(START, "count")
-    graph = StateGraph(MessagesState).add_node("sub", inner.compile(checkpointer=True))
+    subgraph = inner.compile(checkpointer=True)
+    graph = StateGraph(MessagesState).add_sequence([("sub", subgraph), check])
     talk = Conversation(lambda: adapted(graph.add_edge(START, "sub").compile(checkpointer=saver)))
-    assert [await talk.ask("hi"), await talk.ask("hi"), await talk.ask("hi")] == [
-        "call 1",
-        "call 2",
-        "call 3",
-    ]
+    assert await talk.ask("hi") == "call 1"
+    with pytest.raises(RuntimeError):
+        await talk.ask("fail")
+    assert [await talk.ask("hi"), await talk.ask("hi")] == ["call 2", "call 3"]
 
 
 class Synchronous(InMemorySaver):

@@ -6,9 +6,10 @@ InMemorySaver is replaced by it, since that forgets everything at the next resta
 
 In any other checkpointer a turn forks from the last committed checkpoint: the state is
 `thread_id` and `checkpoint_id`, so what turns that were not kept wrote there is never read.
-An interrupted checkpoint is the exception. LangGraph writes answers to it, and a second answer
-would not replace the first: after a turn that was not kept, a refusal would count as the
-approval before it. Such a checkpoint is in the state, and answered under a `thread_id` of its own.
+Two exceptions are in the state whole, and go on under a new `thread_id` each. To an interrupted
+checkpoint LangGraph writes the answers, and a second one would not replace the first: after a
+turn that was not kept, a refusal would count as the approval before it. And a subgraph with
+`checkpointer=True` goes on from the newest that it wrote under a `thread_id`, forked or not.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class LangGraph:
         saver = graph.checkpointer
         is_lasting = saver not in (None, True, False) and type(saver) is not self._of_turn
         self._lasting = saver if is_lasting else None
+        subgraphs = [subgraph for _, subgraph in graph.get_subgraphs(recurse=True)]
+        self._forks = is_lasting and all(one.checkpointer is not True for one in subgraphs)
         self._is_async: bool | None = None
         delta = load("langgraph.channels.delta").DeltaChannel
         self._deltas = [name for name, one in graph.channels.items() if isinstance(one, delta)]
@@ -74,7 +77,7 @@ class LangGraph:
         thread_id = fork["configurable"]["thread_id"]
         after = await graph.aget_state(config_of(thread_id))
         is_interrupted = bool(after.interrupts)
-        if self._lasting and not is_interrupted:
+        if self._forks and not is_interrupted:
             checkpoint_id = after.config["configurable"]["checkpoint_id"]
             state: Json = {"thread_id": thread_id, "checkpoint_id": checkpoint_id}
         else:
