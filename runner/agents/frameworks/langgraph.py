@@ -153,12 +153,12 @@ FRAMEWORK = Framework(
     adapt=adapt,
     asks=True,
     takes=frozenset({"image", "file"}),
-    refused=(
-        (("langgraph.graph.state", "StateGraph"), "Serve what its `.compile()` gives."),
+    refused={
+        ("langgraph.graph.state", "StateGraph"): "Serve what its `.compile()` gives.",
         (
-            ("langchain_core.language_models.chat_models", "BaseChatModel"),
-            "Serve `langchain.agents.create_agent(model)`.",
-        ),
-        (("langchain_core.runnables.base", "Runnable"), WRAPPER),
-    ),
+            "langchain_core.language_models.chat_models",
+            "BaseChatModel",
+        ): "Serve `langchain.agents.create_agent(model)`.",
+        ("langchain_core.runnables.base", "Runnable"): WRAPPER,
+    },
 )
