@@ -530,10 +530,9 @@ async def test_each_action_of_a_middlewares_interrupt_is_a_request(mode: Any) ->
     assert "deleted x" in said
     assert "deleted y" not in said
     assert "it is mine" in said
-    if mode == "batched":
-        await talk.ask("both")
-        edit = Decision(True, {"path": "z"})
-        assert "deleted z" in await talk.decide(edit, Decision(True))
+    await talk.ask("both")
+    edited = await talk.decide(Decision(True, {"path": "z"}), Decision(True))
+    assert "deleted z" in edited
 
 
 async def test_reasoning_is_told_apart_from_the_reply() -> None:
@@ -577,3 +576,18 @@ def test_what_cannot_be_asked_is_refused_with_a_remedy() -> None:
     stops = StateGraph(MessagesState).add_node("a", speaking(["x"])).add_edge(START, "a")
     with pytest.raises(Unsupported, match="interrupt\\("):
         adapted(stops.compile(interrupt_before=["a"]))
+
+
+async def test_the_wrapper_that_a_refusal_shows_works() -> None:
+    class Plain(TypedDict):
+        question: str
+        text: str
+
+    graph = StateGraph(Plain).add_node("a", lambda state: {"text": f"not {state['question']}"})
+    other = graph.add_edge(START, "a").compile()
+    with pytest.raises(Unsupported) as refused:
+        adapted(other)
+    _, shown = str(refused.value).split(":\n", 1)
+    module: dict[str, Any] = {"other": other}
+    exec(shown, module)
+    assert await Conversation(lambda: adapted(module["agent"])).ask("hi") == "not hi"

@@ -21,7 +21,7 @@ from runner.agents.requests import Decision, InputRequest
 def requests_of(interrupts: Iterable[Any]) -> Iterator[InputRequest]:
     for interrupt in interrupts:
         actions = _actions(interrupt.value)
-        for number, (action, _) in enumerate(actions):
+        for number, action in enumerate(actions):
             arguments = to_jsonable_python(action.get("args"), fallback=str)
             prompt = str(action.get("description") or "")
             request_id = f"{interrupt.id}:{number}"
@@ -38,8 +38,8 @@ def resume(interrupts: Iterable[Any], decisions: Mapping[str, Decision]) -> Any:
     values: dict[str, Any] = {}
     for interrupt in interrupts:
         decided = [
-            _decided(action, allowed, decisions[f"{interrupt.id}:{number}"])
-            for number, (action, allowed) in enumerate(_actions(interrupt.value))
+            _decided(action, decisions[f"{interrupt.id}:{number}"])
+            for number, action in enumerate(_actions(interrupt.value))
         ]
         if not decided:
             # Not the reason of a refusal: `if interrupt(...)` would take any text for consent.
@@ -52,23 +52,25 @@ def resume(interrupts: Iterable[Any], decisions: Mapping[str, Decision]) -> Any:
     return load("langgraph.types").Command(resume=values)
 
 
-def _actions(value: Any) -> list[tuple[Any, list[str]]]:
-    """What is to be approved, each with the decisions that are allowed where these are told."""
+def _actions(value: Any) -> list[Any]:
+    """What is to be approved."""
     if not isinstance(value, dict):
         return []
     request = cast("dict[str, Any]", value)
     if request.get("type") == "tool_approval":
-        return [(request, [])]
-    allowed = [review["allowed_decisions"] for review in request.get("review_configs", ())]
-    return list(zip(request.get("action_requests", ()), allowed, strict=False))
+        return [request]
+    actions: list[Any] = request.get("action_requests", [])
+    return actions
 
 
-def _decided(action: Any, allowed: list[str], decision: Decision) -> Json:
+def _decided(action: Any, decision: Decision) -> Json:
+    """An object as the value of an approval stands for the arguments."""
     if not decision.approve:
         # Without a reason LangChain has words of its own for the model.
         return {"type": "reject"} | ({"message": decision.reason} if decision.reason else {})
     value = decision.value
-    if isinstance(value, dict) and "edit" in allowed:
-        arguments = cast("dict[str, Any]", value)
+    if isinstance(value, dict):
+        # Where edits are not allowed this fails, since nobody approved the arguments as they were.
+        arguments = cast("Json", value)
         return {"type": "edit", "edited_action": {"name": action["name"], "args": arguments}}
     return {"type": "approve"}
