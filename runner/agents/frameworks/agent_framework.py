@@ -62,8 +62,9 @@ class AgentFrameworkAdapter:
                     telling.tell(content)
             response = await updates.get_final_response()
         telling.tell_calls()
-        usage: Any = response.usage_details or {}
-        emit(Usage(usage.get("input_token_count") or 0, usage.get("output_token_count") or 0))
+        usage: Any = response.usage_details
+        if usage:
+            emit(Usage(usage.get("input_token_count") or 0, usage.get("output_token_count") or 0))
         requests = [
             one for one in response.user_input_requests if one.type == "function_approval_request"
         ]
