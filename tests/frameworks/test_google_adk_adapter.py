@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from runner.agents.base import (
     Answered,
@@ -29,9 +31,46 @@ from runner.agents.frameworks.framework import Adapter
 from runner.agents.frameworks.google_adk import FRAMEWORK
 from runner.agents.requests import Decision
 
-adk = pytest.importorskip("google.adk", reason="Google ADK is not installed")
+pytest.importorskip("google.adk", reason="Google ADK is not installed")
+
+agents = import_module("google.adk.agents")
+apps = import_module("google.adk.apps")
+events = import_module("google.adk.events")
+models = import_module("google.adk.models")
+runners = import_module("google.adk.runners")
+types = import_module("google.genai.types")
+workflow = import_module("google.adk.workflow")
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/google_adk"
+
+
+base = models.BaseLlm
+
+PIXELS = "iVBORw0KGgo="
+LINKED = ImagePart(type="image", url="https://example.org/a.png")
+LOOK: tuple[Part, ...] = (
+    TextPart(type="text", text="look"),
+    ImagePart(type="image", media_type="image/png", data=PIXELS),
+)
+
+
+class Verdict(BaseModel):
+    good: bool
+
+
+def agent_of(reply: Callable[[Any], Any], name: str = "a", **options: Any) -> Any:
+    """An agent whose model makes one part of each request."""
+
+    class Model(base):  # type: ignore[misc, valid-type]
+        async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
+            content = types.Content(role="model", parts=[reply(llm_request)])
+            yield models.LlmResponse(content=content)
+
+    return agents.LlmAgent(name=name, model=Model(model="none"), **options)
+
+
+def says(name: str, words: str) -> Any:
+    return agent_of(lambda _: types.Part(text=words), name)
 
 
 @pytest.fixture
@@ -181,14 +220,104 @@ async def test_the_result_of_an_approved_tool_has_its_name(adapter: Adapter) -> 
     assert (heard[0].name, heard[0].content) == ("delete_file", "deleted F")
 
 
-async def test_images_reach_the_model_in_this_turn_and_the_next(adapter: Adapter) -> None:
-    parts = (
-        TextPart(type="text", text="look"),
-        ImagePart(type="image", url="https://example.org/a.png"),
-        ImagePart(type="image", media_type="image/png", data="iVBORw0KGgo="),
-    )
+async def test_images_reach_the_model(adapter: Adapter) -> None:
+    answered = await ask(adapter, "look", parts=(*LOOK, LINKED))
 
-    first = await ask(adapter, "look", parts=parts)
+    assert answered.text == "1: saw 2 images"
 
-    assert first.text == "1: saw 2 images"
-    assert (await ask(adapter, "again", first.state)).text == "2: you said again"
+
+async def test_bytes_are_the_same_in_the_next_turn() -> None:
+    def reply(request: Any) -> Any:
+        first = request.contents[0]
+        if request.contents[-1] is first:
+            return types.Part(text="seen", thought_signature=b"\xff\x00")
+        same = first.parts[1].inline_data.data == b64decode(PIXELS)
+        return types.Part(text=f"{same} {request.contents[1].parts[0].thought_signature!r}")
+
+    seeing = agent_of(reply)
+    first = await ask(adapter_of(seeing), "look", parts=LOOK)
+    second = await ask(adapter_of(seeing), "and now?", first.state)
+
+    assert second.text == f"True {bytes([255, 0])!r}"
+
+
+async def test_keys_of_the_session_survive() -> None:
+    def reply(request: Any) -> Any:
+        return types.Part(text=request.config.system_instruction.partition("\n")[0])
+
+    quoting = agent_of(reply, instruction="After {last?}.", output_key="last")
+    first = await ask(adapter_of(quoting), "a")
+    second = await ask(adapter_of(quoting), "b", first.state)
+
+    assert (first.text, second.text) == ("After .", "After After ..")
+
+
+async def test_structured_output_is_json() -> None:
+    judge = agent_of(lambda _: types.Part(text='{"good": true}'), output_schema=Verdict)
+
+    answered = await ask(adapter_of(judge), "well?")
+
+    assert (answered.text, answered.output) == ('{"good": true}', {"good": True})
+
+
+async def test_an_error_without_words_is_raised() -> None:
+    class Blocked(base):  # type: ignore[misc, valid-type]
+        async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
+            yield models.LlmResponse(error_code="SAFETY", error_message="no")
+
+    with pytest.raises(RuntimeError, match="SAFETY: no"):
+        await ask(adapter_of(agents.LlmAgent(name="a", model=Blocked(model="x"))), "hello")
+
+
+@pytest.mark.filterwarnings("ignore:SequentialAgent:DeprecationWarning")
+async def test_agents_one_after_the_other_speak_in_paragraphs() -> None:
+    one, other = (says(name, name.upper()) for name in ("a", "b"))
+
+    both = agents.SequentialAgent(name="both", sub_agents=[one, other])
+    answered = await ask(adapter_of(both), "go")
+
+    assert answered.text == "A\n\nB"
+
+
+@pytest.mark.filterwarnings("ignore:ParallelAgent:DeprecationWarning")
+async def test_agents_at_once_are_not_mixed(agent: Any) -> None:
+    other = agent.clone(update={"name": "other"})
+    heard: list[str | Progress] = []
+
+    both = agents.ParallelAgent(name="both", sub_agents=[agent, other])
+    answered = await ask(adapter_of(both), "hello", heard=heard)
+
+    assert answered.text == "1: you said hello\n\n1: you said hello"
+    assert "".join(one for one in heard if isinstance(one, str)) == answered.text
+
+
+async def test_a_workflow_asks_a_question_and_goes_on_with_the_answer() -> None:
+    async def question(ctx: Any) -> Any:
+        yield events.RequestInput(message="how many?", interrupt_id="q")
+
+    def total(node_input: int) -> Any:
+        return {"total": node_input * 2}
+
+    asking = workflow.Workflow(name="asking", edges=[("START", question, total)])
+    first = await ask(adapter_of(asking), "go")
+    (request,) = first.requests
+    assert (request.kind, request.prompt) == ("question", "how many?")
+
+    resume = {request.id: Decision(True, value=4)}
+    second = await ask(adapter_of(asking), "", first.state, resume=resume)
+
+    assert (second.output, second.text) == ({"total": 8}, '{"total": 8}')
+
+
+async def test_an_app_is_served_like_its_agent(agent: Any) -> None:
+    app = apps.App(name="office", root_agent=agent)
+
+    assert (await ask(adapter_of(app), "hello")).text == "1: you said hello"
+
+
+def test_a_runner_is_refused(agent: Any) -> None:
+    runner = runners.InMemoryRunner(agent=agent)
+
+    names = {(one.__module__, one.__name__) for one in type(runner).__mro__}
+    assert names & {name for name, _ in FRAMEWORK.refused}
+    assert not names & FRAMEWORK.classes

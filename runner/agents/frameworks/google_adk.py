@@ -15,7 +15,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import aclosing
 from mimetypes import guess_type
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import to_jsonable_python
 
@@ -255,8 +255,7 @@ def response(name: str, decision: Decision) -> dict[str, Any]:
     value: Any = decision.value
     if value is None:
         value = decision.reason or decision.approve
-    answer: dict[str, Any] = value if isinstance(value, dict) else {"result": value}
-    return answer
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {"result": value}
 
 
 def words_of(event: Any) -> str:
