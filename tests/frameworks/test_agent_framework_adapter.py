@@ -171,15 +171,40 @@ async def test_a_decision_resumes_the_turn_in_a_new_adapter(
     assert (await ask(adapter_of(agent), "results", second.state)).text.startswith(seen)
 
 
-async def test_the_result_of_an_approved_tool_has_its_name(adapter: Adapter) -> None:
-    first = await ask(adapter, "delete F")
+async def test_each_of_several_calls_is_decided_by_itself(agent: Any) -> None:
+    base, tools = af.BaseChatClient, af.FunctionInvocationLayer
+
+    class AllAtOnce(tools, base):  # type: ignore[misc, valid-type]
+        def _inner_get_response(self, *, messages: Any, **_: Any) -> Any:
+            async def updates() -> Any:
+                contents = [af.Content.from_text("done")]
+                if messages[-1].role == "user":
+                    contents = [
+                        af.Content.from_function_call(id, name, arguments=arguments)
+                        for id, name, arguments in (
+                            ("c1", "delete_file", '{"path": "F"}'),
+                            ("c2", "add", '{"a": 1, "b": 2}'),
+                            ("c3", "delete_file", '{"path": "G"}'),
+                        )
+                    ]
+                yield af.ChatResponseUpdate(role="assistant", contents=contents)
+
+            return self._build_response_stream(updates())
+
+    agent.client = AllAtOnce()
+    first = await ask(adapter_of(agent), "go")
+    one, other = first.requests
     heard: list[str | Progress] = []
 
-    resume = {first.requests[0].id: Decision(True)}
-    await ask(adapter, "", first.state, resume=resume, heard=heard)
+    resume = {one.id: Decision(True), other.id: Decision(False)}
+    await ask(adapter_of(agent), "", first.state, resume=resume, heard=heard)
 
-    assert isinstance(heard[0], ToolResult)
-    assert (heard[0].name, heard[0].content) == ("delete_file", "deleted F")
+    assert heard == [
+        ToolResult("c1", "delete_file", "deleted F"),
+        ToolResult("c2", "add", 3),
+        ToolResult("c3", "delete_file", "Error: Tool call invocation was rejected by user."),
+        "done",
+    ]
 
 
 async def test_images_reach_the_model_in_this_turn_and_the_next(adapter: Adapter) -> None:

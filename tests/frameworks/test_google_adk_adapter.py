@@ -21,6 +21,7 @@ from runner.agents.base import (
     Json,
     Part,
     Progress,
+    Reasoning,
     TextPart,
     ToolCall,
     ToolResult,
@@ -59,18 +60,18 @@ class Verdict(BaseModel):
 
 
 def agent_of(reply: Callable[[Any], Any], name: str = "a", **options: Any) -> Any:
-    """An agent whose model makes one part of each request."""
+    """An agent whose model answers a request with parts."""
 
     class Model(base):  # type: ignore[misc, valid-type]
         async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
-            content = types.Content(role="model", parts=[reply(llm_request)])
+            content = types.Content(role="model", parts=reply(llm_request))
             yield models.LlmResponse(content=content)
 
     return agents.LlmAgent(name=name, model=Model(model="none"), **options)
 
 
 def says(name: str, words: str) -> Any:
-    return agent_of(lambda _: types.Part(text=words), name)
+    return agent_of(lambda _: [types.Part(text=words)], name)
 
 
 @pytest.fixture
@@ -209,15 +210,26 @@ async def test_a_decision_resumes_the_turn_in_a_new_adapter(
     assert (await ask(adapter_of(agent), "results", second.state)).text.startswith(seen)
 
 
-async def test_the_result_of_an_approved_tool_has_its_name(adapter: Adapter) -> None:
-    first = await ask(adapter, "delete F")
+async def test_each_of_several_calls_is_decided_by_itself(agent: Any) -> None:
+    def reply(request: Any) -> Any:
+        if request.contents[-1].parts[0].function_response:
+            return [types.Part(text="done")]
+        return [
+            types.Part(function_call=types.FunctionCall(name="delete_file", args={"path": path}))
+            for path in "FG"
+        ]
+
+    both = agent_of(reply, tools=agent.tools)
+    first = await ask(adapter_of(both), "go")
+    one, other = first.requests
     heard: list[str | Progress] = []
 
-    resume = {first.requests[0].id: Decision(True)}
-    await ask(adapter, "", first.state, resume=resume, heard=heard)
+    resume = {one.id: Decision(True), other.id: Decision(False)}
+    await ask(adapter_of(both), "", first.state, resume=resume, heard=heard)
 
-    assert isinstance(heard[0], ToolResult)
-    assert (heard[0].name, heard[0].content) == ("delete_file", "deleted F")
+    results = [one.content for one in heard if isinstance(one, ToolResult)]
+    assert results == ["deleted F", {"error": "This tool call is rejected."}]
+    assert heard[-1] == "done"
 
 
 async def test_images_reach_the_model(adapter: Adapter) -> None:
@@ -230,9 +242,9 @@ async def test_bytes_are_the_same_in_the_next_turn() -> None:
     def reply(request: Any) -> Any:
         first = request.contents[0]
         if request.contents[-1] is first:
-            return types.Part(text="seen", thought_signature=b"\xff\x00")
+            return [types.Part(text="seen", thought_signature=b"\xff\x00")]
         same = first.parts[1].inline_data.data == b64decode(PIXELS)
-        return types.Part(text=f"{same} {request.contents[1].parts[0].thought_signature!r}")
+        return [types.Part(text=f"{same} {request.contents[1].parts[0].thought_signature!r}")]
 
     seeing = agent_of(reply)
     first = await ask(adapter_of(seeing), "look", parts=LOOK)
@@ -243,7 +255,7 @@ async def test_bytes_are_the_same_in_the_next_turn() -> None:
 
 async def test_keys_of_the_session_survive() -> None:
     def reply(request: Any) -> Any:
-        return types.Part(text=request.config.system_instruction.partition("\n")[0])
+        return [types.Part(text=request.config.system_instruction.partition("\n")[0])]
 
     quoting = agent_of(reply, instruction="After {last?}.", output_key="last")
     first = await ask(adapter_of(quoting), "a")
@@ -253,11 +265,28 @@ async def test_keys_of_the_session_survive() -> None:
 
 
 async def test_structured_output_is_json() -> None:
-    judge = agent_of(lambda _: types.Part(text='{"good": true}'), output_schema=Verdict)
+    judge = agent_of(lambda _: [types.Part(text='{"good": true}')], output_schema=Verdict)
 
     answered = await ask(adapter_of(judge), "well?")
 
     assert (answered.text, answered.output) == ('{"good": true}', {"good": True})
+
+
+async def test_what_a_model_thinks_is_told_once_and_is_not_the_text() -> None:
+    class Thinking(base):  # type: ignore[misc, valid-type]
+        async def generate_content_async(self, llm_request: Any, stream: bool = False) -> Any:
+            thought = types.Part(text="hm", thought=True)
+            content = types.Content(role="model", parts=[thought])
+            yield models.LlmResponse(content=content, partial=True)
+            content = types.Content(role="model", parts=[thought, types.Part(text="yes")])
+            yield models.LlmResponse(content=content)
+
+    heard: list[str | Progress] = []
+    thinking = agents.LlmAgent(name="a", model=Thinking(model="none"))
+    answered = await ask(adapter_of(thinking), "well?", heard=heard)
+
+    assert heard == [Reasoning("hm"), "yes"]
+    assert answered.text == "yes"
 
 
 async def test_an_error_without_words_is_raised() -> None:
@@ -266,7 +295,7 @@ async def test_an_error_without_words_is_raised() -> None:
             yield models.LlmResponse(error_code="SAFETY", error_message="no")
 
     with pytest.raises(RuntimeError, match="SAFETY: no"):
-        await ask(adapter_of(agents.LlmAgent(name="a", model=Blocked(model="x"))), "hello")
+        await ask(adapter_of(agents.LlmAgent(name="a", model=Blocked(model="none"))), "hello")
 
 
 @pytest.mark.filterwarnings("ignore:SequentialAgent:DeprecationWarning")

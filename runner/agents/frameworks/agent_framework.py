@@ -51,9 +51,9 @@ class AgentFrameworkAdapter:
         self._package = load("agent_framework")
 
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
-        state: Json = asked.state or {"session": None, "requests": []}
+        state: Json = asked.state or {"session": None, "requests": [], "calls": {}}
         old = [self._package.Content.from_dict(one) for one in state["requests"]]
-        telling = Telling(emit, old)
+        telling = Telling(emit, state["calls"])
         session = self._session(state["session"])
         message = self._message(asked, old)
         async with self._agent.run(message, session=session, stream=True) as updates:
@@ -70,7 +70,11 @@ class AgentFrameworkAdapter:
         ]
         return Answered(
             telling.text or response.text,
-            {"session": session.to_dict(), "requests": [one.to_dict() for one in requests]},
+            {
+                "session": session.to_dict(),
+                "requests": [one.to_dict() for one in requests],
+                "calls": telling.open_calls,
+            },
             to_jsonable_python(response.value),
             tuple(map(input_request, requests)),
         )
@@ -104,14 +108,17 @@ class AgentFrameworkAdapter:
 
 
 class Telling:
-    """Emits what happens, and joins the text."""
+    """Emits what happens, and joins the text.
 
-    def __init__(self, emit: Emit, resumed: list[Any]) -> None:
+    open_calls  names of tools by the ids of calls without a result: that has the id alone.
+    """
+
+    def __init__(self, emit: Emit, open_calls: dict[str, str]) -> None:
         self.text = ""
+        self.open_calls = open_calls
         self._emit = emit
         self._calls: dict[str, ToolCall] = {}
         self._last_call = ""
-        self._names = {one.function_call.call_id: one.function_call.name for one in resumed}
 
     def tell(self, content: Any) -> None:
         if content.type == "function_call":
@@ -124,12 +131,12 @@ class Telling:
         elif content.type == "text_reasoning" and content.text:
             self._emit(Reasoning(content.text))
         elif content.type == "function_result":
-            name = self._names.get(content.call_id, "")
+            name = self.open_calls.pop(content.call_id, "")
             self._emit(ToolResult(content.call_id, name, as_json(content.result)))
 
     def tell_calls(self) -> None:
         for call in self._calls.values():
-            self._names[call.id] = call.name
+            self.open_calls[call.id] = call.name
             self._emit(ToolCall(call.id, call.name, as_json(call.arguments)))
         self._calls.clear()
 

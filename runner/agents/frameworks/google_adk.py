@@ -142,31 +142,32 @@ class Telling:
         self._emit = emit
         self._has_schema = has_schema
         self._tokens = [0, 0]
+        self._reasoned = False
         self._last_author = ""
         self._speaking: tuple[Any, Any] | None = None
         self._missed: set[tuple[Any, Any]] = set()
-        self._waiting: list[Any] = []
+        self._waiting: list[tuple[str, str]] = []
 
     def tell(self, event: Any) -> None:
         if event.error_code and not event.content and not event.partial:
             raise RuntimeError(f"{event.error_code}: {event.error_message}")
+        words, thoughts = text_of(event, thought=False), text_of(event, thought=True)
+        if thoughts and (event.partial or not self._reasoned):
+            self._emit(Reasoning(thoughts))
+        self._reasoned = bool(event.partial and (thoughts or self._reasoned))
         speaker = (event.author, event.branch)
         if event.partial:
-            if self._speaking is None and speaker not in self._missed:
-                self._speaking = speaker
-            if self._speaking == speaker:
-                self._say(event)
-            else:
-                self._missed.add(speaker)
+            if words:
+                self._hear(speaker, words)
             return
-        if self._speaking != speaker:
-            self._missed.discard(speaker)
-            self._waiting.append(event)
-        else:
+        if self._speaking == speaker:
             self._speaking = None
+        elif words:
+            self._missed.discard(speaker)
+            self._waiting.append((event.author, words))
         if self._speaking is None:
             self._say_what_waits()
-        self._tell_whole(event)
+        self._tell_whole(event, words)
 
     def end(self) -> None:
         self._say_what_waits()
@@ -177,23 +178,27 @@ class Telling:
         elif self.output is not None and not self.text:
             self.text = json.dumps(self.output)
 
+    def _hear(self, speaker: tuple[Any, Any], words: str) -> None:
+        if self._speaking is None and speaker not in self._missed:
+            self._speaking = speaker
+        if self._speaking == speaker:
+            self._say(speaker[0], words)
+        else:
+            self._missed.add(speaker)
+
     def _say_what_waits(self) -> None:
-        for event in self._waiting:
-            self._say(event)
+        for author, words in self._waiting:
+            self._say(author, words)
         self._waiting.clear()
 
-    def _say(self, event: Any) -> None:
-        for part in event.content.parts or () if event.content else ():
-            if part.text and part.thought:
-                self._emit(Reasoning(part.text))
-            elif part.text:
-                other = self.text and event.author != self._last_author
-                piece = "\n\n" + part.text if other else part.text
-                self._last_author = event.author
-                self.text += piece
-                self._emit(piece)
+    def _say(self, author: str, words: str) -> None:
+        if self.text and author != self._last_author:
+            words = "\n\n" + words
+        self._last_author = author
+        self.text += words
+        self._emit(words)
 
-    def _tell_whole(self, event: Any) -> None:
+    def _tell_whole(self, event: Any, words: str) -> None:
         for call in event.get_function_calls():
             if call.name in ASKS:
                 self.requests.append(input_request(call))
@@ -205,10 +210,12 @@ class Telling:
         if event.output is not None:
             self.output = to_jsonable_python(event.output)
         elif event.content is not None:
-            self.output = as_json(words_of(event)) if self._has_schema else None
-        if event.usage_metadata is not None:
-            self._tokens[0] += event.usage_metadata.prompt_token_count or 0
-            self._tokens[1] += event.usage_metadata.candidates_token_count or 0
+            self.output = as_json(words) if self._has_schema else None
+        usage = event.usage_metadata
+        if usage is not None:
+            self._tokens[0] += usage.prompt_token_count or 0
+            self._tokens[1] += usage.candidates_token_count or 0
+            self._tokens[1] += usage.thoughts_token_count or 0
 
 
 def service_of(session: Any) -> Any:
@@ -258,9 +265,9 @@ def response(name: str, decision: Decision) -> dict[str, Any]:
     return cast(dict[str, Any], value) if isinstance(value, dict) else {"result": value}
 
 
-def words_of(event: Any) -> str:
-    parts = event.content.parts or ()
-    return "".join(part.text for part in parts if part.text and not part.thought)
+def text_of(event: Any, *, thought: bool) -> str:
+    parts: Any = event.content.parts or () if event.content else ()
+    return "".join(part.text for part in parts if part.text and bool(part.thought) is thought)
 
 
 def as_json(text: str) -> Json:
