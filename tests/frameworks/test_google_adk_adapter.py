@@ -165,7 +165,7 @@ async def test_a_tool_is_told_and_its_result_is_seen_in_the_next_turn(adapter: A
 async def test_a_failure_leaves_nothing(adapter: Adapter) -> None:
     first = await ask(adapter, "hello")
 
-    with pytest.raises(RuntimeError, match="secret"):
+    with pytest.raises(RuntimeError, match=r"^secret$"):
         await ask(adapter, "fail", first.state)
 
     assert (await ask(adapter, "again", first.state)).text == "2: you said again"

@@ -142,6 +142,7 @@ class Telling:
         self._emit = emit
         self._has_schema = has_schema
         self._tokens = [0, 0]
+        self._error = ""
         self._reasoned = False
         self._last_author = ""
         self._speaking: tuple[Any, Any] | None = None
@@ -149,8 +150,10 @@ class Telling:
         self._waiting: list[tuple[str, str]] = []
 
     def tell(self, event: Any) -> None:
-        if event.error_code and not event.content and not event.partial:
-            raise RuntimeError(f"{event.error_code}: {event.error_message}")
+        if event.content:
+            self._error = ""
+        elif event.error_code:
+            self._error = f"{event.error_code}: {event.error_message}"
         words, thoughts = text_of(event, thought=False), text_of(event, thought=True)
         if thoughts and (event.partial or not self._reasoned):
             self._emit(Reasoning(thoughts))
@@ -170,6 +173,9 @@ class Telling:
         self._tell_whole(event, words)
 
     def end(self) -> None:
+        """Raises what a service gave instead of words; what it raises comes out of the run."""
+        if self._error:
+            raise RuntimeError(self._error)
         self._say_what_waits()
         if any(self._tokens):
             self._emit(Usage(*self._tokens))
