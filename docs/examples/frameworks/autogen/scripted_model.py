@@ -48,10 +48,10 @@ class ScriptedModel(ChatCompletionClient):
             raise RuntimeError("secret")
         elif words == ["look"]:
             pieces[1] = f"saw {sum(images_in(message) for message in asked)} images"
-        for piece in pieces:
-            yield piece
-            if words == ["slow"]:
-                await asyncio.sleep(30)
+        yield pieces[0]
+        if words == ["slow"]:
+            await asyncio.sleep(30)
+        yield pieces[1]
         yield result_of("".join(pieces), "stop")
 
     @property

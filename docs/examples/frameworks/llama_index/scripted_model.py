@@ -38,12 +38,15 @@ async def script(messages: Sequence[ChatMessage]) -> AsyncIterator[ChatResponse]
     elif words == ["look"]:
         images = [block for message in asked for block in message.blocks if is_image(block)]
         pieces[1] = f"saw {len(images)} images"
-    said = ""
-    for piece in pieces:
-        said += piece
-        yield ChatResponse(message=ChatMessage(role="assistant", content=said), delta=piece)
-        if words == ["slow"]:
-            await asyncio.sleep(30)
+    yield saying(pieces[0], pieces[0])
+    if words == ["slow"]:
+        await asyncio.sleep(30)
+    yield saying("".join(pieces), pieces[1])
+
+
+def saying(said: str, piece: str) -> ChatResponse:
+    """A piece of text, with all that was said by then."""
+    return ChatResponse(message=ChatMessage(role="assistant", content=said), delta=piece)
 
 
 def is_image(block: object) -> bool:
