@@ -102,7 +102,7 @@ async def test_without_streaming_the_answer_comes_whole() -> None:
     agent.streaming = False
     talk = Talk(agent)
     assert (await talk.say("hello")).text == "1: you said hello"
-    assert talk.pieces() == []
+    assert talk.pieces() == ["1: you said hello"]
 
 
 async def test_tools_are_told_and_their_results_remembered() -> None:
@@ -113,6 +113,18 @@ async def test_tools_are_told_and_their_results_remembered() -> None:
         ToolResult("call-1", "add", 5),
     ]
     assert (await talk.say("results")).text == "2: 5"
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_words_before_a_tool_are_part_of_the_reply(streaming: bool) -> None:
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    talk = Talk(scripted([("look", {}, "I look. "), "It is there."], streaming=streaming))
+    talk.agent.tools = scripted([look]).tools
+    assert (await talk.say("where?")).text == "I look. It is there."
+    assert "".join(talk.pieces()) == "I look. It is there."
 
 
 async def test_a_tools_result_may_be_the_reply() -> None:
@@ -257,9 +269,10 @@ def scripted(script: list[Any], **options: Any) -> Any:
         step = next(steps)
         if step is None or isinstance(step, str):
             return llms.ChatMessage(role="assistant", content=step or "done")
-        name, kwargs = step if isinstance(step, tuple) else (step.__name__, {})
+        name, kwargs, *said = step if isinstance(step, tuple) else (step.__name__, {})
         call = types.ToolCallBlock(tool_call_id="1", tool_name=name, tool_kwargs=kwargs)
-        return llms.ChatMessage(role="assistant", blocks=[call])
+        words = [llms.TextBlock(text=text) for text in said]
+        return llms.ChatMessage(role="assistant", blocks=[*words, call])
 
     return workflow.FunctionAgent(
         tools=[one for n, one in enumerate(script) if callable(one) and one not in script[:n]],

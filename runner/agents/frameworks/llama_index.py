@@ -93,6 +93,8 @@ class _Telling:
         workflow = self._workflow
         if isinstance(event, workflow.AgentStream):
             self._stream(event)
+        elif isinstance(event, workflow.AgentOutput):
+            self._whole(event)
         elif isinstance(event, workflow.ToolCall):
             arguments = to_jsonable_python(event.tool_kwargs, fallback=str)
             self._emit(ToolCall(event.tool_id, event.tool_name, arguments))
@@ -121,6 +123,13 @@ class _Telling:
             self._answers = True
         elif event.delta:
             self._emit(Reasoning(event.delta))
+
+    def _whole(self, event: Any) -> None:
+        """What the model said before its tools, or at the end; streamed already, or not."""
+        said = event.response.content
+        if said and not self._answers and event.current_agent_name in self._speakers:
+            self._say(said)
+            self._answers = True
 
     def _say(self, piece: str) -> None:
         if piece:

@@ -67,8 +67,11 @@ class Telling:
         if delta.content:
             self._tell(Reasoning(delta.content))
         for call in delta.tool_calls or ():
+            if call.function is None:
+                continue
             name, arguments = call.function.name, call.function.arguments
-            if name == "final_answer" and self._is_final:
+            is_new = call.index not in self._arguments  # Some models repeat the name.
+            if name == "final_answer" and is_new and self._is_final:
                 self._arguments[call.index] = ""
                 if self._said:
                     self._say("\n")
