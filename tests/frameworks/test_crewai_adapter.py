@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-crewai = pytest.importorskip("crewai", reason="CrewAI is not installed")
-
 from runner.agents.base import Answered, Asked, ToolCall, ToolResult
 from runner.agents.frameworks.crewai import FRAMEWORK
 from runner.agents.frameworks.framework import Adapter, Unsupported
 from runner.agents.threads import Threads
+
+crewai = pytest.importorskip("crewai", reason="CrewAI is not installed")
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/crewai"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 from runner.agents.base import Emit, Progress
@@ -27,9 +27,12 @@ async def call_stoppable(in_thread: InThread, function: Callable[[Event], Any]) 
 
 def from_threads(emit: Emit) -> Emit:
     """For any thread: hands on to the loop in which this was called, in order."""
-    loop = asyncio.get_running_loop()
+    loop, thread = asyncio.get_running_loop(), get_ident()
 
     def hand_on(piece: str | Progress) -> None:
+        if get_ident() == thread:
+            emit(piece)
+            return
         with suppress(RuntimeError):  # The loop is closed, and nobody listens any more.
             loop.call_soon_threadsafe(emit, piece)
 
