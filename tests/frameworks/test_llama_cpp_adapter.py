@@ -117,11 +117,15 @@ async def test_a_message_too_long_for_the_window_fails_in_llama_cpps_words(adapt
 
 async def test_a_cancelled_reply_stops_at_the_next_token(adapt: Any) -> None:
     model, begun = StandIn(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     model.piece_s = 0.02
     adapter = adapt(model)
     first, _ = await ask(adapter, "hello")
     long = asyncio.create_task(
-        adapter.answer(Asked("c", "word " * 90, state=first.state), lambda _: begun.set())
+        adapter.answer(
+            Asked("c", "word " * 90, state=first.state),
+            lambda _: loop.call_soon_threadsafe(begun.set),
+        )
     )
     await begun.wait()
     long.cancel()
@@ -175,8 +179,11 @@ async def test_a_message_too_long_for_the_model_fails(smollm: Any, adapt: Any) -
 
 async def test_a_cancelled_model_answers_the_next_turn(smollm: Any, adapt: Any) -> None:
     adapter, begun = adapt(smollm), asyncio.Event()
+    loop = asyncio.get_running_loop()
     long = asyncio.create_task(
-        adapter.answer(Asked("c", "Tell me a long story."), lambda _: begun.set())
+        adapter.answer(
+            Asked("c", "Tell me a long story."), lambda _: loop.call_soon_threadsafe(begun.set)
+        )
     )
     await begun.wait()
     long.cancel()

@@ -28,7 +28,7 @@ from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit, Reasoning, ToolCall, ToolResult, Usage
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
-from runner.agents.frameworks.stoppable import call_stoppable, from_threads
+from runner.agents.frameworks.stoppable import call_stoppable
 
 QUIET = {
     "CREWAI_DISABLE_TELEMETRY": "true",
@@ -55,7 +55,7 @@ class CrewAI:
 
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
         messages = [*(asked.state or ()), {"role": "user", "content": asked.message}]
-        told = _Told(self._agent, from_threads(emit))
+        told = _Told(self._agent, emit)
 
         def kick_off(stop: Event) -> Any:
             # Both are context variables, and the thread has a context of its own.
@@ -159,18 +159,16 @@ FRAMEWORK = Framework(
     classes=frozenset({("crewai.agents.agent_builder.base_agent", "BaseAgent")}),
     adapt=CrewAI,
     uses_threads=True,
-    refused=(
-        (
-            ("crewai.crew", "Crew"),
+    refused={
+        ("crewai.crew", "Crew"): (
             "A Crew takes named inputs. Say which of them the message is:\n"
             "    async def agent(message):\n"
-            '        return (await crew.kickoff_async(inputs={"topic": message})).raw',
+            '        return (await crew.kickoff_async(inputs={"topic": message})).raw'
         ),
-        (
-            ("crewai.flow.flow", "Flow"),
+        ("crewai.flow.flow", "Flow"): (
             "A Flow takes named inputs and is used once. Say which of them the message is:\n"
             "    async def agent(message):\n"
-            '        return str(await MyFlow().kickoff_async(inputs={"topic": message}))',
+            '        return str(await MyFlow().kickoff_async(inputs={"topic": message}))'
         ),
-    ),
+    },
 )

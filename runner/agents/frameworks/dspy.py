@@ -25,7 +25,6 @@ from pydantic_core import to_jsonable_python
 from runner.agents.base import Answered, Asked, Emit, ToolCall, ToolResult, Usage
 from runner.agents.frameworks.dspy_stream import Stream
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
-from runner.agents.frameworks.stoppable import from_threads
 
 UNKEPT = ("trajectory", "history", "termination_reason")
 ASIDE = ("reasoning", *UNKEPT)
@@ -46,7 +45,7 @@ class DSPy:
             inputs[self._history] = self._dspy.History(messages=past)
         stream = Stream(self._module, emit)
         quiet: dict[str, Any] = {"disable_history": True, "trace": None}
-        callbacks = [*self._dspy.settings.callbacks, _tool_teller(from_threads(emit))]
+        callbacks = [*self._dspy.settings.callbacks, _tool_teller(emit)]
         with (
             self._dspy.context(callbacks=callbacks, **quiet, **stream.context),
             load("dspy.utils.usage_tracker").track_usage() as usage,

@@ -22,7 +22,6 @@ from typing import Any
 from runner.agents.base import Answered, Asked, Emit
 from runner.agents.frameworks.framework import Framework, InThread
 from runner.agents.frameworks.stoppable import call_stoppable
-from runner.agents.relay import Relay
 
 REPLY_SHARE = 4
 """A reply finds at least one so-manieth of the context window free."""
@@ -38,7 +37,6 @@ class Llama:
 
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
         messages = [*(asked.state or ()), {"role": "user", "content": asked.message}]
-        relay = Relay(emit)
 
         def speak(stop: Event) -> str:
             self._forget(messages)
@@ -50,7 +48,7 @@ class Llama:
                         break
                     if piece := chunk["choices"][0]["delta"].get("content"):
                         text += piece
-                        relay(piece)
+                        emit(piece)
             return text
 
         text = await call_stoppable(self._in_thread, speak)
