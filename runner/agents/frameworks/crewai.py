@@ -7,12 +7,12 @@ CrewAI calls models and tools in threads even from `kickoff_async`, and these go
 cancelled. So the whole run has a thread of the turn's, and ends at the next thing it tells.
 
 Pieces come only from a model made with `LLM(..., stream=True)`, and only where its text is the
-reply: not with a plan or a guardrail, and not where tools are called in text.
+reply: not with a plan or a guardrail, and not where tools are called in text. What a model says
+before it calls a tool is known only from pieces; without them CrewAI drops it.
 
-Off, unless the user's environment says otherwise: telemetry, traces, the look for a newer
-version, and, for an agent that is not `verbose`, the boxes on the console. These variables are
-read at each use, so that it is not too late after the import. Importing sends nothing; what an
-agent sends before it is adapted (`crewai` counts some features that are used) cannot be helped.
+Off, unless the user's environment says otherwise: telemetry, traces, and the look for a newer
+version; and for an agent that is not `verbose`, the boxes on the console. CrewAI reads these
+variables at each use, and sends nothing before an agent's first run.
 """
 
 from __future__ import annotations
