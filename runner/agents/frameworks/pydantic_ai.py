@@ -192,9 +192,7 @@ def answered(said: str, output: Any, state: Any) -> Answered:
 
 
 def as_json(value: Any) -> Any:
-    return to_jsonable_python(
-        value, bytes_mode="base64", inf_nan_mode="strings", serialize_unknown=True
-    )
+    return to_jsonable_python(value, bytes_mode="base64", serialize_unknown=True)
 
 
 FRAMEWORK = Framework(
