@@ -79,7 +79,7 @@ async def test_an_agent_for_voice_is_refused() -> None:
     kind = import_module("agents.realtime").RealtimeAgent
     names = {(c.__module__, c.__name__) for c in kind.__mro__}
     assert not names & FRAMEWORK.classes
-    assert names & {refused for refused, _ in FRAMEWORK.refused}
+    assert names & set(dict(FRAMEWORK.refused))
 
 
 async def test_a_conversation_goes_on_from_its_state(agent: Any) -> None:
@@ -158,6 +158,17 @@ async def test_a_cancelled_turn_leaves_nothing_running_and_no_trace(agent: Any) 
         await asyncio.wait_for(turn, 0.5)
     assert asyncio.all_tasks() == before
     assert (await conversation.ask("again")).text == "2: you said again"
+
+
+async def test_a_turn_that_cannot_be_heard_is_stopped_at_once(agent: Any) -> None:
+    def emit(piece: str | Progress) -> None:
+        raise ValueError("too long")
+
+    before = asyncio.all_tasks()
+    adapter = FRAMEWORK.adapt(agent, in_thread)
+    with pytest.raises(ValueError, match="too long"):
+        await asyncio.wait_for(adapter.answer(Asked("c", "slow"), emit), 0.5)
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_cancelled_turn_cancels_its_tool() -> None:
@@ -248,6 +259,20 @@ async def test_each_of_several_tools_gets_its_own_decision() -> None:
     assert (await conversation.ask("", resume=decisions)).text == "Done."
     results = [one for one in conversation.progress if isinstance(one, ToolResult)]
     assert {result.id: result.content for result in results} == {"one": "one", "two": "no"}
+
+
+async def test_a_turn_that_goes_on_may_ask_again() -> None:
+    async def echo(word: str) -> str:
+        return word
+
+    tool = agents.function_tool(needs_approval=True)(echo)
+    first, second = call("echo", id="one", word="1"), call("echo", id="two", word="2")
+    end = testing.assistant_message("Done.")
+    conversation = Conversation(scripted([first], [second], [end], tools=[tool]))
+    await conversation.ask("hello")
+    (again,) = (await conversation.ask("", resume={"one": Decision(True)})).requests
+    assert again.id == "two"
+    assert (await conversation.ask("", resume={"two": Decision(True)})).text == "Done."
 
 
 # What comes in, and what goes out.

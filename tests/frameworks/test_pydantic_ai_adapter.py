@@ -149,6 +149,41 @@ async def test_a_cancelled_turn_leaves_nothing_running_and_no_trace(agent: Any) 
     assert (await conversation.ask("again")).text == "2: you said again"
 
 
+async def test_a_turn_that_cannot_be_heard_is_stopped_at_once(agent: Any) -> None:
+    def emit(piece: str | Progress) -> None:
+        raise ValueError("too long")
+
+    before = asyncio.all_tasks()
+    adapter = FRAMEWORK.adapt(agent, in_thread)
+    with pytest.raises(ValueError, match="too long"):
+        await asyncio.wait_for(adapter.answer(Asked("c", "slow"), emit), 0.5)
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_cancelled_turn_waits_for_its_tool_to_clean_up() -> None:
+    done: list[str] = []
+
+    async def respond(messages: Any, info: Any) -> Any:
+        yield {0: function_model().DeltaToolCall("tidy", "{}")}
+
+    async def tidy() -> str:
+        try:
+            done.append("started")
+            await asyncio.sleep(30)
+        finally:
+            await asyncio.sleep(0.01)
+            done.append("tidied")
+        return ""
+
+    turn = asyncio.create_task(said(pydantic_ai.Agent(streaming(respond), tools=[tidy]), "hello"))
+    while not done:
+        await asyncio.sleep(0.001)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(turn, 0.5)
+    assert done == ["started", "tidied"]
+
+
 async def test_the_users_object_gets_no_name_from_us(agent: Any) -> None:
     await said(agent, "hello")
     assert agent.name is None
@@ -185,6 +220,25 @@ async def test_a_refused_tool_does_not_run_and_the_model_is_told_why(
     assert reply.text == "1: kept a.txt"
     told = reason or "The tool call was denied."
     assert (await conversation.ask("results")).text == f"2: {told}"
+
+
+async def test_a_turn_that_goes_on_may_ask_again() -> None:
+    async def respond(messages: Any, info: Any) -> Any:
+        yield {0: function_model().DeltaToolCall("delete_file", f'{{"path": "{len(messages)}"}}')}
+
+    async def delete_file(path: str) -> str:
+        return path
+
+    agent = pydantic_ai.Agent(
+        streaming(respond),
+        tools=[pydantic_ai.Tool(delete_file, requires_approval=True)],
+        output_type=[str, pydantic_ai.DeferredToolRequests],
+    )
+    conversation = Conversation(agent)
+    (first,) = (await conversation.ask("hello")).requests
+    (second,) = (await conversation.ask("", resume={first.id: Decision(True)})).requests
+    assert (first.arguments, second.arguments) == ({"path": "1"}, {"path": "3"})
+    assert first.id != second.id
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from contextlib import aclosing
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -72,17 +73,19 @@ async def events(result: Any, emit: Emit) -> str:
     said: list[str] = []
     calls = [tool_call(raw(item)) for item in result.new_items if item.type == "tool_call_item"]
     names = {call.id: call.name for call in calls}  # In a run that goes on, they are told already.
-    try:
-        async for event in result.stream_events():
-            for heard in progress(event, names):
-                emit(heard)
-                if isinstance(heard, str):
-                    said.append(heard)
-    except BaseException:
-        # Cancelled, the stream ends without waiting for the run's own task.
-        result.cancel()
-        await asyncio.gather(result.run_loop_task, return_exceptions=True)
-        raise
+    async with aclosing(result.stream_events()) as stream:
+        try:
+            async for event in stream:
+                for heard in progress(event, names):
+                    emit(heard)
+                    if isinstance(heard, str):
+                        said.append(heard)
+        except BaseException:
+            # Cancelled, the stream ends without waiting for the run's own task; left by an
+            # exception of ours, it would wait until the run has come to its own end.
+            result.cancel()
+            await asyncio.gather(result.run_loop_task, return_exceptions=True)
+            raise
     return "".join(said)
 
 
@@ -164,9 +167,7 @@ def answered(said: str, output: Any, state: Json) -> Answered:
 
 
 def as_json(value: Any) -> Json:
-    return to_jsonable_python(
-        value, bytes_mode="base64", inf_nan_mode="strings", serialize_unknown=True
-    )
+    return to_jsonable_python(value, bytes_mode="base64", serialize_unknown=True)
 
 
 FRAMEWORK = Framework(

@@ -8,6 +8,7 @@ and files are in it too, so they make every later state as large.
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -42,7 +43,8 @@ its tools need deps of the type {deps}, and a message brings none. Wrap it in an
 class PydanticAI:
     def __init__(self, agent: Any, in_thread: InThread) -> None:
         if agent.deps_type not in (object, None, type(None)):
-            raise Unsupported(NEEDS_DEPS.format(deps=agent.deps_type.__name__))
+            deps = getattr(agent.deps_type, "__name__", agent.deps_type)
+            raise Unsupported(NEEDS_DEPS.format(deps=deps))
         self._agent = agent
         self._streams = streams(agent.model)
         self._messages = load("pydantic_ai.messages").ModelMessagesTypeAdapter
@@ -171,15 +173,15 @@ def content(part: Part) -> Any:
     messages = load("pydantic_ai.messages")
     if part["type"] == "text":
         return part["text"]
-    media_type = part.get("media_type")
-    if data := part.get("data"):
-        return messages.BinaryContent.from_data_uri(f"data:{media_type};base64,{data}")
+    media_type, url = part.get("media_type"), part.get("url")
+    if url is None:
+        return messages.BinaryContent(b64decode(part.get("data", "")), media_type=media_type)
     if part["type"] == "image":
-        return messages.ImageUrl(part.get("url"), media_type=media_type)
-    kind = str(media_type).partition("/")[0]
+        return messages.ImageUrl(url, media_type=media_type)
+    kind = part["media_type"].partition("/")[0]
     by_kind = {"image": "ImageUrl", "audio": "AudioUrl", "video": "VideoUrl"}
-    url = getattr(messages, by_kind.get(kind, "DocumentUrl"))
-    return url(part.get("url"), media_type=media_type, identifier=part["name"])
+    as_kind = getattr(messages, by_kind.get(kind, "DocumentUrl"))
+    return as_kind(url, media_type=media_type, identifier=part["name"])
 
 
 def answered(said: str, output: Any, state: Any) -> Answered:
@@ -192,9 +194,7 @@ def answered(said: str, output: Any, state: Any) -> Answered:
 
 
 def as_json(value: Any) -> Any:
-    return to_jsonable_python(
-        value, bytes_mode="base64", inf_nan_mode="strings", serialize_unknown=True
-    )
+    return to_jsonable_python(value, bytes_mode="base64", serialize_unknown=True)
 
 
 FRAMEWORK = Framework(
