@@ -148,4 +148,5 @@ FRAMEWORK = Framework(
     adapt=AutogenAdapter,
     is_shared=False,
     takes=frozenset({"image"}),
+    takes_urls=False,
 )

@@ -174,12 +174,11 @@ FRAMEWORK = Framework(
     classes=frozenset({AGENTS, MULTI_AGENT, WORKFLOW}),
     adapt=LlamaIndexAdapter,
     takes=frozenset({"image", "file"}),
-    refused=(
-        (
-            CHAT_ENGINE,
+    refused={
+        CHAT_ENGINE: (
             "A chat engine keeps one history for everybody. Make one for each turn: "
             "async def agent(message, history): return str(await index.as_chat_engine().achat("
-            "message, [ChatMessage(**one) for one in history]))",
+            "message, [ChatMessage(**one) for one in history]))"
         ),
-    ),
+    },
 )

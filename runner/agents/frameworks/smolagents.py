@@ -171,4 +171,5 @@ FRAMEWORK = Framework(
     is_shared=False,
     uses_threads=True,
     takes=frozenset({"image"}),
+    takes_urls=False,
 )
