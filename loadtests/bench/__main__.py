@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 
 from loadtests import bench
-from loadtests.bench import hand_over, history, pieces, streams, turns, waiting
+from loadtests.bench import hand_over, history, pieces, states, streams, turns, waiting
 
 SECTIONS: dict[str, Callable[[bool], None]] = {
     "turns": turns.measure,
     "pieces": pieces.measure,
     "history": history.measure,
+    "states": states.measure,
     "streams": streams.measure,
     "hand-over": hand_over.measure,
     "waiting": waiting.measure,
