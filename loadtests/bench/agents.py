@@ -56,7 +56,10 @@ class _Keeper:
 
     def __init__(self) -> None:
         said = {"role": "assistant", "content": TEXT}
-        self._state: dict[str, Any] = {"messages": [said] * max(self.size // len(str(said)), 1), "turns": 0}
+        self._state: dict[str, Any] = {
+            "messages": [said] * max(self.size // len(str(said)), 1),
+            "turns": 0,
+        }
 
     def get_state(self) -> dict[str, Any]:
         return self._state
