@@ -1,4 +1,4 @@
-"""What an adapter adds to its framework: a conversation through it, by one with the framework alone.
+"""What an adapter adds to its framework: a conversation through it, by one without it.
 
 The agents are those of docs/examples/frameworks, on their frameworks' own test models, which cost
 next to nothing: with a real model the difference disappears. "Alone" is what a user of the
