@@ -154,7 +154,7 @@ Hear = Callable[[str | Told], None]
 
 
 def unheard(piece: object) -> None:
-    """A `Hear`, or an `Emit`, for those who wait for the whole reply."""
+    """A `Hear`, and an `Emit`, for those who wait for the whole reply."""
 
 
 @dataclass(frozen=True, slots=True)

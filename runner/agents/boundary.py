@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -36,6 +36,9 @@ KINDS: dict[type, Kind] = {
     Reasoning: "reasoning", ToolCall: "tool_call", ToolResult: "tool_result", Usage: "usage",
 }  # fmt: skip
 
+
+NotFinite = Literal["null", "constants"]
+"""What stands for a number that JSON does not have."""
 
 MAX_STATE_BYTES = 4_194_304
 
@@ -108,16 +111,21 @@ class Boundary:
         text = meter.whole(answered.text)
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
-        state = _bounded("state", answered.state, self._max_state_bytes, "max_state_bytes")
+        # Only Python reads it again, so infinity may stay what it is.
+        as_it_is: NotFinite = "constants"
+        bounds = self._max_state_bytes, "max_state_bytes"
+        state = _bounded("state", answered.state, *bounds, as_it_is)
         if len({one.id for one in answered.requests}) < len(answered.requests):
             raise Unusable("Two of the agent's requests have one id.")
         return Said(text, state, output, requests)
 
 
-def _bounded(noun: str, value: object, most: int, setting: str) -> bytes | None:
+def _bounded(
+    noun: str, value: object, most: int, setting: str, not_finite: NotFinite = "null"
+) -> bytes | None:
     if value is None:
         return None
-    data = encoded(noun, value)
+    data = encoded(noun, value, not_finite)
     if len(data) > most:
         raise too_long(noun, most, setting)
     return data
@@ -199,10 +207,10 @@ def _size(text: object) -> int:
         raise Unusable(refusal) from None
 
 
-def encoded(noun: str, value: object) -> bytes:
+def encoded(noun: str, value: object, not_finite: NotFinite = "null") -> bytes:
     """As JSON. Raises Unusable for what is none."""
     try:
-        return to_json(value)
+        return to_json(value, inf_nan_mode=not_finite)
     except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
         raise Unusable(f"The agent's {noun} is no JSON: {error}") from error
 
