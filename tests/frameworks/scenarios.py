@@ -10,7 +10,15 @@ Each of these says in one word what a framework has that passes: a column of the
 docs/frameworks.md. The server that the tests of a class share has been killed in a slow turn,
 and started again on its store (see `conftest`). What was said before is in `earlier`.
 
-In replies, `2:` means that the model saw two messages of its user's: this one and one more.
+What its model does is told by the message. `N` is how many messages of the user's it sees.
+
+    add A B   calls the tool add(a, b), and says `N: the sum is C`
+    results   says `N: ` and all that tools have given in the conversation, or `none`
+    delete F  calls delete_file(path), which asks; says `N: deleted F` or `N: kept F`
+    look      says `N: saw M images`
+    slow      says `N: `, and much later the rest
+    fail      raises RuntimeError("secret")
+    hello     or whatever else: says `N: you said hello`
 """
 
 from __future__ import annotations
@@ -40,7 +48,7 @@ Earlier = tuple[tuple[str, str], ...]
 class Scenarios:
     """What a framework's file says, and how its agent is asked.
 
-    example         the folder of its example.
+    example         the folder of its example, in which `target` is served.
     title, package  its row in the table, where they are not the framework's.
     begins          the event that tells that its model is at work.
     holds           the column of those that pass.
@@ -49,6 +57,7 @@ class Scenarios:
 
     framework: ClassVar[Framework]
     example: ClassVar[str]
+    target: ClassVar[str] = "agent:agent"
     title: ClassVar[str] = ""
     package: ClassVar[str] = ""
     begins: ClassVar[str] = "started"

@@ -183,7 +183,7 @@ FRAMEWORK = Framework(
     asks=True,
     takes=frozenset({"image", "file"}),
     refused={
-        ("agent_framework._workflows._workflow", "Workflow"): (WORKFLOW),
-        ("agent_framework._workflows._functional", "FunctionalWorkflow"): (WORKFLOW),
+        ("agent_framework._workflows._workflow", "Workflow"): WORKFLOW,
+        ("agent_framework._workflows._functional", "FunctionalWorkflow"): WORKFLOW,
     },
 )
