@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -108,7 +108,9 @@ class Boundary:
         text = meter.whole(answered.text)
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
-        state = _bounded("state", answered.state, self._max_state_bytes, "max_state_bytes")
+        state = None if answered.state is None else state_as_json(answered.state)
+        if state is not None and len(state) > self._max_state_bytes:
+            raise too_long("state", self._max_state_bytes, "max_state_bytes")
         if len({one.id for one in answered.requests}) < len(answered.requests):
             raise Unusable("Two of the agent's requests have one id.")
         return Said(text, state, output, requests)
@@ -199,10 +201,15 @@ def _size(text: object) -> int:
         raise Unusable(refusal) from None
 
 
-def encoded(noun: str, value: object) -> bytes:
+def state_as_json(state: object) -> bytes:
+    """With NaN and the infinities, which JSON has not, but who reads it here has."""
+    return encoded("state", state, inf_nan_mode="constants")
+
+
+def encoded(noun: str, value: object, inf_nan_mode: Literal["null", "constants"] = "null") -> bytes:
     """As JSON. Raises Unusable for what is none."""
     try:
-        return to_json(value)
+        return to_json(value, inf_nan_mode=inf_nan_mode)
     except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
         raise Unusable(f"The agent's {noun} is no JSON: {error}") from error
 
