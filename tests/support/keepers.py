@@ -228,3 +228,11 @@ def working_in_a_thread(message: str) -> Iterator[object]:
         yield f"step {number}. "
         yield ToolCall(f"c{number}", "look", {"at": number})
     yield "All seen."
+
+
+STRANGE: list[InputRequest] = []
+
+
+async def strange_requests(message: str) -> object:
+    """Requests whatever a test put there."""
+    return InputRequired(*STRANGE) if STRANGE else message

@@ -18,7 +18,7 @@ from runner.turns.content import Content, Resume, in_words
 from runner.turns.live_turn import LiveTurn, Phase
 from runner.turns.service import Service
 from runner.turns.submission import Submission
-from strategies import Limits, Turn, registry
+from strategies import Answer, Limits, Strategy, Turn, registry
 
 CONVERSATION = "c"
 
@@ -51,10 +51,14 @@ class Stage:
             self._settings,
             loaded,
             self._store,
-            lambda answer: registry.make(self._strategy, answer, Limits(), {}, per_turn=True),
+            self._make_strategy,
             threads=threads,
         )
         await self.service.open()
+
+    def _make_strategy(self, answer: Answer) -> Strategy:
+        name = self._strategy
+        return registry.make(name, answer, Limits(), {}, per_turn=name in registry.PER_TURN)
 
     async def stop(self, drain_s: float = 0.0) -> None:
         await self.service.drain(drain_s)
