@@ -153,8 +153,8 @@ Hear = Callable[[str | Told], None]
 """Given, in the loop, each piece of a reply, none of them empty, and what is told between."""
 
 
-def unheard(piece: str | Told) -> None:
-    """A `Hear` for those who wait for the whole reply."""
+def unheard(piece: object) -> None:
+    """A `Hear`, and an `Emit`, for those who wait for the whole reply."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,15 @@ KINDS: dict[type, Kind] = {
     Reasoning: "reasoning", ToolCall: "tool_call", ToolResult: "tool_result", Usage: "usage",
 }  # fmt: skip
 
+
 KINDS_OF_REQUESTS = ("approval", "question")
 LONGEST_ID = 512
+
+NotFinite = Literal["null", "constants"]
+"""What stands for a number that JSON does not have."""
+
+AS_IT_IS: NotFinite = "constants"
+"""For a state: only Python reads it again."""
 
 MAX_STATE_BYTES = 4_194_304
 
@@ -111,9 +118,8 @@ class Boundary:
         text = meter.whole(answered.text)
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
-        state = None if answered.state is None else state_as_json(answered.state)
-        if state is not None and len(state) > self._max_state_bytes:
-            raise too_long("state", self._max_state_bytes, "max_state_bytes")
+        bounds = self._max_state_bytes, "max_state_bytes"
+        state = _bounded("state", answered.state, *bounds, AS_IT_IS)
         _check(answered.requests)
         return Said(text, state, output, requests)
 
@@ -130,10 +136,12 @@ def _check(requests: Sequence[InputRequest]) -> None:
         raise Unusable("Two of the agent's requests have one id.")
 
 
-def _bounded(noun: str, value: object, most: int, setting: str) -> bytes | None:
+def _bounded(
+    noun: str, value: object, most: int, setting: str, not_finite: NotFinite = "null"
+) -> bytes | None:
     if value is None:
         return None
-    data = encoded(noun, value)
+    data = encoded(noun, value, not_finite)
     if len(data) > most:
         raise too_long(noun, most, setting)
     return data
@@ -215,15 +223,10 @@ def _size(text: object) -> int:
         raise Unusable(refusal) from None
 
 
-def state_as_json(state: object) -> bytes:
-    """With NaN and the infinities, which JSON has not, but who reads it here has."""
-    return encoded("state", state, inf_nan_mode="constants")
-
-
-def encoded(noun: str, value: object, inf_nan_mode: Literal["null", "constants"] = "null") -> bytes:
+def encoded(noun: str, value: object, not_finite: NotFinite = "null") -> bytes:
     """As JSON. Raises Unusable for what is none."""
     try:
-        return to_json(value, inf_nan_mode=inf_nan_mode)
+        return to_json(value, inf_nan_mode=not_finite)
     except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
         raise Unusable(f"The agent's {noun} is no JSON: {error}") from error
 

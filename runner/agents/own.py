@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from runner.agents.base import Answered, Asked, Emit, Json
-from runner.agents.boundary import Unusable, encoded, state_as_json
+from runner.agents.boundary import AS_IT_IS, Unusable, encoded
 from runner.agents.frameworks.framework import InThread
 from runner.agents.requests import InputRequired
 
@@ -116,7 +116,8 @@ class OwnAgent:
     async def _load(self, set_state: Callable[[Json], Any], state: Json) -> None:
         if self._blank is None:
             assert self._call.get_state is not None
-            self._blank = state_as_json(await self._do(self._call.get_state))
+            blank = await self._do(self._call.get_state)
+            self._blank = encoded("state", blank, AS_IT_IS)
         await self._do(partial(set_state, from_json(self._blank) if state is None else state))
 
     async def _do(self, method: Callable[[], Any]) -> Any:

@@ -34,11 +34,18 @@ def test_strategies_are_listed(run: Run) -> None:
     assert [line.split(" ")[0] for line in out.splitlines()[:3]] == ["queue", "lock", "reject"]
 
 
-@pytest.mark.parametrize("command", ["strategies", "agents"])
-def test_names_are_listed_for_programs(run: Run, command: str) -> None:
-    status, out, _ = run(command, "--json")
+def test_strategies_are_listed_for_programs(run: Run) -> None:
+    status, out, _ = run("strategies", "--json")
     assert status == 0
-    assert json.loads(out).keys() & {"queue", "eliza"}
+    assert {"queue", "lock", "reject"} <= json.loads(out).keys()
+
+
+def test_agents_and_frameworks_are_listed_for_programs(run: Run) -> None:
+    status, out, _ = run("agents", "--json")
+    assert status == 0
+    listed = json.loads(out)
+    assert "eliza" in listed["built_in"]
+    assert isinstance(listed["frameworks"], list)
 
 
 def test_the_settings_are_shown_as_a_file_that_could_be_used(run: Run, tmp_path: Path) -> None:
