@@ -236,3 +236,10 @@ STRANGE: list[InputRequest] = []
 async def strange_requests(message: str) -> object:
     """Requests whatever a test put there."""
     return InputRequired(*STRANGE) if STRANGE else message
+
+
+async def patient_parts(message: str, parts: list[Any]) -> str:
+    """As `parts_of`, when it has done what the message says."""
+    await obey(message)
+    turn = current_turn()
+    return json.dumps({"message": message, "parts": parts, "metadata": dict(turn.metadata)})
