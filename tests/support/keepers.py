@@ -243,3 +243,10 @@ async def patient_parts(message: str, parts: list[Any]) -> str:
     await obey(message)
     turn = current_turn()
     return json.dumps({"message": message, "parts": parts, "metadata": dict(turn.metadata)})
+
+
+async def tool_first(message: str) -> AsyncIterator[object]:
+    """Uses a tool, does what the message says, and only then speaks."""
+    yield ToolCall("c", "look", {})
+    await obey(message)
+    yield "seen"
