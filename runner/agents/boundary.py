@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -28,6 +28,7 @@ from runner.agents.base import (
 )
 from runner.agents.frameworks.framework import Adapter
 from runner.agents.relay import Relay
+from runner.agents.requests import InputRequest
 from runner.agents.threads import AgentHangs, Threads
 from runner.callers import caller_of
 from strategies import AgentFailed
@@ -37,8 +38,14 @@ KINDS: dict[type, Kind] = {
 }  # fmt: skip
 
 
+KINDS_OF_REQUESTS = ("approval", "question")
+LONGEST_ID = 512
+
 NotFinite = Literal["null", "constants"]
 """What stands for a number that JSON does not have."""
+
+AS_IT_IS: NotFinite = "constants"
+"""For a state: only Python reads it again."""
 
 MAX_STATE_BYTES = 4_194_304
 
@@ -111,13 +118,22 @@ class Boundary:
         text = meter.whole(answered.text)
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
-        # Only Python reads it again, so infinity may stay what it is.
-        as_it_is: NotFinite = "constants"
         bounds = self._max_state_bytes, "max_state_bytes"
-        state = _bounded("state", answered.state, *bounds, as_it_is)
-        if len({one.id for one in answered.requests}) < len(answered.requests):
-            raise Unusable("Two of the agent's requests have one id.")
+        state = _bounded("state", answered.state, *bounds, AS_IT_IS)
+        _check(answered.requests)
         return Said(text, state, output, requests)
+
+
+def _check(requests: Sequence[InputRequest]) -> None:
+    """Raises Unusable for requests that no client could show or answer."""
+    for one in requests:
+        texts = cast("tuple[object, ...]", (one.id, one.prompt, one.name))
+        if not all(isinstance(text, str) for text in texts) or one.kind not in KINDS_OF_REQUESTS:
+            raise Unusable(f"The agent's request has a field of a wrong type: {one!r:.200}")
+        if not 0 < len(one.id) <= LONGEST_ID:
+            raise Unusable(f"The id of a request has 1 to {LONGEST_ID} characters.")
+    if len({one.id for one in requests}) < len(requests):
+        raise Unusable("Two of the agent's requests have one id.")
 
 
 def _bounded(

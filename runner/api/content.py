@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic_core import PydanticSerializationError
-
 from runner.agents.base import About, Part
 from runner.agents.requests import Decision
+from runner.api.names import as_pointer
 from runner.api.problems import TOO_LARGE, RequestError, wrong_field
 from runner.settings import ServerSettings
 from runner.turns.content import Content, Resume, in_words
@@ -44,6 +44,8 @@ def parse_content(
     fields: Mapping[str, Any], limits: ServerSettings, about: About
 ) -> tuple[str, Content | None]:
     """The message as text, and what is asked of the agent besides. Raises RequestError."""
+    for name in ("message", "metadata", "resume"):
+        _check_whole(fields.get(name), f"/{name}")
     metadata = _metadata(fields.get("metadata"))
     parts: tuple[Part, ...] = ()
     resume: Resume | None = None
@@ -62,12 +64,19 @@ def parse_content(
         raise RequestError(TOO_LARGE, detail, pointer=pointer)
     if not (parts or metadata or resume is not None):
         return message, None
-    content = Content(parts, metadata, resume)
+    return message, Content(parts, metadata, resume)
+
+
+def _check_whole(value: object, pointer: str) -> None:
+    """Raise RequestError for what JSON has and UTF-8, or a reader of JSON, has not."""
+    if value is None or isinstance(value, str):
+        return  # One text is looked at when it is measured.
     try:
-        content.to_json()
-    except (PydanticSerializationError, UnicodeError, ValueError) as error:
-        raise _half_a_character("") from error
-    return message, content
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise _half_a_character(pointer) from error
+    except ValueError as error:
+        raise wrong_field(pointer, "A number is too large to be one.") from error
 
 
 def _text(message: object) -> str:
@@ -114,7 +123,7 @@ def _check_part(part: Any, pointer: str, about: About) -> None:
         "file": {"name", "media_type", "url" if has_url else "data"},
     }[kind]
     for name in sorted(({*part} - {"type"}) ^ wanted):
-        raise wrong_field(f"{pointer}/{name[:LONGEST_NAME]}", PART_IS[kind])
+        raise wrong_field(f"{pointer}/{as_pointer(name)}", PART_IS[kind])
     for name in sorted(wanted):
         value = part[name]
         if not isinstance(value, str) or not value or not _fits(name, value):
