@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +13,11 @@ import pytest
 from runner.agents.base import Answered, Asked, Progress, Reasoning, ToolCall, ToolResult, Usage
 from runner.agents.frameworks.openai_agents import FRAMEWORK
 from runner.agents.requests import Decision
+from tests.frameworks.examples import load_example
 
 agents = pytest.importorskip("agents", reason="the OpenAI Agents SDK is not installed")
 testing = pytest.importorskip("agents.testing", reason="this is no OpenAI Agents SDK, or too old")
 
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/openai_agents"
 IMAGE = {"type": "image", "media_type": "image/png", "data": "iVBORw0KGgo="}
 
 
@@ -28,13 +26,8 @@ async def in_thread(function: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(EXAMPLE)
-    try:
-        return import_module("agent").agent
-    finally:
-        for name in ("agent", "scripted_model"):  # Other examples have modules of these names.
-            sys.modules.pop(name, None)
+def agent() -> Any:
+    return load_example("openai_agents").agent
 
 
 class Conversation:
@@ -79,7 +72,7 @@ async def test_an_agent_for_voice_is_refused() -> None:
     kind = import_module("agents.realtime").RealtimeAgent
     names = {(c.__module__, c.__name__) for c in kind.__mro__}
     assert not names & FRAMEWORK.classes
-    assert names & set(dict(FRAMEWORK.refused))
+    assert names & set(FRAMEWORK.refused)
 
 
 async def test_a_conversation_goes_on_from_its_state(agent: Any) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +14,10 @@ from runner.agents.base import Answered, Asked, Progress, Reasoning, ToolCall, T
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.frameworks.pydantic_ai import FRAMEWORK
 from runner.agents.requests import Decision
+from tests.frameworks.examples import load_example
 
 pydantic_ai = pytest.importorskip("pydantic_ai", reason="Pydantic AI is not installed")
 
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/pydantic_ai"
 IMAGE = {"type": "image", "media_type": "image/png", "data": "iVBORw0KGgo="}
 
 
@@ -28,13 +26,8 @@ async def in_thread(function: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(EXAMPLE)
-    try:
-        return import_module("agent").agent
-    finally:
-        for name in ("agent", "scripted_model"):  # Other examples have modules of these names.
-            sys.modules.pop(name, None)
+def agent() -> Any:
+    return load_example("pydantic_ai").agent
 
 
 class Conversation:
