@@ -148,7 +148,7 @@ async def test_a_cancelled_turn_leaves_nothing_running_and_no_trace(agent: Any) 
         await asyncio.sleep(0.001)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(turn, 0.5)
+        await asyncio.wait_for(turn, 5)
     assert asyncio.all_tasks() == before
     assert (await conversation.ask("again")).text == "2: you said again"
 
@@ -160,7 +160,7 @@ async def test_a_turn_that_cannot_be_heard_is_stopped_at_once(agent: Any) -> Non
     before = asyncio.all_tasks()
     adapter = FRAMEWORK.adapt(agent, in_thread)
     with pytest.raises(ValueError, match="too long"):
-        await asyncio.wait_for(adapter.answer(Asked("c", "slow"), emit), 0.5)
+        await asyncio.wait_for(adapter.answer(Asked("c", "slow"), emit), 5)
     assert asyncio.all_tasks() == before
 
 
@@ -184,8 +184,8 @@ async def test_a_cancelled_turn_cancels_its_tool() -> None:
         await asyncio.sleep(0.001)
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(turn, 0.5)
-    async with asyncio.timeout(0.5):
+        await asyncio.wait_for(turn, 5)
+    async with asyncio.timeout(5):
         while asyncio.all_tasks() != before:
             await asyncio.sleep(0.001)
     assert done == ["started", "tidied"]

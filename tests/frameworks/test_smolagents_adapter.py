@@ -136,7 +136,7 @@ async def test_a_cancelled_turn_ends_its_thread_and_leaves_nothing_behind() -> N
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
-    assert time.monotonic() - began < 0.5  # The model would take 3 s.
+    assert time.monotonic() - began < 5  # The model would take 30 s.
     assert asyncio.all_tasks() == before
     assert (await talk.say("again")).text == "2: you said again"
 
