@@ -7,8 +7,11 @@ from typing import Self
 from pydantic_core import from_json
 
 from runner.store.base import AgentState
-from runner.turns.content import Resume
-from strategies import State, TurnError
+from runner.turns.content import Content, Resume
+from strategies import State, Turn, TurnError
+
+SHOWN = 500
+"""Characters of what a client sent that it is told again: it may have been a megabyte."""
 
 
 class InputPending(TurnError, state=State.REFUSED, outcome="not_started"):
@@ -25,6 +28,11 @@ class InputPending(TurnError, state=State.REFUSED, outcome="not_started"):
 
 class WrongResume(TurnError, state=State.REFUSED, outcome="not_started"):
     """The answers do not fit the agent's requests."""
+
+
+def resumes(turn: Turn) -> bool:
+    """Whether it answers an agent's requests, or drops them."""
+    return isinstance(turn.more, Content) and turn.more.resume is not None
 
 
 def check(left: AgentState | None, resume: Resume | None) -> None:
@@ -45,5 +53,6 @@ def check(left: AgentState | None, resume: Resume | None) -> None:
     unknown = [name for name in resume if name not in ids]
     missing = [name for name in ids if name not in resume]
     if unknown or missing:
-        wrong = f"there is no request {unknown[0]!r}" if unknown else f"{missing[0]!r} is missing"
-        raise WrongResume(f"Answer all requests that are open, {', '.join(ids)}: {wrong}.")
+        wrong = f"there is no {unknown[0]!r:.{SHOWN}}" if unknown else f"{missing[0]!r} is missing"
+        listed = ", ".join(ids)
+        raise WrongResume(f"Answer all requests that are open ({listed:.{SHOWN}}): {wrong}.")
