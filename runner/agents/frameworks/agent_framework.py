@@ -182,8 +182,8 @@ FRAMEWORK = Framework(
     adapt=adapt,
     asks=True,
     takes=frozenset({"image", "file"}),
-    refused=(
-        (("agent_framework._workflows._workflow", "Workflow"), WORKFLOW),
-        (("agent_framework._workflows._functional", "FunctionalWorkflow"), WORKFLOW),
-    ),
+    refused={
+        ("agent_framework._workflows._workflow", "Workflow"): WORKFLOW,
+        ("agent_framework._workflows._functional", "FunctionalWorkflow"): WORKFLOW,
+    },
 )

@@ -155,11 +155,10 @@ FRAMEWORK = Framework(
     adapt=adapt,
     asks=True,
     takes=frozenset({"image", "file"}),
-    refused=(
-        (
-            ("google.adk.runners", "Runner"),
+    refused={
+        ("google.adk.runners", "Runner"): (
             "Serve the agent or the app that you gave to the Runner: its sessions would be"
-            " kept twice.",
+            " kept twice."
         ),
-    ),
+    },
 )

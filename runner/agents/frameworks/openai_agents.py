@@ -178,11 +178,10 @@ FRAMEWORK = Framework(
     adapt=OpenAIAgents,
     asks=True,
     takes=frozenset({"image", "file"}),
-    refused=(
-        (
-            ("agents.realtime.agent", "RealtimeAgent"),
+    refused={
+        ("agents.realtime.agent", "RealtimeAgent"): (
             "it talks by voice, in sessions of its own; serve an agents.Agent with its "
-            "instructions and tools.",
+            "instructions and tools."
         ),
-    ),
+    },
 )

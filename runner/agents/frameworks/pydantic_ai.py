@@ -199,7 +199,7 @@ def as_json(value: Any) -> Any:
 
 FRAMEWORK = Framework(
     name="Pydantic AI",
-    package="pydantic-ai",
+    package="pydantic-ai-slim",
     version="2.68.0",
     classes=frozenset({("pydantic_ai.agent.abstract", "AbstractAgent")}),
     adapt=PydanticAI,

@@ -219,20 +219,18 @@ FRAMEWORK = Framework(
     is_shared=False,
     asks=True,
     takes=frozenset({"image", "file"}),
-    refused=(
-        (
-            ("strands.multiagent.base", "MultiAgentBase"),
+    takes_urls=False,
+    refused={
+        ("strands.multiagent.base", "MultiAgentBase"): (
             "a Strands graph or swarm does one task and remembers no conversation. Serve a "
-            "function: async def agent(message): return str(await swarm.invoke_async(message))",
+            "function: async def agent(message): return str(await swarm.invoke_async(message))"
         ),
-        (
-            ("strands.agent.a2a_agent", "A2AAgent"),
+        ("strands.agent.a2a_agent", "A2AAgent"): (
             "its conversation is kept by another server. Serve a function: "
-            "async def agent(message): return str(await remote.invoke_async(message))",
+            "async def agent(message): return str(await remote.invoke_async(message))"
         ),
-        (
-            ("strands.bidi.agent.agent", "BidiAgent"),
-            "it speaks and listens at once, over a connection of its own. Serve a strands.Agent",
+        ("strands.bidi.agent.agent", "BidiAgent"): (
+            "it speaks and listens at once, over a connection of its own. Serve a strands.Agent"
         ),
-    ),
+    },
 )
