@@ -20,6 +20,12 @@ class InputPending(TurnError, state=State.REFUSED, outcome="not_started"):
     requests: bytes | None = None
     """As they are kept."""
 
+    @classmethod
+    def until_answered(cls, requests: bytes) -> Self:
+        pending = cls()
+        pending.requests = requests
+        return pending
+
     def again(self) -> Self:
         copy = super().again()
         copy.requests = self.requests
@@ -41,9 +47,7 @@ def check(left: AgentState | None, resume: Resume | None) -> None:
     requests = None if left is None else left.requests
     if resume is None:
         if requests:
-            pending = InputPending()
-            pending.requests = requests
-            raise pending
+            raise InputPending.until_answered(requests)
         return
     if requests is None:
         raise WrongResume("The agent has no request open in this conversation; send a message.")
