@@ -1,94 +1,259 @@
-"""`runner probe` names what overlapping turns do to an agent, on agents that really have it."""
+"""`runner probe` on agents with and without faults, each in real server processes."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from loadtests.probe.command import probe_command
 from tests.support.client import PATIENCE_S
 
 AGENTS = "tests.loadtests.probe_agents"
 
-FAULTS = {
-    "Checkpoint": "lost turn",
-    "Session": "stale context",
-    "HiddenSession": "stale context",
-    "TwoSteps": "unanswered turns sent",
-    "Raises": "exception",
-    "Aborts": "crash of the process",
-    "Hangs": "hang",
-    "sound": "stale context",
-}
+IN_TURN = "one turn after another"
+TWO = "two conversations at once"
+NOT_KEPT = "a reply that is not kept"
+CANCELLED = "a turn that is cancelled"
+KILLED = "a turn cut by kill -9, a restart"
+FAILING = "a turn that fails"
+UNPROTECTED = "overlapping turns, unprotected"
+QUEUE = "overlapping turns, queue"
+
+REMEMBERED = {IN_TURN: "remembers"}
+NONE_SEEN = dict.fromkeys((TWO, NOT_KEPT, CANCELLED, KILLED), "none seen")
 
 
-FAST = ("Checkpoint",)
+@dataclass(frozen=True)
+class Probed:
+    status: int
+    told: dict[str, Any]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        return {one["question"]: one["kind"] for one in self.told["verdicts"]}
+
+    def of(self, question: str) -> dict[str, Any]:
+        (one,) = (one for one in self.told["verdicts"] if one["question"] == question)
+        return dict(one)
 
 
-def probe(agent: str, *options: str) -> tuple[int, dict[str, dict[str, object]]]:
-    # A trial starts a process, so only the one that must hang is waited for less long.
-    limit_s = "15" if agent == "Hangs" else str(PATIENCE_S)
-    words = [f"{AGENTS}:{agent}", "--json", "--timeout-s", limit_s, *options]
-    result = CliRunner().invoke(probe_command, words)
-    found = json.loads(result.output)["strategies"]
-    return result.exit_code, {verdict["strategy"]: verdict for verdict in found}
+def run(agent: str, *options: str) -> Result:
+    return CliRunner().invoke(probe_command, [f"{AGENTS}:{agent}", *options])
+
+
+def probe(agent: str, *options: str, strategies: str = "", limit_s: float = PATIENCE_S) -> Probed:
+    # Without overlapping turns: those are servers more.
+    words = ("--json", "--strategies", strategies, "--timeout-s", str(limit_s))
+    result = run(agent, *words, *options)
+    assert result.exit_code in (0, 1), result.output
+    return Probed(result.exit_code, json.loads(result.stdout))
+
+
+# Agents without a fault.
 
 
 @pytest.mark.parametrize(
-    ("agent", "fault"),
+    "agent",
     [
-        # Each is a dozen processes; the slow run has the classes that the fast one leaves out.
-        pytest.param(agent, fault, marks=() if agent in FAST else pytest.mark.slow)
-        for agent, fault in FAULTS.items()
+        "with_state",
+        pytest.param("by_history", marks=pytest.mark.slow),
+        pytest.param("in_a_thread", marks=pytest.mark.slow),
+        pytest.param("FromHistory", marks=pytest.mark.slow),
     ],
 )
-def test_each_failure_is_named_and_one_turn_at_a_time_prevents_it(agent: str, fault: str) -> None:
-    status, verdicts = probe(agent, "--strategies", "unprotected,queue")
+def test_an_agent_that_remembers_what_was_kept_has_no_fault_one_turn_at_a_time(agent: str) -> None:
+    seen = probe(agent, strategies="unprotected,queue")
 
-    assert verdicts["unprotected"]["verdict"] == fault
-    assert verdicts["unprotected"]["findings"]
-    assert verdicts["queue"]["verdict"] == "none seen"
-    assert status == 0
+    assert seen.kinds.items() >= (REMEMBERED | NONE_SEEN | {QUEUE: "none seen"}).items()
+    assert seen.status == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["lock", "reject"])
-def test_the_other_strategies_protect_too(strategy: str) -> None:
-    status, verdicts = probe("Checkpoint", "--strategies", strategy)
+@pytest.mark.parametrize("agent", ["by_history", "with_state", "FromHistory"])
+def test_without_protection_it_loses_turns_and_the_advice_is_what_protects_it(agent: str) -> None:
+    seen = probe(agent, strategies="unprotected,queue,lock,reject")
 
-    assert (status, verdicts[strategy]["verdict"]) == (0, "none seen")
-    assert bool(verdicts[strategy]["refused"]) == (strategy == "reject")
-
-
-@pytest.mark.slow
-def test_an_agent_in_threads_is_judged_as_one_that_is_async() -> None:
-    _, verdicts = probe("sound_in_a_thread", "--strategies", "unprotected,queue")
-
-    assert verdicts["unprotected"]["verdict"] == "stale context"
-    assert verdicts["queue"]["verdict"] == "none seen"
-
-
-def test_an_agent_that_fails_by_itself_is_told_apart() -> None:
-    status, verdicts = probe("always_fails")
-
-    assert status == 1
-    assert verdicts["one after the other"]["verdict"] == "exception"
+    assert seen.of(UNPROTECTED)["fault"]
+    assert seen.told["advice"] == [
+        "Never call this agent twice at once in a conversation: queue, lock, reject protect it."
+    ]
+    assert seen.of("overlapping turns, reject")["refused"] > 0
+    assert seen.status == 0
 
 
 @pytest.mark.slow
-def test_the_evidence_is_told_in_words() -> None:
-    result = CliRunner().invoke(
-        probe_command, [f"{AGENTS}:Checkpoint", "--strategies", "unprotected,queue"]
+def test_an_agent_that_misses_a_question_now_and_then_is_not_accused() -> None:
+    seen = probe("Absent", strategies="queue")
+
+    assert seen.kinds[IN_TURN] == "remembers"
+    assert not any(one["fault"] for one in seen.told["verdicts"])
+    assert seen.status == 0
+
+
+@pytest.mark.slow
+def test_a_framework_or_an_object_is_named_as_what_it_was_taken_for() -> None:
+    assert probe("with_state").told["kind"] == (
+        "async function (WithState.answer), its state kept with the history"
     )
 
-    assert "Checkpoint.messages has nothing of turns" in result.output
-    assert "Never call this agent twice at once in a conversation: queue protect" in result.output
+
+# Agents that remember nothing, or of which it cannot be told.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["ignores_history", "echo"])
+def test_an_agent_that_remembers_nothing_is_called_that_and_not_accused(agent: str) -> None:
+    seen = probe(agent, strategies="unprotected")
+
+    assert seen.kinds[IN_TURN] == "remembers nothing"
+    assert set(seen.kinds.values()) <= {"remembers nothing", "nothing to lose", "cannot tell"}
+    assert seen.told["advice"][0].startswith("It remembers nothing from turn to turn")
+    assert seen.status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["off_topic", "counts"])
+def test_an_agent_that_cannot_answer_the_question_is_not_said_to_remember_nothing(
+    agent: str,
+) -> None:
+    seen = probe(agent)
+
+    assert set(seen.kinds.values()) == {"cannot tell"}
+    assert "Say --tell and --ask" in seen.told["advice"][0]
+    assert seen.status == 0
+
+
+@pytest.mark.slow
+def test_other_sentences_may_be_given_and_numbers_are_found_however_they_are_written() -> None:
+    seen = probe("number_keeper", "--tell", "My order {number}.", "--ask", "Which one?")
+
+    assert seen.kinds[IN_TURN] == "remembers"
+
+
+@pytest.mark.slow
+def test_of_an_agent_that_asks_a_person_nothing_is_said() -> None:
+    seen = probe("asks_a_person")
+
+    assert seen.kinds == {IN_TURN: "cannot tell"}
+    assert "asks for a person" in seen.of(IN_TURN)["note"]
+
+
+# Agents with a fault.
+
+
+def test_a_memory_that_conversations_share_is_named_and_so_are_its_other_faults() -> None:
+    seen = probe("in_a_global")
+
+    assert seen.kinds[IN_TURN] == "mixes conversations"
+    assert seen.kinds[TWO] == "mixes conversations"
+    assert seen.kinds[NOT_KEPT] == "keeps what was rolled back"
+    assert seen.kinds[KILLED] == "forgets at a restart"
+    assert seen.status == 1
+
+
+@pytest.mark.slow
+def test_an_object_with_a_history_of_its_own_keeps_what_failed_and_forgets_at_a_restart() -> None:
+    seen = probe("appends_first", strategies="queue")
+
+    assert seen.kinds == {
+        IN_TURN: "remembers",
+        TWO: "one conversation only",
+        NOT_KEPT: "keeps what was rolled back",
+        CANCELLED: "keeps what was rolled back",
+        KILLED: "forgets at a restart",
+        QUEUE: "none seen",
+    }
+    assert any("get_state()" in text for text in seen.told["advice"])
+
+
+@pytest.mark.slow
+def test_a_store_of_the_agents_own_that_knows_of_no_rollback_is_seen_after_a_kill_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURNLINE_TEST_FILES", str(tmp_path))
+    seen = probe("with_own_files")
+
+    for question in (NOT_KEPT, CANCELLED, KILLED):
+        assert seen.kinds[question] == "keeps what was rolled back"
+    assert seen.kinds[TWO] == "none seen"
+    assert all(file.name.startswith("probe-") for file in tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("agent", "question", "fault"),
+    [
+        ("ReadsThenWrites", UNPROTECTED, "lost turn"),
+        ("Wiped", CANCELLED, "lost turn"),
+        ("StaysBusy", CANCELLED, "fails"),
+        ("StaysBusy", UNPROTECTED, "fails"),
+        ("Aborts", UNPROTECTED, "dies"),
+    ],
+)
+def test_each_fault_is_named_where_it_is_seen_and_not_under_queue(
+    agent: str, question: str, fault: str
+) -> None:
+    seen = probe(agent, strategies="unprotected,queue")
+
+    assert seen.kinds[IN_TURN] == "remembers"
+    assert seen.kinds[question] == fault
+    assert seen.of(question)["findings"][0]["evidence"]
+    assert seen.kinds[QUEUE] == "none seen"
+
+
+@pytest.mark.slow
+def test_an_agent_that_hangs_costs_one_time_limit_and_the_rest_is_tried() -> None:
+    seen = probe("Hangs", strategies="unprotected,queue", limit_s=4.0)
+
+    assert seen.kinds[UNPROTECTED] == "hangs"
+    assert seen.kinds[QUEUE] == "none seen"
+
+
+@pytest.mark.slow
+def test_a_turn_that_fails_by_itself_is_tried_where_its_message_is_known() -> None:
+    fails = ("--fail", "Fail. My name is {word}.")
+    assert probe("fails_on_request", *fails).kinds[FAILING] == "keeps what was rolled back"
+    assert probe("FromHistory", *fails).of(FAILING)["note"] == "the message of --fail was answered"
+
+
+def test_an_agent_that_always_fails_is_tried_no_further_and_its_error_is_shown() -> None:
+    seen = probe("always_fails", strategies="queue")
+
+    assert seen.kinds == {IN_TURN: "fails", QUEUE: "not tried"}
+    assert "ValueError: no model here" in seen.of(IN_TURN)["findings"][0]["evidence"]
+    assert seen.status == 1
+
+
+# What is said.
+
+
+@pytest.mark.slow
+def test_what_it_is_about_to_do_is_said_first_and_the_evidence_in_words() -> None:
+    result = run("in_a_global", "--strategies", "")
+
+    assert "The server's store is a temporary one." in " ".join(result.stderr.split())
+    assert f"{AGENTS}:in_a_global was taken for: async function" in result.stdout
+    assert "told in another conversation: 'You are" in result.stdout
+    assert "keep nothing in globals" in result.stdout
 
 
 def test_a_target_that_is_not_there_is_a_usage_error() -> None:
-    result = CliRunner().invoke(probe_command, [f"{AGENTS}:nothing"])
+    result = run("nothing")
 
     assert result.exit_code == 2
-    assert "has no 'nothing'" in result.output
+    assert "has no 'nothing'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [("--tell", "Hello"), ("--ask", "What is {word}?"), ("--ask", " ")]
+)
+def test_sentences_without_sense_are_a_usage_error(options: tuple[str, str]) -> None:
+    result = run("echo", *options)
+
+    assert result.exit_code == 2
+    assert options[0] in result.stderr
