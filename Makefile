@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install hooks serve test test-slow test-all soak check lock compare review bench demo-llm clean
+.PHONY: help install hooks serve test test-slow test-all test-frameworks soak check lock compare review bench demo-llm clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,6 +40,10 @@ soak: install  ## Ten minutes of honest clients beside hostile ones, over each H
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
 	$(BIN)/python tests/matrix.py $(TEST_ALL_ARGS)
 
+# In environments of their own, below .venv-frameworks.
+test-frameworks: install  ## Test the adapters with the frameworks themselves, in a few minutes.
+	$(BIN)/python -m tests.frameworks.environments $(FRAMEWORKS_ARGS)
+
 check: install  ## Lint, types, import directions, lock file in step, design review in step with its data.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,6 +60,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: install  ## Write the lock files again, with the newest versions that pyproject.toml allows.
 	$(COMPILE) --upgrade --group dev --output-file requirements.lock
 	$(COMPILE) --upgrade --extra smollm --output-file requirements-smollm.lock
+	$(COMPILE) --upgrade --group frameworks --output-file requirements-frameworks.lock
+	$(COMPILE) --upgrade --group frameworks-crewai --output-file requirements-frameworks-crewai.lock
 
 compare: install  ## Compare the strategies on real servers, in about 2 minutes; the report is in comparison/.
 	$(BIN)/runner compare $(COMPARE_ARGS)
@@ -72,4 +78,4 @@ demo-llm: install  ## Five messages at once to a real model, under each strategy
 	$(BIN)/python -m loadtests.demo_llm
 
 clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) build dist comparison .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-frameworks build dist comparison .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

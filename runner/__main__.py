@@ -305,7 +305,7 @@ def check_command(context: click.Context, /, as_json: bool, **_settings: object)
             raise
         flags.say(to_json({"valid": False, "problem": error.message}))
         context.exit(error.exit_code)
-    notes = [*loaded.notes, *without_effect(loaded, about)]
+    notes = [*loaded.notes, *without_effect(loaded, about), *about.loses]
     if as_json:
         found = {"valid": True, "agent": about.target, "kind": about.kind, "notes": notes}
         flags.say(to_json(found))

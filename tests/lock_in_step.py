@@ -9,6 +9,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -24,11 +25,22 @@ def locked(name: str) -> dict[str, list[str]]:
     return versions
 
 
+def listed(groups: dict[str, list[Any]], name: str) -> list[str]:
+    """What a dependency group asks for, with the groups that it includes."""
+    found: list[str] = []
+    for one in groups[name]:
+        found += [one] if isinstance(one, str) else listed(groups, one["include-group"])
+    return found
+
+
 def faults() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     base = project["project"]["dependencies"]
+    groups = project["dependency-groups"]
     wanted = {
-        "requirements.lock": base + project["dependency-groups"]["dev"],
+        "requirements.lock": base + groups["dev"],
+        "requirements-frameworks.lock": base + listed(groups, "frameworks"),
+        "requirements-frameworks-crewai.lock": base + listed(groups, "frameworks-crewai"),
         "requirements-smollm.lock": base + project["project"]["optional-dependencies"]["smollm"],
     }
     found: list[str] = []

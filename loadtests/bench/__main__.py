@@ -7,16 +7,21 @@ import time
 from collections.abc import Callable
 
 from loadtests import bench
-from loadtests.bench import hand_over, history, pieces, streams, turns, waiting
+from loadtests.bench import adapters, hand_over, history, pieces, states, streams, turns, waiting
 
 SECTIONS: dict[str, Callable[[bool], None]] = {
     "turns": turns.measure,
     "pieces": pieces.measure,
     "history": history.measure,
+    "states": states.measure,
     "streams": streams.measure,
     "hand-over": hand_over.measure,
     "waiting": waiting.measure,
 }
+OF_FRAMEWORKS = {"adapters": adapters.measure}
+"""Not measured unless they are named: they need the frameworks."""
+
+ALL = SECTIONS | OF_FRAMEWORKS
 
 
 def main() -> None:
@@ -26,11 +31,11 @@ def main() -> None:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works")
-    parser.add_argument("--only", action="extend", nargs="+", choices=SECTIONS, metavar="SECTION")
+    parser.add_argument("--only", action="extend", nargs="+", choices=ALL, metavar="SECTION")
     asked = parser.parse_args()
     for name in asked.only or SECTIONS:
         began = time.monotonic()
-        SECTIONS[name](asked.quick)
+        ALL[name](asked.quick)
         print(f"({name}: took {time.monotonic() - began:.0f} s)", flush=True)
 
 

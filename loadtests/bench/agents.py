@@ -47,3 +47,38 @@ async def speaker(message: str) -> AsyncIterator[str]:
     for number in range(int(count)):
         await asyncio.sleep(float(pause_s))
         yield PIECES[number % len(PIECES)]
+
+
+class _Keeper:
+    """Answers as `ok` does, and has a state of about so many bytes, as chat messages have."""
+
+    size = 0
+
+    def __init__(self) -> None:
+        said = {"role": "assistant", "content": TEXT}
+        self._state: dict[str, Any] = {
+            "messages": [said] * max(self.size // len(str(said)), 1),
+            "turns": 0,
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        return self._state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._state = state
+
+    async def answer(self, message: str) -> str:
+        self._state["turns"] += 1
+        return "ok"
+
+
+class Keeps1kB(_Keeper):
+    size = 1_000
+
+
+class Keeps100kB(_Keeper):
+    size = 100_000
+
+
+class Keeps1MB(_Keeper):
+    size = 1_000_000

@@ -153,8 +153,8 @@ Hear = Callable[[str | Told], None]
 """Given, in the loop, each piece of a reply, none of them empty, and what is told between."""
 
 
-def unheard(piece: str | Told) -> None:
-    """A `Hear` for those who wait for the whole reply."""
+def unheard(piece: object) -> None:
+    """A `Hear`, and an `Emit`, for those who wait for the whole reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,7 @@ class About:
     state_form            which kind of state it is given, and gives; "" for none.
     one_at_a_time         True: it cannot answer in two conversations at once.
     takes                 the kinds of parts that it takes beside text.
+    takes_urls            it takes them by a `url` too, and not only their data.
     loses                 what it is going to lose, and how that can be helped; in sentences.
     """
 
@@ -189,6 +190,7 @@ class About:
     state_form: str = ""
     one_at_a_time: bool = False
     takes: frozenset[str] = frozenset()
+    takes_urls: bool = True
     loses: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Literal, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -28,6 +28,7 @@ from runner.agents.base import (
 )
 from runner.agents.frameworks.framework import Adapter
 from runner.agents.relay import Relay
+from runner.agents.requests import InputRequest
 from runner.agents.threads import AgentHangs, Threads
 from runner.callers import caller_of
 from strategies import AgentFailed
@@ -36,6 +37,15 @@ KINDS: dict[type, Kind] = {
     Reasoning: "reasoning", ToolCall: "tool_call", ToolResult: "tool_result", Usage: "usage",
 }  # fmt: skip
 
+
+KINDS_OF_REQUESTS = ("approval", "question")
+LONGEST_ID = 512
+
+NotFinite = Literal["null", "constants"]
+"""What stands for a number that JSON does not have."""
+
+AS_IT_IS: NotFinite = "constants"
+"""For a state: only Python reads it again."""
 
 MAX_STATE_BYTES = 4_194_304
 
@@ -108,16 +118,30 @@ class Boundary:
         text = meter.whole(answered.text)
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
-        state = _bounded("state", answered.state, self._max_state_bytes, "max_state_bytes")
-        if len({one.id for one in answered.requests}) < len(answered.requests):
-            raise Unusable("Two of the agent's requests have one id.")
+        bounds = self._max_state_bytes, "max_state_bytes"
+        state = _bounded("state", answered.state, *bounds, AS_IT_IS)
+        _check(answered.requests)
         return Said(text, state, output, requests)
 
 
-def _bounded(noun: str, value: object, most: int, setting: str) -> bytes | None:
+def _check(requests: Sequence[InputRequest]) -> None:
+    """Raises Unusable for requests that no client could show or answer."""
+    for one in requests:
+        texts = cast("tuple[object, ...]", (one.id, one.prompt, one.name))
+        if not all(isinstance(text, str) for text in texts) or one.kind not in KINDS_OF_REQUESTS:
+            raise Unusable(f"The agent's request has a field of a wrong type: {one!r:.200}")
+        if not 0 < len(one.id) <= LONGEST_ID:
+            raise Unusable(f"The id of a request has 1 to {LONGEST_ID} characters.")
+    if len({one.id for one in requests}) < len(requests):
+        raise Unusable("Two of the agent's requests have one id.")
+
+
+def _bounded(
+    noun: str, value: object, most: int, setting: str, not_finite: NotFinite = "null"
+) -> bytes | None:
     if value is None:
         return None
-    data = encoded(noun, value)
+    data = encoded(noun, value, not_finite)
     if len(data) > most:
         raise too_long(noun, most, setting)
     return data
@@ -199,10 +223,10 @@ def _size(text: object) -> int:
         raise Unusable(refusal) from None
 
 
-def encoded(noun: str, value: object) -> bytes:
+def encoded(noun: str, value: object, not_finite: NotFinite = "null") -> bytes:
     """As JSON. Raises Unusable for what is none."""
     try:
-        return to_json(value)
+        return to_json(value, inf_nan_mode=not_finite)
     except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
         raise Unusable(f"The agent's {noun} is no JSON: {error}") from error
 

@@ -22,6 +22,7 @@ class Callee:
     uses_threads   it is not async.
     is_shared      it may answer in several conversations at once.
     takes          the kinds of parts that it takes beside text.
+    takes_urls     it takes them by a `url` too.
     """
 
     adapter: Adapter
@@ -32,6 +33,7 @@ class Callee:
     uses_threads: bool = False
     is_shared: bool = True
     takes: frozenset[str] = frozenset()
+    takes_urls: bool = True
 
 
 def as_callee(target: object, in_thread: InThread) -> Callee | None:
@@ -44,6 +46,7 @@ def as_callee(target: object, in_thread: InThread) -> Callee | None:
             uses_threads=framework.uses_threads,
             is_shared=framework.is_shared,
             takes=framework.takes,
+            takes_urls=framework.takes_urls,
         )
     call = as_call(target)
     if call is None:

@@ -179,6 +179,7 @@ class AgentPerConversation:
             uses_threads=callee.uses_threads,
             state_form=callee.state_form,
             takes=callee.takes,
+            takes_urls=callee.takes_urls,
             loses=loses,
         )
 

@@ -83,6 +83,7 @@ def _about(target: str, callee: Callee) -> About:
         callee.state_form,
         not callee.is_shared,
         callee.takes,
+        callee.takes_urls,
         OWN_MEMORY if alone else (),
     )
 

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, TypeGuard, cast
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json, to_jsonable_python
+from pydantic_core import from_json
 
 from runner.agents.base import Answered, Asked, Emit, Json
-from runner.agents.boundary import Unusable
+from runner.agents.boundary import AS_IT_IS, Unusable, encoded
 from runner.agents.frameworks.framework import InThread
 from runner.agents.requests import InputRequired
 
@@ -116,7 +116,8 @@ class OwnAgent:
     async def _load(self, set_state: Callable[[Json], Any], state: Json) -> None:
         if self._blank is None:
             assert self._call.get_state is not None
-            self._blank = to_json(await self._do(self._call.get_state))
+            blank = await self._do(self._call.get_state)
+            self._blank = encoded("state", blank, AS_IT_IS)
         await self._do(partial(set_state, from_json(self._blank) if state is None else state))
 
     async def _do(self, method: Callable[[], Any]) -> Any:
@@ -167,8 +168,8 @@ def _answered(result: object, state: Json) -> Answered:
     if isinstance(result, InputRequired):
         return Answered("", state, requests=result.requests)
     if isinstance(result, dict | list | BaseModel) or is_dataclass(result):
-        output = to_jsonable_python(result)
-        return Answered(to_json(output).decode(), state, output)
+        data = encoded("output", cast("object", result))
+        return Answered(data.decode(), state, from_json(data))
     raise Unusable(
         f"The agent returned {type(result).__name__}; it must return text, or a dict, a list, "
         "a dataclass or a pydantic model."

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic_core import PydanticSerializationError
-
-from runner.agents.base import Part
+from runner.agents.base import About, Part
 from runner.agents.requests import Decision
+from runner.api.names import as_pointer
 from runner.api.problems import TOO_LARGE, RequestError, wrong_field
 from runner.settings import ServerSettings
 from runner.turns.content import Content, Resume, in_words
@@ -41,12 +41,11 @@ MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127
 
 
 def parse_content(
-    fields: Mapping[str, Any], limits: ServerSettings, takes: frozenset[str]
+    fields: Mapping[str, Any], limits: ServerSettings, about: About
 ) -> tuple[str, Content | None]:
-    """The message as text, and what is asked besides. Raises RequestError.
-
-    takes  the kinds of parts, beside text, that the agent takes.
-    """
+    """The message as text, and what is asked of the agent besides. Raises RequestError."""
+    for name in ("message", "metadata", "resume"):
+        _check_whole(fields.get(name), f"/{name}")
     metadata = _metadata(fields.get("metadata"))
     parts: tuple[Part, ...] = ()
     resume: Resume | None = None
@@ -56,7 +55,7 @@ def parse_content(
         resume = _resume(fields["resume"])
         message = in_words(resume)
     elif isinstance(fields.get("message"), list):
-        message, parts = _parts(fields["message"], takes)
+        message, parts = _parts(fields["message"], about)
     else:
         message = _text(fields.get("message"))
     pointer = "/message" if resume is None else "/resume"
@@ -65,12 +64,19 @@ def parse_content(
         raise RequestError(TOO_LARGE, detail, pointer=pointer)
     if not (parts or metadata or resume is not None):
         return message, None
-    content = Content(parts, metadata, resume)
+    return message, Content(parts, metadata, resume)
+
+
+def _check_whole(value: object, pointer: str) -> None:
+    """Raise RequestError for what JSON has and UTF-8, or a reader of JSON, has not."""
+    if value is None or isinstance(value, str):
+        return  # One text is looked at when it is measured.
     try:
-        content.to_json()
-    except (PydanticSerializationError, UnicodeError, ValueError) as error:
-        raise _half_a_character("") from error
-    return message, content
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise _half_a_character(pointer) from error
+    except ValueError as error:
+        raise wrong_field(pointer, "A number is too large to be one.") from error
 
 
 def _text(message: object) -> str:
@@ -90,32 +96,34 @@ def _half_a_character(pointer: str) -> RequestError:
     return wrong_field(pointer, "A text holds half a surrogate pair, which is no character.")
 
 
-def _parts(listed: list[Any], takes: frozenset[str]) -> tuple[str, tuple[Part, ...]]:
+def _parts(listed: list[Any], about: About) -> tuple[str, tuple[Part, ...]]:
     """Their text; and the parts, where there are others than text."""
     if not 0 < len(listed) <= MOST_PARTS:
         raise wrong_field("/message", f"A message has 1 to {MOST_PARTS} parts.")
     for place, part in enumerate(listed):
-        _check_part(part, f"/message/{place}", takes)
+        _check_part(part, f"/message/{place}", about)
     message = "\n".join(part["text"] for part in listed if part["type"] == "text")
     only_text = all(part["type"] == "text" for part in listed)
     return message, () if only_text else tuple(cast("list[Part]", listed))
 
 
-def _check_part(part: Any, pointer: str, takes: frozenset[str]) -> None:
+def _check_part(part: Any, pointer: str, about: About) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str) or kind not in PART_IS:
         raise wrong_field(f"{pointer}/type", 'The type of a part is "text", "image" or "file".')
-    if kind != "text" and kind not in takes:
-        known = ", ".join(sorted({"text", *takes}))
+    if kind != "text" and kind not in about.takes:
+        known = ", ".join(sorted({"text", *about.takes}))
         raise wrong_field(f"{pointer}/type", f"This agent takes no {kind}s. It takes: {known}.")
     has_url = "url" in part
+    if has_url and not about.takes_urls:
+        raise wrong_field(f"{pointer}/url", f"This agent fetches nothing: send the {kind}'s data.")
     wanted = {
         "text": {"text"},
         "image": {"url"} if has_url else {"media_type", "data"},
         "file": {"name", "media_type", "url" if has_url else "data"},
     }[kind]
     for name in sorted(({*part} - {"type"}) ^ wanted):
-        raise wrong_field(f"{pointer}/{name[:LONGEST_NAME]}", PART_IS[kind])
+        raise wrong_field(f"{pointer}/{as_pointer(name)}", PART_IS[kind])
     for name in sorted(wanted):
         value = part[name]
         if not isinstance(value, str) or not value or not _fits(name, value):

@@ -237,8 +237,9 @@ def _requests(ending: Ending | None) -> list[InputRequest] | None:
         return None
     listed: list[InputRequest] = []
     for one in from_json(ending.requests):
-        # Without what there is nothing of.
-        listed.append(cast(InputRequest, {name: value for name, value in one.items() if value}))
+        # Without what there is nothing of; a tool that takes no arguments has some: {}.
+        shown = {name: value for name, value in one.items() if value not in (None, "")}
+        listed.append(cast(InputRequest, shown))
     return listed
 
 

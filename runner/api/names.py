@@ -29,7 +29,7 @@ def check_fields(fields: Collection[str]) -> None:
         f'There is no field "{shown}".{_did_you_mean(shown, FIELDS)} '
         'The body takes "message" or "resume", and "conversation_id" and "metadata".'
     )
-    raise wrong_field("/" + shown.replace("~", "~0").replace("/", "~1"), detail)
+    raise wrong_field(f"/{as_pointer(name)}", detail)
 
 
 def parse_query(query: bytes, known: Collection[str]) -> dict[str, str]:
@@ -50,6 +50,11 @@ def parse_query(query: bytes, known: Collection[str]) -> dict[str, str]:
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, known, n=1)
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def as_pointer(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901), cut where it is long."""
+    return _printable(name).replace("~", "~0").replace("/", "~1")
 
 
 def _printable(name: str) -> str:

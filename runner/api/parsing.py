@@ -43,7 +43,7 @@ def parse_submission(service: Service, request: Request) -> Submission:
     check_conversation(service, own, "/conversation_id")
     key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
     deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
-    message, content = parse_content(fields, limits, service.about.takes)
+    message, content = parse_content(fields, limits, service.about)
     turn = Turn(
         id=token_hex(16),
         conversation=scoped(request.caller, own),

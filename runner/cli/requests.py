@@ -28,8 +28,8 @@ def _answer(request: Content) -> Content:
         text = _ask(str(request.get("prompt") or "The agent asks for an answer"))
         return {"approve": True, "value": text}
     what = printable(str(request.get("prompt") or "Allow"))
-    if request.get("name") and "arguments" in request:
-        arguments = json.dumps(request["arguments"], ensure_ascii=False)
+    if request.get("name"):
+        arguments = json.dumps(request.get("arguments", {}), ensure_ascii=False)
         what = f"{what} {printable(str(request['name']))}({printable(arguments)})"
     while True:
         said = _ask(f"{what} [y/n]").lower()

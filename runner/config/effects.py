@@ -51,3 +51,7 @@ def _of_agent(about: About) -> Iterator[tuple[Key, str]]:
         yield ("agent", "threads"), "the agent is async and runs in no thread"
     if not about.wants_history:
         yield ("agent", "history_turns"), "the agent takes no history"
+    if not about.state_form:
+        yield ("agent", "max_state_bytes"), "the agent has no state"
+    if about.one_at_a_time:
+        yield ("strategy", "max_running"), "the agent answers one turn at a time"

@@ -218,7 +218,7 @@ class Store(Protocol):
         ...
 
     async def keyed(self) -> list[AcceptedTurn]:
-        """Those with a key. Messages may be left out."""
+        """Those with a key. What was asked, and an agent's requests, may be left out."""
         ...
 
     async def shift(self, by_s: float) -> None:

@@ -230,7 +230,8 @@ class MemoryStore:
         if ending is None or not ending.number:
             return turn
         for kept in self.read(turn.conversation, ending.number, ending.number):
-            return replace(turn, ending=replace(ending, reply=kept[1], output=kept[8]))
+            said = replace(ending, reply=kept[1], output=kept[8], requests=kept[9])
+            return replace(turn, ending=said)
         return None  # With its reply, which was dropped.
 
     async def unfinished(self) -> list[AcceptedTurn]:
@@ -268,14 +269,9 @@ def _found(turn: Kept, turn_id: str) -> AcceptedTurn:
 
 
 def _ending(record: Record, turn_id: str, number: int) -> Ending:
+    """Without what the history has, which is bounded."""
     waited_s = record.waited_s.get(turn_id, 0.0)
-    return Ending(
-        record.state,
-        number=number,
-        waited_s=waited_s,
-        ran_s=record.ran_s,
-        requests=record.requests,
-    )
+    return Ending(record.state, number=number, waited_s=waited_s, ran_s=record.ran_s)
 
 
 def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:

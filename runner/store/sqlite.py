@@ -30,6 +30,9 @@ OF_HISTORY = ("reply", "output")
 ENDING = [field.name for field in fields(Ending) if field.name not in OF_HISTORY]
 """The columns of `accepted` go by the names of the fields; NULL is a field's default."""
 
+LONG = ("message", "more", "requests")
+"""Columns that need not be read where all rows are."""
+
 
 class SqliteStore:
     """What is kept in the file at `path`."""
@@ -145,7 +148,7 @@ class SqliteStore:
         """
         merged_with_others = """
             SELECT m.id, m.conversation, '' AS message, unixepoch(t.created_at) AS accepted_at,
-            t.state, t.reply, t.output, t.number FROM merged AS m
+            t.state, t.reply, t.output, t.requests, t.number FROM merged AS m
             JOIN turns AS t ON t.conversation = m.conversation AND t.number = m.number
             WHERE m.id = ?
         """
@@ -163,9 +166,10 @@ class SqliteStore:
         return await self.database.read(lambda db: [_accepted(row) for row in db.execute(sql)])
 
     async def keyed(self) -> list[AcceptedTurn]:
-        sql = "SELECT * FROM accepted WHERE key IS NOT NULL ORDER BY sequence"
+        columns = ", ".join(name for name in (*TURN, *ENDING) if name not in LONG)
+        sql = f"SELECT '' AS message, {columns} FROM accepted WHERE key IS NOT NULL"
         return await self.database.read(
-            lambda db: [replace(_accepted(row), message="") for row in db.execute(sql)]
+            lambda db: [_accepted(row) for row in db.execute(f"{sql} ORDER BY sequence")]
         )
 
     async def shift(self, by_s: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -11,6 +12,8 @@ from pydantic_core import to_json
 
 from runner.agents.base import Part
 from runner.agents.requests import Decision
+
+OWN_BYTES = 1_000
 
 Resume = Mapping[str, Decision] | Literal["cancel"]
 """Answers to an agent's requests, by their ids; or none of them is answered, ever."""
@@ -31,6 +34,12 @@ class Content:
 
     def to_json(self) -> bytes:
         return CONTENT.dump_json(self, exclude_defaults=True)
+
+    @property
+    def bytes(self) -> int:
+        """About what it weighs in memory."""
+        texts = (text for part in self.parts for text in part.values())
+        return OWN_BYTES + sum(getsizeof(text) for text in (*texts, *self.metadata.values()))
 
 
 CONTENT = TypeAdapter(Content)

@@ -22,7 +22,7 @@ from strategies import State
 Kind = Literal["queued", "position", "started", "delta", "told", "end"]
 
 NUMBER = "(0|[1-9][0-9]{0,8})"
-ID = re.compile(rf"{NUMBER}(?:w{NUMBER}|\.(0|[1-9][0-9]{{0,11}})(?:-{NUMBER})?|(e))")
+ID = re.compile(rf"{NUMBER}(?:w{NUMBER}|\.(0|[1-9][0-9]{{0,11}})(?:-([1-9][0-9]{{0,8}}))?|(e))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class Cursor:
         assert attempt is not None
         if match[5] is not None:
             cursor.at_end = live.ending is not None and attempt == live.attempts
-        elif attempt <= live.attempts and (place is None or _has_said(live, attempt, place)):
+        elif attempt <= live.attempts and (
+            place is None or _has_said(live, attempt, place, heard or 0)
+        ):
             cursor._attempt, cursor._position, cursor._place = attempt, position, place
             cursor._heard = heard or 0
         return cursor
@@ -127,11 +129,20 @@ class Cursor:
         return Event(f"{live.attempts}e", "end")
 
 
-def _has_said(live: LiveTurn, attempt: int, place: int) -> bool:
-    """Whether the attempt came as far as this place in its text, or nobody can tell any more."""
+def _has_said(live: LiveTurn, attempt: int, place: int, heard: int) -> bool:
+    """Whether the attempt came so far in its text and its events, or nobody can tell any more."""
     if attempt == live.attempts and live.is_called and not _is_lost(live):
-        return place <= len(live.text)
+        return place <= len(live.text) and _has_told(live, place, heard)
     return attempt > 0  # That process is gone, and its text is too.
+
+
+def _has_told(live: LiveTurn, place: int, heard: int) -> bool:
+    """Whether so many events were told up to this place: no more, and none is left before it."""
+    told = live.told
+    if not told:  # They are not kept with a reply, and there may have been some.
+        return not heard or live.ending is not None
+    is_before = heard <= len(told) and (not heard or told[heard - 1][0] <= place)
+    return is_before and (heard == len(told) or told[heard][0] >= place)
 
 
 def _is_lost(live: LiveTurn) -> bool:

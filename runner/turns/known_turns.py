@@ -10,6 +10,7 @@ from sys import getsizeof
 
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
+from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
 
 OWN_BYTES = 1_000
@@ -116,5 +117,7 @@ def _weight(live: LiveTurn) -> int:
     told = sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
     ending = live.ending
     json = (ending.output, ending.requests) if ending is not None else ()
+    more = live.turn.more
     besides = told + sum(map(len, filter(None, json)))
+    besides += more.bytes if isinstance(more, Content) else 0
     return OWN_BYTES + getsizeof(live.turn.message) + live.text.bytes + besides

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runner.agents.base import About
+from runner.agents.loader import load_agent
+from runner.agents.threads import Threads
 from runner.cli.banner import banner
 from runner.cli.flags import own_command
 from runner.settings import ServerSettings, Settings, StoreSettings
@@ -33,6 +36,47 @@ def test_an_object_with_one_history_comes_with_a_warning() -> None:
     assert "only the conversation `default` is served" in " ".join(
         banner(Settings(), about, URL).split()
     )
+
+
+def said(about: About) -> str:
+    """As one line."""
+    return " ".join(banner(Settings(), about, URL).split())
+
+
+def test_an_object_that_answers_one_at_a_time_comes_with_the_way_out() -> None:
+    about = replace(ABOUT, one_at_a_time=True)
+    assert "answers one turn at a time, over all conversations" in said(about)
+    assert "serve a factory" in said(about)
+    assert "one turn at a time" not in said(ABOUT)
+
+
+def test_what_an_agent_loses_is_told_before_it_is_lost() -> None:
+    about = replace(ABOUT, loses=("It forgets all.", "And more."))
+    assert "Note: It forgets all." in said(about)
+    assert "Note: And more." in said(about)
+    assert "Note:" not in said(ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("target", "noted", "unsaid"),
+    [
+        ("keepers:notebook", ["one turn at a time"], ["a restart loses it", "`default`"]),
+        ("keepers:Notebook", [], ["Note:"]),
+        ("agents:counter", ["a restart loses it", "get_state()", "`default`"], ["at a time"]),
+        ("agents:make_counter", ["a restart loses it", "get_state()"], ["`default`", "at a time"]),
+        ("agents:echo", [], ["Note:"]),
+        ("keepers:asking", [], ["Note:"]),
+    ],
+)
+def test_each_kind_of_agent_is_told_what_it_is_to_lose_and_no_more(
+    target: str, noted: list[str], unsaid: list[str]
+) -> None:
+    """I-28: where history and state cannot be one, it is said at the start."""
+    agent = load_agent(f"tests.support.{target}", {}, threads=Threads(1), max_reply_bytes=1_000)
+    agent.try_out([])
+    text = said(agent.about)
+    assert [words for words in noted if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
 
 
 def test_a_server_with_tokens_is_tried_with_one_and_shows_none() -> None:

@@ -146,3 +146,131 @@ def test_after_a_kill_of_the_server_the_turn_is_begun_again_and_said_so(
         status, out, err = results[0]
         assert (status, out.splitlines()[-1]) == (0, whole)
         assert "attempt 2" in err
+
+
+# What an agent needs a person for.
+
+CAREFUL = "tests.support.keepers:careful"
+
+
+@pytest.fixture(scope="module")
+def careful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("careful"), target=CAREFUL) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("typed", "approved"), [("y", "true"), ("N", "false"), ("yes", "true")])
+def test_at_a_terminal_a_tool_is_approved_with_y_or_n(
+    careful: Server, typed: str, approved: str
+) -> None:
+    with Terminal(careful.port, "--conversation", f"yn-{typed}") as terminal:
+        terminal.type("delete x\n")
+        terminal.until('Delete x? delete({"path": "x"}) [y/n] ')
+        terminal.type("perhaps\n")
+        terminal.until("Answer y or n")
+        terminal.type(f"{typed}\n")
+        terminal.until(f'"approve": {approved}')
+        terminal.type("more\n")
+        terminal.until(", more\r\n> ")
+
+
+def test_at_a_terminal_each_question_is_asked(careful: Server) -> None:
+    with Terminal(careful.port, "--conversation", "questions") as terminal:
+        terminal.type("ask colour, size\n")
+        terminal.until("colour? ")
+        terminal.type("deep blue\n")
+        terminal.until("size? ")
+        terminal.type("12\n")
+        terminal.until('"value": "12"')
+        assert '"value": "deep blue"' in terminal.text
+
+
+def test_an_agent_may_ask_again_and_again(careful: Server) -> None:
+    with Terminal(careful.port, "--conversation", "again") as terminal:
+        terminal.type("twice x\n")
+        terminal.until("Delete x?")
+        terminal.type("y\n")
+        terminal.until("Delete the rest?")
+        terminal.type("y\n")
+        terminal.until("done: again")
+
+
+@pytest.mark.parametrize("key", ["control-c", "control-d"])
+def test_a_question_that_is_not_answered_is_dropped(careful: Server, key: str) -> None:
+    with Terminal(careful.port, "--conversation", f"dropped-by-{key}") as terminal:
+        terminal.type("delete x\n")
+        terminal.until("[y/n] ")
+        if key == "control-c":
+            terminal.process.send_signal(signal.SIGINT)
+        else:
+            terminal.type("\x04")
+        terminal.until("nothing was done about them")
+        terminal.type("more\n")
+        terminal.until("done: more")
+
+
+def test_who_comes_to_an_open_question_is_asked_it(careful: Server) -> None:
+    """As after a restart of the client, or where another one asked."""
+    careful.chat("delete x", "open")
+    with Terminal(careful.port, "--conversation", "open") as terminal:
+        terminal.type("hello\n")
+        terminal.until("[y/n] ")
+        terminal.type("y\n")
+        terminal.until('"approve": true')
+        terminal.type("hello\n")
+        terminal.until(", hello\r\n> ")
+
+
+def test_a_question_that_somebody_else_has_answered_is_said_so(careful: Server) -> None:
+    with Terminal(careful.port, "--conversation", "late") as terminal:
+        terminal.type("delete x\n")
+        terminal.until("[y/n] ")
+        content = {"conversation_id": "late", "resume": {"r1": {"approve": False}}}
+        assert careful.request("POST", "/chat", content).status == 200
+        terminal.type("y\n")
+        terminal.until("no request open")
+        terminal.type("more\n")
+        terminal.until(", more\r\n> ")
+
+
+def test_a_pipe_answers_with_its_next_lines(run: Run, careful: Server) -> None:
+    url = f"http://127.0.0.1:{careful.port}"
+    text = "delete x\ny\nask size\n12\nbye\n"
+    status, out, err = run("chat", "--url", url, "--conversation", "pipe", text=text)
+    assert status == 0
+    assert out.splitlines()[-1].endswith(", bye")
+    assert '"value": "12"' in out
+    assert "[y/n]" in err
+    assert "[y/n]" not in out
+
+
+def test_a_pipe_that_ends_before_it_has_answered_drops_the_question(
+    run: Run, careful: Server
+) -> None:
+    url = f"http://127.0.0.1:{careful.port}"
+    run("chat", "--url", url, "--conversation", "short", text="delete x\n")
+    assert careful.chat("hello", "short").json["response"] == "done: hello"
+
+
+def test_a_tool_without_arguments_is_named_at_the_terminal(run: Run, folder: Path) -> None:
+    with Server(folder, target="tests.support.keepers:asking") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        _, _, err = run("chat", "--url", url, text="no arguments\ny\n")
+    assert "Allow reset({}) [y/n]" in err
+
+
+def test_what_an_agent_asks_cannot_command_the_terminal(run: Run, folder: Path) -> None:
+    with Server(folder, target="tests.support.keepers:asking") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        _, _, err = run("chat", "--url", url, text="ask \x1b]0;evil\x07?\nx\n")
+    assert "\x1b" not in err
+    assert "\\x1b]0;evil" in err
+
+
+def test_tools_at_work_are_shown_before_the_words(folder: Path) -> None:
+    with Server(folder, target="tests.support.keepers:tool_first") as server:
+        with Terminal(server.port) as terminal:
+            terminal.type("until go\n")
+            terminal.until("the agent uses look")
+            server.let_on("go")
+            terminal.until("seen\r\n> ")

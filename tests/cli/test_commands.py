@@ -8,9 +8,12 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
+from typing import Any, cast
 
 import pytest
 
+from runner.agents.frameworks.framework import Framework
+from runner.cli import tables
 from tests.support.client import PATIENCE_S
 
 Run = Callable[..., tuple[int, str, str]]
@@ -34,11 +37,36 @@ def test_strategies_are_listed(run: Run) -> None:
     assert [line.split(" ")[0] for line in out.splitlines()[:3]] == ["queue", "lock", "reject"]
 
 
-@pytest.mark.parametrize("command", ["strategies", "agents"])
-def test_names_are_listed_for_programs(run: Run, command: str) -> None:
-    status, out, _ = run(command, "--json")
+def test_strategies_are_listed_for_programs(run: Run) -> None:
+    status, out, _ = run("strategies", "--json")
     assert status == 0
-    assert json.loads(out).keys() & {"queue", "eliza"}
+    assert {"queue", "lock", "reject"} <= json.loads(out).keys()
+
+
+def test_agents_and_frameworks_are_listed_for_programs(run: Run) -> None:
+    status, out, _ = run("agents", "--json")
+    assert status == 0
+    listed = json.loads(out)
+    assert "eliza" in listed["built_in"]
+    assert isinstance(listed["frameworks"], list)
+
+
+def test_each_framework_is_listed_with_what_was_tried_and_what_it_can() -> None:
+    adapt = cast("Any", None)
+    known = [
+        Framework("Long Agents SDK", "long-agents", "1.2.3", frozenset(), adapt, asks=True),
+        Framework(
+            "B", "b", "0.1", frozenset(), adapt, is_shared=False, takes=frozenset({"image", "file"})
+        ),
+    ]
+    out = tables.agents({"eliza": "stateful"}, known, as_json=False)
+    rows = [line.split("  ") for line in out.splitlines()]
+    cells = [[cell.strip() for cell in row if cell] for row in rows]
+    assert ["Long Agents SDK", "long-agents 1.2.3", "text", "yes", "yes"] in cells
+    assert ["B", "b 0.1", "text, file, image", "no", "no"] in cells
+    listed = json.loads(tables.agents({"eliza": "stateful"}, known, as_json=True))["frameworks"]
+    assert [one["tried_with"] for one in listed] == ["1.2.3", "0.1"]
+    assert [one["takes"] for one in listed] == [["text"], ["file", "image", "text"]]
 
 
 def test_the_settings_are_shown_as_a_file_that_could_be_used(run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.store import make_store
-from runner.store.base import AcceptedTurn, Ending, Record, Store, StoreUnavailable
+from runner.store.base import AcceptedTurn, AgentState, Ending, Record, Store, StoreUnavailable
 from runner.store.transactions import MIGRATIONS
 from strategies import State
 
@@ -187,6 +187,59 @@ async def test_what_is_forgotten_is_gone_and_what_is_unfinished_stays(store: Sto
     assert [kept.id for kept in await store.unfinished()] == ["b"]
 
 
+# What was asked and answered besides the texts.
+
+LEFT = AgentState("own", b'{"a": 1}', b'[{"id": "r1"}]', b'{"a": 0}')
+
+
+async def test_what_a_turn_left_is_given_until_another_leaves_something(store: Store) -> None:
+    assert store.agent_state("c") is None
+    await store.commit(Record("a", "c", "m", "r", left=LEFT))
+    assert store.agent_state("c") == LEFT
+    await store.commit(Record("b", "c", "m", "r"))
+    assert store.agent_state("c") == LEFT
+    last = AgentState("own", b"2")
+    await store.commit(Record("d", "c", "m", "r", left=last))
+    assert store.agent_state("c") == last
+    assert store.agent_state("other") is None
+
+
+async def test_a_turn_that_is_refused_a_second_time_changes_no_state(store: Store) -> None:
+    """I-3, I-28"""
+    await store.commit(Record("a", "c", "m", "r", left=LEFT))
+    with pytest.raises(StoreUnavailable):
+        await store.commit(Record("a", "c", "m", "r", left=AgentState("own", b"2")))
+    assert store.agent_state("c") == LEFT
+
+
+async def test_what_was_forgotten_left_nothing(store: Store) -> None:
+    await store.commit(Record("a", "c", "m", "r", left=LEFT))
+    await store.forget("c")
+    assert store.agent_state("c") is None
+
+
+@pytest.mark.parametrize("answers", [("a",), ("a", "b")], ids=["alone", "merged"])
+@pytest.mark.parametrize("accepted", [True, False])
+async def test_output_and_requests_are_found_with_each_turn_that_they_answer(
+    store: Store, answers: tuple[str, ...], accepted: bool
+) -> None:
+    for name in answers if accepted else ():
+        await store.accept(turn(name))
+    record = Record("a", "c", "m", "r", answers, output=b'{"x": 1}', left=LEFT)
+    await store.commit(record)
+    for name in answers:
+        found = await store.find(name)
+        assert found is not None
+        assert found.ending is not None
+        assert (found.ending.output, found.ending.requests) == (record.output, LEFT.requests)
+
+
+async def test_what_was_asked_besides_is_there_until_the_turn_has_ended(store: Store) -> None:
+    await store.accept(replace(turn("a"), more=b'{"metadata": {"k": "v"}}'))
+    (kept,) = await store.unfinished()
+    assert kept.more == b'{"metadata": {"k": "v"}}'
+
+
 # SQLite alone.
 
 
@@ -198,6 +251,10 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
             "INSERT INTO turns (conversation, number, id, message, reply) VALUES (?, ?, ?, ?, ?)",
             ("c", 1, "t", "before", "reply"),
         )
+        if version >= 2:
+            columns = "id, conversation, message, accepted_at, priority"
+            sql = f"INSERT INTO accepted ({columns}) VALUES ('w', 'c', 'waits', 1.0, 3)"
+            old.execute(sql)
         if version >= 3:
             old.execute("INSERT INTO conversations (id) VALUES ('c')")
         old.commit()
@@ -209,6 +266,27 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
     found = await store.find("t")
     assert found is not None
     assert found.ending == Ending(State.ANSWERED, "reply", 1)
+    waiting = [kept.id for kept in await store.unfinished()]
+    assert waiting == (["w"] if version >= 2 else [])
+    assert store.agent_state("c") is None
+    await store.commit(Record("v", "c", "m", "r", output=b"1", left=LEFT))
+    assert store.agent_state("c") == LEFT
+    await store.close()
+
+
+async def test_keys_are_read_without_what_was_asked_or_answered(tmp_path: Path) -> None:
+    """At the start all of them are read, and each may have been a request of a megabyte."""
+    store = make_store(f"sqlite:///{tmp_path}/x.db")
+    await store.open()
+    await store.accept(replace(turn("a", key="k"), more=b"x" * 1_000))
+    await store.commit(Record("a", "c", "m", "r", left=LEFT))
+    await store.accept(replace(turn("b", key="l"), more=b"x" * 1_000))
+    ending = Ending(State.REFUSED, cause="InputPending", requests=LEFT.requests)
+    await store.end("b", ending)
+    for kept in await store.keyed():
+        assert (kept.message, kept.more) == ("", None)
+        assert kept.ending is not None
+        assert kept.ending.requests is None
     await store.close()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from runner.store.base import AcceptedTurn, Record, StoreUnavailable
+from runner.store.base import AcceptedTurn, AgentState, Ending, Record, StoreUnavailable
 from runner.store.memory import MOST_NUMBERS, MemoryStore
 
 
@@ -120,3 +122,105 @@ async def test_numbers_of_other_callers_outlive_a_flood_of_conversations() -> No
     for number in range(MOST_NUMBERS + 10):
         await commit(store, f"ann/{number}", str(number))
     assert await commit(store, "bob/c", "c") == [3]
+
+
+# What turns leave for the next one.
+
+
+async def leave(store: MemoryStore, conversation: str, name: str, size: int, **more: bytes) -> None:
+    left = AgentState("own", b"s" * size, **more)
+    await store.commit(Record(name, conversation, "m", "r", left=left))
+
+
+def state(store: MemoryStore, conversation: str) -> int | None:
+    """How long it is."""
+    left = store.agent_state(conversation)
+    return None if left is None or left.state is None else len(left.state)
+
+
+async def test_states_count_as_what_is_kept_and_go_with_the_last_turn() -> None:
+    store = MemoryStore(most_bytes=100_000)
+    for number in range(30):
+        await leave(store, f"c{number}", str(number), 10_000)
+    kept = [number for number in range(30) if await store.turns(f"c{number}")]
+    assert kept == [*range(30 - len(kept), 30)]
+    assert 5 <= len(kept) <= 10
+    assert [state(store, f"c{number}") for number in range(30)] == [
+        10_000 if number in kept else None for number in range(30)
+    ]
+
+
+async def test_a_state_that_is_replaced_counts_once() -> None:
+    store = MemoryStore(most_bytes=100_000)
+    for number in range(100):
+        await leave(store, "c", str(number), 10_000)
+    assert len(store.history("c")) // 2 == 100
+
+
+async def test_requests_and_the_state_before_them_count_too() -> None:
+    store = MemoryStore(most_bytes=100_000)
+    await leave(store, "old", "old", 10)
+    await leave(store, "c", "c", 10, requests=b"r" * 60_000, before=b"b" * 60_000)
+    assert await store.find("old") is None
+    assert state(store, "c") == 10
+
+
+async def test_a_state_stays_while_older_turns_of_its_conversation_go() -> None:
+    store = MemoryStore(most_turns=2)
+    for number in range(5):
+        await leave(store, "c", str(number), number)
+    assert (len(store.history("c")), state(store, "c")) == (4, 4)
+
+
+async def test_the_state_of_the_last_turn_stays_however_large() -> None:
+    store = MemoryStore(most_bytes=1)
+    for number in range(3):
+        await leave(store, "c", str(number), 10_000 + number)
+    assert state(store, "c") == 10_002
+
+
+async def test_one_callers_states_push_out_its_own_conversations() -> None:
+    """I-29"""
+    store = MemoryStore(most_bytes=200_000)
+    for number in range(5):
+        await leave(store, f"bob/{number}", f"b{number}", 10_000)
+    for number in range(100):
+        await leave(store, f"ann/{number}", f"a{number}", 20_000)
+    assert [state(store, f"bob/{number}") for number in range(5)] == [10_000] * 5
+
+
+async def test_memory_takes_as_much_again_after_states_came_and_went() -> None:
+    """I-25: whatever was replaced, dropped or forgotten, in any order."""
+    store, rng = MemoryStore(most_bytes=300_000), random.Random(7)
+    for number in range(3_000):
+        conversation = f"{rng.choice(('', 'ann/', 'bob/'))}{rng.randrange(9)}"
+        if rng.random() < 0.1:
+            await store.forget(conversation)
+        elif rng.random() < 0.2:
+            await commit(store, conversation, str(number), text="x" * rng.randrange(9_000))
+        else:
+            await leave(store, conversation, str(number), rng.randrange(30_000))
+    for caller in ("", "ann/", "bob/"):
+        for number in range(9):
+            await store.forget(f"{caller}{number}")
+    await commit(store, "old", "old")
+    await leave(store, "c", "large", 290_000)
+    assert await store.find("old") is not None
+
+
+async def test_requests_of_a_turn_whose_history_went_are_not_held_any_more() -> None:
+    """I-27: the bytes of an accepted turn are those of the history, which is bounded."""
+    store = MemoryStore(most_turns=1)
+    left = AgentState("own", requests=b"[" + b" " * 100_000 + b"]")
+    for name in "ab":
+        await store.accept(AcceptedTurn(name, "c", "m", 1.0, key=name))
+        await store.commit(Record(name, "c", "m", "r", left=left))
+    assert [kept.ending for kept in await store.keyed()] == [
+        Ending(kept.ending.state, number=kept.ending.number)
+        for kept in await store.keyed()
+        if kept.ending is not None
+    ]
+    found = await store.find("b")
+    assert found is not None
+    assert found.ending is not None
+    assert found.ending.requests == left.requests

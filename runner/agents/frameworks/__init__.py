@@ -8,7 +8,20 @@ from importlib import import_module
 
 from runner.agents.frameworks.framework import Framework, Unsupported
 
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = (
+    "agent_framework",
+    "autogen",
+    "crewai",
+    "dspy",
+    "google_adk",
+    "langgraph",
+    "llama_cpp",
+    "llama_index",
+    "openai_agents",
+    "pydantic_ai",
+    "smolagents",
+    "strands",
+)
 """Their modules, in this package."""
 
 

@@ -45,6 +45,7 @@ class Framework:
     is_shared  one object may answer in several conversations at once.
     asks       it may need a person: `input_required`.
     takes      the kinds of parts that it takes beside text.
+    takes_urls  it takes them by a `url` too, and not only their data.
     refused    classes that are recognised but cannot be asked, with what to do instead.
     """
 
@@ -57,6 +58,7 @@ class Framework:
     uses_threads: bool = False
     asks: bool = False
     takes: frozenset[str] = frozenset()
+    takes_urls: bool = True
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 

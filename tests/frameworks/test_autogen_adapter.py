@@ -1,0 +1,318 @@
+"""Run with AutoGen installed; skipped without it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+from base64 import b64encode
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import create_model
+
+from runner.agents.base import (
+    Answered,
+    Asked,
+    ImagePart,
+    Progress,
+    Reasoning,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from runner.agents.frameworks.autogen import FRAMEWORK
+from runner.agents.frameworks.framework import Unsupported
+
+agents: Any = pytest.importorskip("autogen_agentchat.agents")
+conditions: Any = pytest.importorskip("autogen_agentchat.conditions")
+teams: Any = pytest.importorskip("autogen_agentchat.teams")
+models: Any = pytest.importorskip("autogen_core.models")
+
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/autogen"
+
+
+def example() -> ModuleType:
+    """The example's module, loaded anew."""
+    sys.path.insert(0, str(EXAMPLE))
+    try:
+        return importlib.import_module("agent")
+    finally:
+        sys.path.remove(str(EXAMPLE))
+        for name in ("agent", "scripted_model"):
+            sys.modules.pop(name, None)
+
+
+@cache
+def adapter_for(agent: Any) -> Any:
+    return FRAMEWORK.adapt(agent, no_threads)
+
+
+class Talk:
+    """One conversation. Its state goes through JSON; without an agent, each turn has its own."""
+
+    def __init__(self, agent: Any = None) -> None:
+        self.agent = agent
+        self.state: Any = None
+        self.heard: list[str | Progress] = []
+
+    async def say(self, message: str, **more: Any) -> Answered:
+        self.heard = []
+        adapter = adapter_for(self.agent or example().agent)
+        asked = Asked("c", message, state=self.state, **more)
+        answered: Answered = await adapter.answer(asked, self.heard.append)
+        self.state = json.loads(json.dumps(answered.state, allow_nan=False))
+        return answered
+
+    async def twice(self, message: str) -> Answered:
+        await self.say(message)
+        return await self.say(message)
+
+    def pieces(self) -> list[str]:
+        return [piece for piece in self.heard if isinstance(piece, str)]
+
+
+async def no_threads(function: Any) -> Any:
+    raise AssertionError("it is async")
+
+
+def assistant(name: str, **options: Any) -> Any:
+    return agents.AssistantAgent(name, model(), **options)
+
+
+def model(*replies: Any) -> Any:
+    """The example's model, or one that gives these replies: texts, or names of tools to call."""
+    scripted = example().agent._model_client
+    if not replies:
+        return scripted
+    script, core = iter(replies), importlib.import_module("autogen_core")
+
+    def result(reply: Any) -> Any:
+        name = reply[1:] if reply.startswith("@") else ""
+        return models.CreateResult(
+            finish_reason="function_calls" if name else "stop",
+            content=[core.FunctionCall("1", "{}", name)] if name else reply,
+            usage=models.RequestUsage(1, 1),
+            cached=False,
+        )
+
+    async def create(messages: Any, **options: Any) -> Any:
+        return result(next(script))
+
+    async def create_stream(messages: Any, **options: Any) -> Any:
+        for piece in iter(lambda: next(script), "END"):
+            yield piece
+        yield result(next(script))
+
+    scripted.create, scripted.create_stream = create, create_stream
+    return scripted
+
+
+def pair() -> Any:
+    """A team of two that both answer once."""
+    members = [
+        assistant("one", model_client_stream=True),
+        assistant("two", model_client_stream=True),
+    ]
+    return teams.RoundRobinGroupChat(
+        members, termination_condition=conditions.MaxMessageTermination(3)
+    )
+
+
+async def test_the_state_survives_json_and_a_new_agent() -> None:
+    talk = Talk()
+    assert (await talk.say("hello")).text == "1: you said hello"
+    assert (await talk.say("again")).text == "2: you said again"
+
+
+async def test_conversations_in_turn_do_not_mix() -> None:
+    agent = example().agent
+    ada, bob = Talk(agent), Talk(agent)
+    for u in (1, 2):
+        assert (await ada.say("hi")).text == f"{u}: you said hi"
+        assert (await bob.say("ho")).text == f"{u}: you said ho"
+
+
+async def test_the_answer_is_streamed_in_pieces() -> None:
+    talk = Talk()
+    answered = await talk.say("hello")
+    assert len(talk.pieces()) > 1
+    assert "".join(talk.pieces()) == answered.text
+
+
+async def test_without_streaming_the_answer_comes_whole() -> None:
+    talk = Talk(assistant("whole"))
+    assert (await talk.say("hello")).text == "1: you said hello"
+    assert talk.pieces() == ["1: you said hello"]
+
+
+async def test_tools_are_told_and_their_results_remembered() -> None:
+    talk = Talk()
+    assert (await talk.say("add 2 3")).text == "1: the sum is 5"
+    assert [one for one in talk.heard if not isinstance(one, str)] == [
+        ToolCall("call-1", "add", {"a": 2, "b": 3}),
+        ToolResult("call-1", "add", "5"),
+        Usage(20, 10),
+    ]
+    assert (await talk.say("results")).text == "2: 5"
+
+
+async def test_without_reflection_the_tools_result_is_the_reply() -> None:
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    add.__annotations__ = {"a": int, "b": int, "return": int}
+    talk = Talk(assistant("adder", tools=[add], model_client_stream=True))
+    assert (await talk.say("add 2 3")).text == "5"
+
+
+async def test_words_before_a_tool_are_part_of_the_reply() -> None:
+    def now() -> str:
+        """Now."""
+        return "noon"
+
+    now.__annotations__ = {"return": str}
+    client = model("Let me see.", "END", "@now", "It is ", "noon.", "END", "It is noon.")
+    agent = agents.AssistantAgent(
+        "clock", client, tools=[now], model_client_stream=True, reflect_on_tool_use=True
+    )
+    talk = Talk(agent)
+    assert (await talk.say("when")).text == "Let me see.\n\nIt is noon."
+    assert "".join(talk.pieces()) == "Let me see.\n\nIt is noon."
+
+
+async def test_thoughts_are_no_part_of_the_reply() -> None:
+    client = model("<think>hm", " well", "</think>", "yes", "END", "yes")
+    talk = Talk(agents.AssistantAgent("thinker", client, model_client_stream=True))
+    assert (await talk.say("sure?")).text == "yes"
+    thoughts = [one.text for one in talk.heard if isinstance(one, Reasoning)]
+    assert thoughts == ["hm", " well"]
+
+
+async def test_a_structured_answer_is_the_output() -> None:
+    answer = create_model("Answer", n=(int, ...))
+    talk = Talk(agents.AssistantAgent("counter", model('{"n": 1}'), output_content_type=answer))
+    answered = await talk.say("count")
+    assert (json.loads(answered.text), answered.output) == ({"n": 1}, {"n": 1})
+
+
+async def test_a_team_that_ends_at_once_says_nothing() -> None:
+    end = conditions.MaxMessageTermination(1)
+    team = teams.RoundRobinGroupChat([assistant("one")], termination_condition=end)
+    assert (await Talk(team).say("hello")).text == ""
+
+
+async def test_a_failed_turn_leaves_nothing_behind() -> None:
+    talk = Talk(example().agent)
+    await talk.say("hello")
+    with pytest.raises(RuntimeError, match="secret"):
+        await talk.say("fail")
+    assert (await talk.say("again")).text == "2: you said again"
+
+
+def one_of_each() -> list[Any]:
+    nested = teams.RoundRobinGroupChat([pair()], max_turns=1)
+    return [example().agent, pair(), nested, agents.SocietyOfMindAgent("mind", pair(), model())]
+
+
+@pytest.mark.parametrize("agent", one_of_each(), ids=lambda agent: type(agent).__name__)
+async def test_a_cancelled_turn_leaves_nothing_behind(agent: Any) -> None:
+    talk = Talk(agent)
+    first = await talk.say("hello")
+    before = asyncio.all_tasks()
+    turn = asyncio.create_task(talk.say("slow"))
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(turn, 0.5)
+    await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == before
+    again = await talk.say("hello")
+    assert again.text != first.text  # It has counted on.
+    assert again.text == (await Talk(agent).twice("hello")).text
+
+
+async def test_images_reach_the_model_and_are_remembered() -> None:
+    image: ImagePart = {"type": "image", "media_type": "image/png", "data": png()}
+    talk = Talk()
+    parts = ({"type": "text", "text": "look"}, image, image)
+    assert (await talk.say("look", parts=parts)).text == "1: saw 2 images"
+    assert (await talk.say("look")).text == "2: saw 2 images"
+
+
+async def test_an_image_elsewhere_is_not_fetched() -> None:
+    image: ImagePart = {"type": "image", "url": "https://example.com/a.png"}
+    with pytest.raises(ValueError, match="as data"):
+        await Talk().say("look", parts=(image,))
+
+
+async def test_the_members_of_a_team_are_parted_by_empty_lines() -> None:
+    talk = Talk(pair())
+    answered = await talk.say("hello")
+    assert answered.text == "1: you said hello\n\n2: you said 1: you said hello"
+    assert "".join(talk.pieces()) == answered.text
+    assert len(talk.pieces()) > 2
+
+
+async def test_a_teams_state_survives_json_and_a_new_team() -> None:
+    talk = Talk(pair())
+    await talk.say("hello")
+    talk.agent = pair()
+    assert (await talk.say("again")).text.startswith("3: you said again")
+
+
+async def test_conversations_with_a_team_do_not_mix() -> None:
+    team = pair()
+    first = await Talk(team).say("hello")
+    assert (await Talk(team).say("hello")).text == first.text
+
+
+async def test_a_team_that_failed_answers_again() -> None:
+    talk = Talk(pair())
+    await talk.say("hello")
+    before = asyncio.all_tasks()
+    with pytest.raises(RuntimeError, match="secret"):
+        await talk.say("fail")
+    assert asyncio.all_tasks() == before
+    assert (await talk.say("again")).text.startswith("3: you said again")
+
+
+async def test_agents_of_a_graph_that_speak_at_once_are_not_mixed_up() -> None:
+    one, two = assistant("one", model_client_stream=True), assistant("two")
+    builder = teams.DiGraphBuilder()
+    builder.add_node(one).add_node(two)
+    talk = Talk(teams.GraphFlow([one, two], builder.build()))
+    answered = await talk.say("hello")
+    assert answered.text == "1: you said hello\n\n1: you said hello"
+    assert len(talk.pieces()) == 2
+
+
+async def test_a_swarm_that_was_handed_to_the_user_goes_on_with_who_asked() -> None:
+    def swarm(*replies: str) -> Any:
+        asker = agents.AssistantAgent("asker", model(*replies), handoffs=["user"])
+        end = conditions.HandoffTermination("user") | conditions.TextMentionTermination("END")
+        return teams.Swarm([asker], termination_condition=end)
+
+    talk = Talk(swarm("@transfer_to_user"))
+    await talk.say("hello")
+    talk.agent = swarm("thank you. END")
+    assert (await talk.say("42")).text == "thank you. END"
+
+
+def test_a_proxy_that_reads_from_the_console_is_refused() -> None:
+    team = teams.RoundRobinGroupChat([assistant("one"), agents.UserProxyAgent("me")])
+    with pytest.raises(Unsupported, match="me is a UserProxyAgent"):
+        FRAMEWORK.adapt(team, no_threads)
+
+
+def png() -> str:
+    file = BytesIO()
+    importlib.import_module("PIL.Image").new("RGB", (2, 2)).save(file, "PNG")
+    return b64encode(file.getvalue()).decode()
