@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from loadtests.probe.command import probe_command
-from tests.support.client import PATIENCE_S
+from tests.support import probing
+from tests.support.probing import (
+    CANCELLED,
+    FAILING,
+    IN_TURN,
+    KILLED,
+    NOT_KEPT,
+    QUEUE,
+    RIGHT,
+    TWO,
+    UNPROTECTED,
+    Found,
+)
 
 AGENTS = "tests.loadtests.probe_agents"
 
-IN_TURN = "one turn after another"
-TWO = "two conversations at once"
-NOT_KEPT = "a reply that is not kept"
-CANCELLED = "a turn that is cancelled"
-KILLED = "a turn cut by kill -9, a restart"
-FAILING = "a turn that fails"
-UNPROTECTED = "overlapping turns, unprotected"
-QUEUE = "overlapping turns, queue"
 
-REMEMBERED = {IN_TURN: "remembers"}
-NONE_SEEN = dict.fromkeys((TWO, NOT_KEPT, CANCELLED, KILLED), "none seen")
-
-
-@dataclass(frozen=True)
-class Probed:
-    status: int
-    told: dict[str, Any]
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        return {one["question"]: one["kind"] for one in self.told["verdicts"]}
-
-    def of(self, question: str) -> dict[str, Any]:
-        (one,) = (one for one in self.told["verdicts"] if one["question"] == question)
-        return dict(one)
-
-
-def run(agent: str, *options: str) -> Result:
-    return CliRunner().invoke(probe_command, [f"{AGENTS}:{agent}", *options])
-
-
-def probe(agent: str, *options: str, strategies: str = "", limit_s: float = PATIENCE_S) -> Probed:
-    # Without overlapping turns: those are servers more.
-    words = ("--json", "--strategies", strategies, "--timeout-s", str(limit_s))
-    result = run(agent, *words, *options)
-    assert result.exit_code in (0, 1), result.output
-    return Probed(result.exit_code, json.loads(result.stdout))
+def probe(agent: str, *options: str, **more: Any) -> Found:
+    return probing.probe(f"{AGENTS}:{agent}", *options, **more)
 
 
 # Agents without a fault.
@@ -69,7 +43,7 @@ def probe(agent: str, *options: str, strategies: str = "", limit_s: float = PATI
 def test_an_agent_that_remembers_what_was_kept_has_no_fault_one_turn_at_a_time(agent: str) -> None:
     seen = probe(agent, strategies="unprotected,queue")
 
-    assert seen.kinds.items() >= (REMEMBERED | NONE_SEEN | {QUEUE: "none seen"}).items()
+    assert seen.kinds.items() >= (RIGHT | {QUEUE: "none seen"}).items()
     assert seen.status == 0
 
 
@@ -234,7 +208,7 @@ def test_an_agent_that_always_fails_is_tried_no_further_and_its_error_is_shown()
 
 @pytest.mark.slow
 def test_what_it_is_about_to_do_is_said_first_and_the_evidence_in_words() -> None:
-    result = run("in_a_global", "--strategies", "")
+    result = probing.run(f"{AGENTS}:in_a_global", "--strategies", "")
 
     assert "The server's store is a temporary one." in " ".join(result.stderr.split())
     assert f"{AGENTS}:in_a_global was taken for: async function" in result.stdout
@@ -243,7 +217,7 @@ def test_what_it_is_about_to_do_is_said_first_and_the_evidence_in_words() -> Non
 
 
 def test_a_target_that_is_not_there_is_a_usage_error() -> None:
-    result = run("nothing")
+    result = probing.run(f"{AGENTS}:nothing")
 
     assert result.exit_code == 2
     assert "has no 'nothing'" in result.stderr
@@ -253,7 +227,7 @@ def test_a_target_that_is_not_there_is_a_usage_error() -> None:
     "options", [("--tell", "Hello"), ("--ask", "What is {word}?"), ("--ask", " ")]
 )
 def test_sentences_without_sense_are_a_usage_error(options: tuple[str, str]) -> None:
-    result = run("echo", *options)
+    result = probing.run(f"{AGENTS}:echo", *options)
 
     assert result.exit_code == 2
     assert options[0] in result.stderr
