@@ -20,9 +20,10 @@ from runner.cli.flags import say, usage_errors, with_json, with_settings
 from runner.cli.status import StatusLine
 
 WARNING = (
-    "The probe asks {target} about {turns} turns, in conversations {prefix}-*, and stops some of "
-    "them in the middle. The server's store is a temporary one. What the agent itself does is "
-    "real: its model costs, its tools act, and what it keeps in a store of its own stays there."
+    "The probe asks {target} about {turns} turns, in conversations {prefix}-* (or `default`, if it "
+    "has only that), and stops some of them in the middle. The server's store is a temporary one. "
+    "What the agent itself does is real: its model costs, its tools act, and what it keeps in a "
+    "store of its own stays there."
 )
 
 
@@ -40,7 +41,9 @@ WARNING = (
               show_default=True)  # fmt: skip
 @click.option("--timeout-s", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
               help="For each turn.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Begin, and say nothing of what may happen.")
+@click.option(
+    "--yes", is_flag=True, help="Begin without a word about what it does, and without a question."
+)
 @click.option("--traceback", is_flag=True,
               help="Of an error in your module, show all of the traceback.")  # fmt: skip
 @with_settings
@@ -64,10 +67,9 @@ def probe_command(
 ) -> None:
     """Show what your agent remembers, and what failing and overlapping turns do to it.
 
-    TARGET is package.module:attribute, as for `serve`; --set, --config and runner.toml
-    are for the agent's settings. Servers are started, each a process of its own. The
-    agent is told a made-up word and asked for it a turn later: by its replies alone it
-    is judged, and by the history as it is served.
+    TARGET is package.module:attribute, as for `serve`, whose settings apply. The probe
+    starts servers, tells the agent a made-up word, and asks for it a turn later. It
+    judges by the replies and by the history as it is served.
 
     \b
     Examples:
@@ -75,11 +77,10 @@ def probe_command(
       runner probe my_module:agent --tell "My order is {number}." --ask "Which order?"
       runner probe my_module:Agent --turns 5 --timeout-s 120 --yes
 
-    It tries: turns one after another; two conversations at once; a turn that is not
-    kept, one that is cancelled, one cut by kill -9 and a restart; and overlapping turns,
-    unprotected and under each strategy. "None seen" is no proof: it is this many tries.
-    Exit status 1 where a fault is seen, but for those of `unprotected`. An agent that
-    remembers nothing has none.
+    It tries: turns one after another; two conversations at once; a reply that is not
+    kept; a turn that is cancelled; one cut by kill -9, and a restart; and overlapping
+    turns, unprotected and under each strategy. "None seen" is no proof. Exit status 1
+    where a fault is seen, but for those of `unprotected`; to remember nothing is none.
     """
     with usage_errors(ValueError):
         sentences = Sentences(tell, ask)

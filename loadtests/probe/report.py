@@ -16,8 +16,8 @@ from loadtests.probe.verdict import Verdict
 WIDTH = 88
 
 STATE = (
-    "Give it get_state() and set_state(state), or let it take `history`: then what the server "
-    "does not keep, it does not remember, and a restart loses nothing."
+    "What it remembers by itself, the server can neither take back nor bring back. Let it take "
+    "`history`, or give it get_state() and set_state(state), and keep nothing elsewhere."
 )
 ADVICE = {
     DIES: "It ends the server's process: mend that first.",

@@ -191,6 +191,21 @@ class Wiped:
         return answer(self.texts)
 
 
+class DiesOfIt:
+    """To be stopped ends the process."""
+
+    def __init__(self, history: Sequence[Message]) -> None:
+        self.texts = [one["content"] for one in history if one["role"] == "user"]
+
+    async def answer(self, message: str) -> str:
+        try:
+            await asyncio.sleep(PAUSE_S)
+        except asyncio.CancelledError:
+            os._exit(3)
+        self.texts.append(message)
+        return answer(self.texts)
+
+
 class StaysBusy:
     """Raises when it is called twice at once, and for ever once a turn of it was stopped."""
 

@@ -41,32 +41,32 @@ def probe(agent: str, *options: str, **more: Any) -> Found:
     ],
 )
 def test_an_agent_that_remembers_what_was_kept_has_no_fault_one_turn_at_a_time(agent: str) -> None:
-    seen = probe(agent, strategies="unprotected,queue")
+    found = probe(agent, strategies="unprotected,queue")
 
-    assert seen.kinds.items() >= (RIGHT | {QUEUE: "none seen"}).items()
-    assert seen.status == 0
+    assert found.kinds.items() >= (RIGHT | {QUEUE: "none seen"}).items()
+    assert found.status == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", ["by_history", "with_state", "FromHistory"])
 def test_without_protection_it_loses_turns_and_the_advice_is_what_protects_it(agent: str) -> None:
-    seen = probe(agent, strategies="unprotected,queue,lock,reject")
+    found = probe(agent, strategies="unprotected,queue,lock,reject")
 
-    assert seen.of(UNPROTECTED)["fault"]
-    assert seen.told["advice"] == [
+    assert found.of(UNPROTECTED)["fault"]
+    assert found.told["advice"] == [
         "Never call this agent twice at once in a conversation: queue, lock, reject protect it."
     ]
-    assert seen.of("overlapping turns, reject")["refused"] > 0
-    assert seen.status == 0
+    assert found.of("overlapping turns, reject")["refused"] > 0
+    assert found.status == 0
 
 
 @pytest.mark.slow
 def test_an_agent_that_misses_a_question_now_and_then_is_not_accused() -> None:
-    seen = probe("Absent", strategies="queue")
+    found = probe("Absent", strategies="queue")
 
-    assert seen.kinds[IN_TURN] == "remembers"
-    assert not any(one["fault"] for one in seen.told["verdicts"])
-    assert seen.status == 0
+    assert found.kinds[IN_TURN] == "remembers"
+    assert not any(one["fault"] for one in found.told["verdicts"])
+    assert found.status == 0
 
 
 @pytest.mark.slow
@@ -82,12 +82,12 @@ def test_a_framework_or_an_object_is_named_as_what_it_was_taken_for() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", ["ignores_history", "echo"])
 def test_an_agent_that_remembers_nothing_is_called_that_and_not_accused(agent: str) -> None:
-    seen = probe(agent, strategies="unprotected")
+    found = probe(agent, strategies="unprotected")
 
-    assert seen.kinds[IN_TURN] == "remembers nothing"
-    assert set(seen.kinds.values()) <= {"remembers nothing", "nothing to lose", "cannot tell"}
-    assert seen.told["advice"][0].startswith("It remembers nothing from turn to turn")
-    assert seen.status == 0
+    assert found.kinds[IN_TURN] == "remembers nothing"
+    assert set(found.kinds.values()) <= {"remembers nothing", "nothing to lose", "cannot tell"}
+    assert found.told["advice"][0].startswith("It remembers nothing from turn to turn")
+    assert found.status == 0
 
 
 @pytest.mark.slow
@@ -95,46 +95,46 @@ def test_an_agent_that_remembers_nothing_is_called_that_and_not_accused(agent: s
 def test_an_agent_that_cannot_answer_the_question_is_not_said_to_remember_nothing(
     agent: str,
 ) -> None:
-    seen = probe(agent)
+    found = probe(agent)
 
-    assert set(seen.kinds.values()) == {"cannot tell"}
-    assert "Say --tell and --ask" in seen.told["advice"][0]
-    assert seen.status == 0
+    assert set(found.kinds.values()) == {"cannot tell"}
+    assert "Say --tell and --ask" in found.told["advice"][0]
+    assert found.status == 0
 
 
 @pytest.mark.slow
 def test_other_sentences_may_be_given_and_numbers_are_found_however_they_are_written() -> None:
-    seen = probe("number_keeper", "--tell", "My order {number}.", "--ask", "Which one?")
+    found = probe("number_keeper", "--tell", "My order {number}.", "--ask", "Which one?")
 
-    assert seen.kinds[IN_TURN] == "remembers"
+    assert found.kinds[IN_TURN] == "remembers"
 
 
 @pytest.mark.slow
 def test_of_an_agent_that_asks_a_person_nothing_is_said() -> None:
-    seen = probe("asks_a_person")
+    found = probe("asks_a_person")
 
-    assert seen.kinds == {IN_TURN: "cannot tell"}
-    assert "asks for a person" in seen.of(IN_TURN)["note"]
+    assert found.kinds == {IN_TURN: "cannot tell"}
+    assert "asks for a person" in found.of(IN_TURN)["note"]
 
 
 # Agents with a fault.
 
 
 def test_a_memory_that_conversations_share_is_named_and_so_are_its_other_faults() -> None:
-    seen = probe("in_a_global")
+    found = probe("in_a_global")
 
-    assert seen.kinds[IN_TURN] == "mixes conversations"
-    assert seen.kinds[TWO] == "mixes conversations"
-    assert seen.kinds[NOT_KEPT] == "keeps what was rolled back"
-    assert seen.kinds[KILLED] == "forgets at a restart"
-    assert seen.status == 1
+    assert found.kinds[IN_TURN] == "mixes conversations"
+    assert found.kinds[TWO] == "mixes conversations"
+    assert found.kinds[NOT_KEPT] == "keeps what was rolled back"
+    assert found.kinds[KILLED] == "forgets at a restart"
+    assert found.status == 1
 
 
 @pytest.mark.slow
 def test_an_object_with_a_history_of_its_own_keeps_what_failed_and_forgets_at_a_restart() -> None:
-    seen = probe("appends_first", strategies="queue")
+    found = probe("appends_first", strategies="queue")
 
-    assert seen.kinds == {
+    assert found.kinds == {
         IN_TURN: "remembers",
         TWO: "one conversation only",
         NOT_KEPT: "keeps what was rolled back",
@@ -142,7 +142,7 @@ def test_an_object_with_a_history_of_its_own_keeps_what_failed_and_forgets_at_a_
         KILLED: "forgets at a restart",
         QUEUE: "none seen",
     }
-    assert any("get_state()" in text for text in seen.told["advice"])
+    assert any("get_state()" in text for text in found.told["advice"])
 
 
 @pytest.mark.slow
@@ -150,11 +150,11 @@ def test_a_store_of_the_agents_own_that_knows_of_no_rollback_is_seen_after_a_kil
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TURNLINE_TEST_FILES", str(tmp_path))
-    seen = probe("with_own_files")
+    found = probe("with_own_files")
 
     for question in (NOT_KEPT, CANCELLED, KILLED):
-        assert seen.kinds[question] == "keeps what was rolled back"
-    assert seen.kinds[TWO] == "none seen"
+        assert found.kinds[question] == "keeps what was rolled back"
+    assert found.kinds[TWO] == "none seen"
     assert all(file.name.startswith("probe-") for file in tmp_path.iterdir())
 
 
@@ -172,20 +172,30 @@ def test_a_store_of_the_agents_own_that_knows_of_no_rollback_is_seen_after_a_kil
 def test_each_fault_is_named_where_it_is_seen_and_not_under_queue(
     agent: str, question: str, fault: str
 ) -> None:
-    seen = probe(agent, strategies="unprotected,queue")
+    found = probe(agent, strategies="unprotected,queue")
 
-    assert seen.kinds[IN_TURN] == "remembers"
-    assert seen.kinds[question] == fault
-    assert seen.of(question)["findings"][0]["evidence"]
-    assert seen.kinds[QUEUE] == "none seen"
+    assert found.kinds[IN_TURN] == "remembers"
+    assert found.kinds[question] == fault
+    assert found.of(question)["findings"][0]["evidence"]
+    assert found.kinds[QUEUE] == "none seen"
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_is_started_again_for_what_is_left_to_try() -> None:
+    found = probe("DiesOfIt")
+
+    assert found.of(CANCELLED)["findings"][0]["evidence"].endswith("ended with status 3")
+    assert found.kinds[CANCELLED] == "dies"
+    assert found.kinds[KILLED] == "none seen"
+    assert found.status == 1
 
 
 @pytest.mark.slow
 def test_an_agent_that_hangs_costs_one_time_limit_and_the_rest_is_tried() -> None:
-    seen = probe("Hangs", strategies="unprotected,queue", limit_s=4.0)
+    found = probe("Hangs", strategies="unprotected,queue", limit_s=4.0)
 
-    assert seen.kinds[UNPROTECTED] == "hangs"
-    assert seen.kinds[QUEUE] == "none seen"
+    assert found.kinds[UNPROTECTED] == "hangs"
+    assert found.kinds[QUEUE] == "none seen"
 
 
 @pytest.mark.slow
@@ -196,14 +206,37 @@ def test_a_turn_that_fails_by_itself_is_tried_where_its_message_is_known() -> No
 
 
 def test_an_agent_that_always_fails_is_tried_no_further_and_its_error_is_shown() -> None:
-    seen = probe("always_fails", strategies="queue")
+    found = probe("always_fails", strategies="queue")
 
-    assert seen.kinds == {IN_TURN: "fails", QUEUE: "not tried"}
-    assert "ValueError: no model here" in seen.of(IN_TURN)["findings"][0]["evidence"]
-    assert seen.status == 1
+    assert found.kinds == {IN_TURN: "fails", QUEUE: "not tried"}
+    assert "ValueError: no model here" in found.of(IN_TURN)["findings"][0]["evidence"]
+    assert found.status == 1
 
 
-# What is said.
+# Settings, and what is said.
+
+
+@pytest.mark.slow
+def test_the_agents_settings_are_the_users_and_none_of_the_others_gets_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def make(*, greeting, name):\n"
+        "    return lambda message: f'{greeting}, {name}! You said: {message}'\n"
+    )
+    (tmp_path / "runner.toml").write_text(
+        "[agent]\ntarget = 'mine:make'\noptions = {greeting = 'Hello'}\n"
+        "[server]\nport = 1\nidle_shutdown_s = 0.1\n[server.tokens]\nann = 'secret'\n"
+        "[strategy]\nname = 'lock'\nper_turn = ['queue']\n[store]\nurl = 'sqlite:///mine.db'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = probing.probe("mine:make", "--set", "agent.options.name=Bea", strategies="queue")
+
+    assert (found.status, found.kinds[IN_TURN]) == (0, "remembers nothing")
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == [
+        "mine.py",
+        "runner.toml",
+    ]
 
 
 @pytest.mark.slow
