@@ -132,7 +132,7 @@ def _try(probed: Probed, memory: Memory, question: str, strategy: str, trial: Tr
     if question == TWO and probed.server.facts.single_conversation:
         return Verdict(question, SINGLE, strategy, ONE_HISTORY)
     probed.current.clear()
-    probed.asks = ASKS if memory.kind == REMEMBERS else 1
+    probed.asks = (ASKS if memory.is_sure else 2 * ASKS) if memory.kind == REMEMBERS else 1
     found, otherwise, note = list[Finding](), NO_FAULT[memory.kind], ""
     try:
         probed.server.start_if_down()

@@ -19,11 +19,12 @@ FAILS = "fails"
 MIXES = "mixes conversations"
 KEEPS = "keeps what was rolled back"
 FORGETS = "forgets at a restart"
+MISSING = "reply not in the history"
 LOST = "lost turn"
 AHEAD = "unanswered turns sent"
 STALE = "stale context"
 
-FAULTS = (DIES, HANGS, FAILS, MIXES, KEEPS, FORGETS, LOST, AHEAD, STALE)
+FAULTS = (DIES, HANGS, FAILS, MIXES, KEEPS, MISSING, FORGETS, LOST, AHEAD, STALE)
 """The worst first; a trial is named by the worst that it shows."""
 
 MISSES = frozenset({FORGETS, LOST, STALE})
@@ -97,7 +98,7 @@ def _unkept(trial: Trial) -> Iterator[Finding]:
             seen.number > len(turns) or turns[seen.number - 1][1] != seen.text
         ):
             yield Finding(
-                LOST, f"the reply {_short(seen.text)} is not turn {seen.number} of the history"
+                MISSING, f"the reply {_short(seen.text)} is not turn {seen.number} of the history"
             )
 
 

@@ -98,7 +98,7 @@ def test_a_reply_that_a_client_has_must_be_where_it_was_said_to_be() -> None:
     at_3 = SeenTurn(ASK, "You are Bako.", number=3)
 
     assert kinds(trial(TOLD, KNOWS, seen=[at_1])) == []
-    assert kinds(trial(TOLD, KNOWS, seen=[at_1, at_3])) == ["lost turn"]
+    assert kinds(trial(TOLD, KNOWS, seen=[at_1, at_3])) == ["reply not in the history"]
 
 
 @pytest.mark.parametrize(
