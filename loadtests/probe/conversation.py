@@ -46,12 +46,16 @@ class Probed:
         self._begun = 0
 
     def conversation(self) -> Conversation:
-        """A new one; or again the only one that there is, of an object with its own history."""
-        self._begun += 1
-        is_single = self.server.facts.single_conversation
-        begun = Conversation(self, "default" if is_single else f"{self._prefix}-{self._begun}")
+        """A new one, of the trial that is being made."""
+        begun = Conversation(self, self.new_name())
         self.current.append(begun)
         return begun
+
+    def new_name(self) -> str:
+        """Of a new conversation; or of the only one, of an object with a history of its own."""
+        self._begun += 1
+        is_single = self.server.facts.single_conversation
+        return "default" if is_single else f"{self._prefix}-{self._begun}"
 
     def together(
         self, turns: Sequence[tuple[Conversation, str]], stagger_s: float = 0.0

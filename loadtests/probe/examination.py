@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -132,12 +132,13 @@ def _try(probed: Probed, memory: Memory, question: str, strategy: str, trial: Tr
     if question == TWO and probed.server.facts.single_conversation:
         return Verdict(question, SINGLE, strategy, ONE_HISTORY)
     probed.current.clear()
-    probed.asks = (ASKS if memory.is_sure else 2 * ASKS) if memory.kind == REMEMBERS else 1
+    probed.asks = 2 * ASKS if memory.kind == REMEMBERS else 1
     found, otherwise, note = list[Finding](), NO_FAULT[memory.kind], ""
     try:
         probed.server.start_if_down()
         note = trial(probed, memory)
-        found = findings_of(probed.current, memory)
+        by_chance = note == trials.BY_CHANCE
+        found = findings_of(probed.current, replace(memory, is_sure=False) if by_chance else memory)
     except NeedsPerson as error:
         otherwise, note = UNKNOWN, str(error)
     except NotServed as error:

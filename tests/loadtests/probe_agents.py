@@ -270,3 +270,17 @@ async def fails_on_request(message: str, history: Sequence[Message]) -> str:
 
 async def always_fails(message: str, history: Sequence[Message]) -> str:
     raise ValueError("no model here")
+
+
+class Distracted:
+    """Knows less while several ask at once, but misses a word now and then in any case."""
+
+    def __init__(self, history: Sequence[Message]) -> None:
+        self.texts = [one["content"] for one in history if one["role"] == "user"]
+        self.asked = 0
+
+    async def answer(self, message: str) -> str:
+        self.texts.append(message)
+        await asyncio.sleep(PAUSE_S)
+        self.asked += "What is" in message
+        return "Pardon?" if self.asked == 2 else answer(self.texts)

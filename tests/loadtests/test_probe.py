@@ -41,7 +41,7 @@ def probe(agent: str, *options: str, **more: Any) -> Found:
     ],
 )
 def test_an_agent_that_remembers_what_was_kept_has_no_fault_one_turn_at_a_time(agent: str) -> None:
-    found = probe(agent, strategies="unprotected,queue")
+    found = probe(agent, strategies="queue")
 
     assert found.kinds.items() >= (RIGHT | {QUEUE: "none seen"}).items()
     assert found.status == 0
@@ -67,6 +67,14 @@ def test_an_agent_that_misses_a_question_now_and_then_is_not_accused() -> None:
     assert found.kinds[IN_TURN] == "remembers"
     assert not any(one["fault"] for one in found.told["verdicts"])
     assert found.status == 0
+
+
+@pytest.mark.slow
+def test_what_is_missed_without_overlapping_too_is_not_laid_to_overlapping() -> None:
+    found = probe("Distracted", strategies="queue")
+
+    assert found.kinds[QUEUE] == "none seen"
+    assert "as also happens without overlapping turns" in found.of(QUEUE)["note"]
 
 
 @pytest.mark.slow
