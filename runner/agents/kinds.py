@@ -167,7 +167,8 @@ class AgentPerConversation:
             return callee
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
-            "method answer(message) or answer(message, history)."
+            "method answer(message) or answer(message, history). (A function without a parameter "
+            "for the message is taken for a factory.)"
         )
 
     def _learn(self, callee: Callee) -> None:
