@@ -165,10 +165,11 @@ class AgentPerConversation:
         if callee is not None:
             self._learn(callee)
             return callee
+        hint = " A function that takes no message is a factory."
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
-            "method answer(message) or answer(message, history). (A function without a parameter "
-            "for the message is taken for a factory.)"
+            "method answer(message) or answer(message, history)."
+            f"{'' if inspect.isclass(self.factory) else hint}"
         )
 
     def _learn(self, callee: Callee) -> None:
