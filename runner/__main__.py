@@ -114,7 +114,8 @@ def cli() -> None:
     \b
     Examples:
       runner serve                          the built-in agent, at 127.0.0.1:8080
-      runner serve my_module:agent          a function, object or factory of yours
+      runner serve my_module:agent          a function, object or factory of yours,
+                                            or the agent of a framework
       runner serve my_module:agent --reload     start again when the code changes
       runner serve --strategy lock --set agent.turn_timeout_s=30
       runner chat                           talk to it from another terminal

@@ -187,7 +187,7 @@ class _Meter:
             self._count(len(told.data))
             self._pass_on(told)
         else:
-            raise Unusable(f"The agent returned {type(piece).__name__}; it must return text.")
+            raise Unusable(f"The agent gave {type(piece).__name__} as a piece; it must be text.")
 
     def whole(self, text: str) -> str:
         """The reply's text: all that was emitted, and what the end of `text` adds to it."""

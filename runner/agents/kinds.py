@@ -166,9 +166,11 @@ class AgentPerConversation:
             self._check_is_new(callee)
             self._learn(callee)
             return callee
+        hint = " A function that takes no message is a factory."
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
             "method answer(message) or answer(message, history)."
+            f"{'' if inspect.isclass(self.factory) else hint}"
         )
 
     def _check_is_new(self, callee: Callee) -> None:

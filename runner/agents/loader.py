@@ -13,7 +13,7 @@ from runner.agents.boundary import MAX_STATE_BYTES, Boundary
 from runner.agents.callee import Callee, as_callee
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.kinds import OWN_MEMORY, AgentPerConversation, SharedAgent
-from runner.agents.own import is_function, required_parameters
+from runner.agents.own import METHODS, is_function, required_parameters
 from runner.agents.threads import Threads
 from strategies.naming import NothingNamed, did_you_mean, find_named, hidden_here, respelt
 
@@ -62,12 +62,12 @@ def load_agent(
     except Unsupported as error:
         raise AgentNotFound(f"agent {target!r}: {error}") from error
     if callee is None:
-        article = "an" if type(found).__name__[0] in "aeiou" else "a"
+        article = "an" if type(found).__name__[0] in "AEIOUaeiou" else "a"
         raise AgentNotFound(
             f"agent {target!r} is {article} {type(found).__name__}, which cannot be asked. An "
             "agent is a function of (message) or (message, history), an object with such a "
-            "method, a class or factory that makes one, or an agent of a framework that "
-            "`runner agents` lists"
+            f"method ({', '.join(METHODS)}), a class or factory that makes one, or an agent of a "
+            "framework that `runner agents` lists"
         )
     return SharedAgent(_about(target, callee), callee, boundary)
 
@@ -94,7 +94,10 @@ def _load_factory(
     try:
         parameters = inspect.signature(factory).parameters
     except ValueError as error:
-        raise AgentNotFound(f"agent {target!r}: it cannot be seen what it takes") from error
+        raise AgentNotFound(
+            f"agent {target!r}: Python cannot tell what parameters it takes; serve a function that "
+            "calls it"
+        ) from error
     _check_options(target, parameters, options)
     if target in BUILT_IN and target != "smollm":
         try:

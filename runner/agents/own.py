@@ -178,7 +178,7 @@ def _answered(result: object, state: Json) -> Answered:
             "or serve the framework's agent itself, so that its state is kept."
         )
     if isinstance(result, dict | list | BaseModel) or is_dataclass(result):
-        data = encoded("output", cast("object", result))
+        data = encoded(f"output ({type(result).__name__})", cast("object", result))
         return Answered(data.decode(), state, from_json(data))
     raise Unusable(
         f"The agent returned {type(result).__name__}; it must return text, or a dict, a list, "

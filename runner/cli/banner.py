@@ -40,6 +40,7 @@ def banner(settings: Settings, about: About, url: str, command: str = "runner") 
     ]
     if settings.server.tokens:
         lines.insert(-2, "    -H 'Authorization: Bearer TOKEN' \\")
+        lines[-1] += " --token TOKEN"
     if about.single_conversation:
         lines += ["", *wrap(SINGLE, WIDTH)]
     if about.one_at_a_time:

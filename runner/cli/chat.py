@@ -74,7 +74,10 @@ def _unreached(url: str, exchange: Exchange, error: Exception) -> str:
             f"{exchange.turn_id} was answered is unknown"
         )
     if isinstance(error, ConnectionRefusedError):
-        return f"nothing answers at {url}; start a server with: {own_command()} serve"
+        return (
+            f"nothing answers at {url}; name another address with --url, or start a server "
+            f"with: {own_command()} serve"
+        )
     return f"{url} did not answer: {error or type(error).__name__}"
 
 
@@ -217,7 +220,8 @@ def _place(content: Content, after_s: float) -> str:
 
 def _refusal(content: Content) -> str:
     status, retry_after_s = content.get("status"), content.get("retry_after_s")
-    parts = [f"{status} {content.get('title')}.", content.get("detail")]
+    title, detail = f"{content.get('title')}.", str(content.get("detail") or "")
+    parts = [str(status), "" if detail.startswith(title) else title, detail]
     if status == 401:
         parts.append("Use --token TOKEN, or set RUNNER_TOKEN.")
     elif retry_after_s:

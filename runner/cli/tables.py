@@ -32,25 +32,28 @@ def agents(built_in: Mapping[str, str], frameworks: Iterable[Framework], *, as_j
     if as_json:
         return to_json({"built_in": built_in, "frameworks": [*map(_framework, frameworks)]})
     rows = [(one.name, f"{one.package} {one.version}", *_can(one)) for one in frameworks]
-    heads = ("framework", "tried with", "takes", "asks", "at once")
+    heads = ("framework", "tried with", "takes", "asks", "many")
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
              for row in (heads, *rows)]  # fmt: skip
     listed = names(built_in, "runner serve package.module:attribute", as_json=False)
     return "\n".join([
         listed,
-        "a function, an object, a class or factory that makes one, or an agent of one of these:",
+        "a function, an object, a class or factory that makes one, or an agent of one of",
+        "these frameworks:",
         "",
         *table,
         "",
+        "LangGraph: agents of LangChain too.",
+        "takes: what a message may hold beside text.",
         "asks: it may need a person, to approve a tool or answer a question.",
-        "at once: one object answers in several conversations; no: one turn at a time, unless a",
-        "factory makes an object for each.",
+        "many: one object answers in many conversations at once; no: one turn at a time,",
+        "unless a factory makes an object for each.",
     ])  # fmt: skip
 
 
 def _can(one: Framework) -> tuple[str, str, str]:
-    takes = ", ".join(["text", *sorted(one.takes)])
+    takes = ", ".join(sorted(one.takes)) or "text only"
     return takes, "yes" if one.asks else "no", "yes" if one.is_shared else "no"
 
 

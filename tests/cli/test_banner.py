@@ -82,6 +82,7 @@ def test_each_kind_of_agent_is_told_what_it_is_to_lose_and_no_more(
 def test_a_server_with_tokens_is_tried_with_one_and_shows_none() -> None:
     text = banner(Settings(server=ServerSettings(tokens=("t0ken",))), ABOUT, URL)
     assert "Authorization: Bearer TOKEN" in text
+    assert f"chat --url {URL} --token TOKEN\n" in text
     assert "t0ken" not in text
 
 

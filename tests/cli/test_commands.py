@@ -62,8 +62,8 @@ def test_each_framework_is_listed_with_what_was_tried_and_what_it_can() -> None:
     out = tables.agents({"eliza": "stateful"}, known, as_json=False)
     rows = [line.split("  ") for line in out.splitlines()]
     cells = [[cell.strip() for cell in row if cell] for row in rows]
-    assert ["Long Agents SDK", "long-agents 1.2.3", "text", "yes", "yes"] in cells
-    assert ["B", "b 0.1", "text, file, image", "no", "no"] in cells
+    assert ["Long Agents SDK", "long-agents 1.2.3", "text only", "yes", "yes"] in cells
+    assert ["B", "b 0.1", "file, image", "no", "no"] in cells
     listed = json.loads(tables.agents({"eliza": "stateful"}, known, as_json=True))["frameworks"]
     assert [one["tried_with"] for one in listed] == ["1.2.3", "0.1"]
     assert [one["takes"] for one in listed] == [["text"], ["file", "image", "text"]]

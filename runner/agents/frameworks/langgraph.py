@@ -140,7 +140,8 @@ def adapt(graph: Any, in_thread: InThread) -> LangGraph:
     if graph.interrupt_before_nodes or graph.interrupt_after_nodes:
         raise Unsupported(
             "`interrupt_before` and `interrupt_after` stop a graph without a question that "
-            'could be answered: `if not interrupt("May I?"): return ...` in the node instead.'
+            "could be answered. Ask in the node instead: "
+            '`if interrupt("May I?") not in (True, "yes"): return ...`.'
         )
     return LangGraph(graph, in_thread)
 

@@ -1,6 +1,6 @@
 """A LangGraph graph: a model that may call tools, one of which asks before it acts.
 
-runner serve agent:agent
+cd docs/examples/frameworks/langgraph && runner serve agent:agent
 """
 
 from typing import Any
@@ -21,7 +21,8 @@ def add(a: int, b: int) -> int:
 @tool
 def delete_file(path: str) -> str:
     """Delete a file, if the user agrees."""
-    if not interrupt(f"Delete {path}?"):
+    # The answer is True, False, or what a person typed: "no" is a text, and so is true.
+    if interrupt(f"Delete {path}?") not in (True, "yes"):
         return f"kept {path}"
     return f"deleted {path}"
 

@@ -1,6 +1,6 @@
 """An agent of the OpenAI Agents SDK that adds, remembers, and asks before it deletes a file.
 
-pip install turnline openai-agents
+pip install openai-agents
 cd docs/examples/frameworks/openai_agents && runner serve agent:agent
 """
 

@@ -1,6 +1,6 @@
 """An agent of Pydantic AI that adds, remembers, and asks before it deletes a file.
 
-pip install turnline pydantic-ai-slim
+pip install pydantic-ai-slim
 cd docs/examples/frameworks/pydantic_ai && runner serve agent:agent
 """
 
