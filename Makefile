@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install hooks serve test test-slow test-all test-frameworks soak check lock compare review bench demo-llm clean
+.PHONY: help install hooks serve test test-slow test-all test-frameworks soak check lock compare review bench bench-adapters demo-llm clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -71,6 +71,11 @@ review: install  ## Write docs/design-review.md and the standard report again fr
 
 bench: install  ## Measure, as ratios in one interleaved run.
 	$(BIN)/python -m loadtests.bench $(BENCH_ARGS)
+
+bench-adapters: install  ## Measure what the adapters add to their frameworks.
+	$(BIN)/python -m tests.frameworks.environments --make
+	.venv-frameworks/most/bin/python -m loadtests.bench --only adapters $(BENCH_ARGS)
+	.venv-frameworks/crewai/bin/python -m loadtests.bench --only adapters $(BENCH_ARGS)
 
 # llama-cpp-python is compiled here, once, in about four minutes.
 demo-llm: install  ## Five messages at once to a real model, under each strategy and under none.

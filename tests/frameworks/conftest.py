@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from runner.agents.frameworks import NAMES, frameworks
+from tests.frameworks.examples import EXAMPLES
 from tests.frameworks.scenarios import Scenarios
 from tests.frameworks.table import Findings
-from tests.support.server import ROOT, Server
-
-EXAMPLES = ROOT / "docs" / "examples" / "frameworks"
+from tests.support.server import Server
 
 FOUND = os.environ.get("TURNLINE_TEST_FOUND")
 """The file into which a run writes what it has found."""
@@ -50,7 +49,7 @@ def server(
     """The example's server, killed in a slow turn and started again on its store."""
     scenarios: type[Scenarios] = request.cls
     store = tmp_path_factory.mktemp(scenarios.example) / "turns.db"
-    folder = EXAMPLES / scenarios.example
+    folder = EXAMPLES / "frameworks" / scenarios.example
     with Server(folder, "--store", f"sqlite:///{store}", target=scenarios.target) as server:
         for kind in scenarios.__mro__:
             for conversation, message in vars(kind).get("earlier", ()):

@@ -4,7 +4,8 @@ Not all of them go into one environment, and none belongs into the project's own
 .venv-frameworks have the locked versions. llama.cpp has to be compiled; it is tested in the
 project's own environment once `make demo-llm` has installed it there.
 
-The table in docs/frameworks.md must be what the tests find; `--write` writes it.
+The table in docs/frameworks.md must be what the tests find; `--write` writes it. With `--make`
+the environments are made, and nothing is tested.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def test(python: Path) -> dict[str, Any] | None:
 
 def main() -> int:
     pythons = [make(name, ROOT / lock) for name, lock in LOCKS.items()]
+    if "--make" in sys.argv[1:]:
+        return 0
     has_compiled = find_spec("llama_cpp") is not None
     if has_compiled:
         pythons.append(Path(sys.executable))

@@ -14,7 +14,8 @@ What its model does is told by the message. `N` is how many messages of the user
 
     add A B   calls the tool add(a, b), and says `N: the sum is C`
     results   says `N: ` and all that tools have given in the conversation, or `none`
-    delete F  calls delete_file(path), which asks; says `N: deleted F` or `N: kept F`
+    delete F  calls delete_file(path), which asks; says `N: deleted F` or `N: kept F`.
+              Once fail.txt is deleted, it raises RuntimeError("secret")
     look      says `N: saw M images`
     slow      says `N: `, and much later the rest
     fail      raises RuntimeError("secret")
@@ -295,6 +296,17 @@ class Asks(Scenarios):
         self.asked(server, "dropped")
         assert self.resume(server, "dropped", "cancel").status == 200
         self.says(server, "dropped", "again", "2: you said again")
+
+    def test_a_question_is_still_open_when_the_turn_that_answers_it_fails(
+        self, server: Server
+    ) -> None:
+        """I-28"""
+        asked = server.chat("delete fail.txt", "failed-later").json["requests"]
+        answer = self.resume(server, "failed-later", {"approve": True})
+        assert (answer.status, answer.headers["turn-outcome"]) == (502, "rolled_back")
+        assert server.chat("hello?", "failed-later").json["requests"] == asked
+        answer = self.resume(server, "failed-later", {"approve": False})
+        assert answer.json["response"] == "1: kept fail.txt"
 
     def test_a_question_that_is_asked_for_twice_is_one(self, server: Server) -> None:
         """I-19"""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,22 +26,14 @@ from runner.agents.base import (
 from runner.agents.frameworks.agent_framework import FRAMEWORK
 from runner.agents.frameworks.framework import Adapter, Unsupported
 from runner.agents.requests import Decision
+from tests.frameworks.examples import load_example
 
 af = pytest.importorskip("agent_framework", reason="the Microsoft Agent Framework is not installed")
 
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/agent_framework"
-
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The example's agent, new for each test, from a module that no other test is given."""
-    monkeypatch.syspath_prepend(EXAMPLE)
-    for name in ("agent", "scripted_model"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    made = import_module("agent").agent
-    for name in ("agent", "scripted_model"):
-        monkeypatch.delitem(sys.modules, name)
-    return made
+def agent() -> Any:
+    return load_example("agent_framework").agent
 
 
 @pytest.fixture
@@ -288,4 +277,4 @@ async def test_a_workflow_is_refused_with_the_function_that_would_work(agent: An
     with pytest.raises(Unsupported, match="async def agent"):
         adapter_of(workflow.as_agent())
     names = {(one.__module__, one.__name__) for one in type(workflow).__mro__}
-    assert names & {name for name, _ in FRAMEWORK.refused}
+    assert names & set(FRAMEWORK.refused)

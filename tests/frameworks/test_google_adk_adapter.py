@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +29,7 @@ from runner.agents.base import (
 from runner.agents.frameworks.framework import Adapter
 from runner.agents.frameworks.google_adk import FRAMEWORK
 from runner.agents.requests import Decision
+from tests.frameworks.examples import load_example
 
 pytest.importorskip("google.adk", reason="Google ADK is not installed")
 
@@ -41,8 +40,6 @@ models = import_module("google.adk.models")
 runners = import_module("google.adk.runners")
 types = import_module("google.genai.types")
 workflow = import_module("google.adk.workflow")
-
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/google_adk"
 
 
 base = models.BaseLlm
@@ -75,15 +72,8 @@ def says(name: str, words: str) -> Any:
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The example's agent, new for each test, from a module that no other test is given."""
-    monkeypatch.syspath_prepend(EXAMPLE)
-    for name in ("agent", "scripted_model"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    made = import_module("agent").agent
-    for name in ("agent", "scripted_model"):
-        monkeypatch.delitem(sys.modules, name)
-    return made
+def agent() -> Any:
+    return load_example("google_adk").agent
 
 
 @pytest.fixture
@@ -348,5 +338,5 @@ def test_a_runner_is_refused(agent: Any) -> None:
     runner = runners.InMemoryRunner(agent=agent)
 
     names = {(one.__module__, one.__name__) for one in type(runner).__mro__}
-    assert names & {name for name, _ in FRAMEWORK.refused}
+    assert names & set(FRAMEWORK.refused)
     assert not names & FRAMEWORK.classes

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import operator
-import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -18,6 +15,7 @@ from runner.agents.base import Answered, Asked, Progress, Reasoning, ToolCall, T
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.frameworks.langgraph import FRAMEWORK
 from runner.agents.requests import Decision
+from tests.frameworks.examples import load_example
 
 pytest.importorskip("langgraph", reason="LangGraph is not installed")
 pytest.importorskip("langchain", reason="LangChain is not installed")
@@ -35,27 +33,9 @@ from langgraph.graph import START, MessagesState, StateGraph, add_messages
 from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "frameworks"
-
 
 class Lasting(InMemorySaver):
     """Stands for a checkpointer that is a database."""
-
-
-def example(name: str) -> Any:
-    """A new module each time, as in a process of its own."""
-    folder = EXAMPLES / name
-    sys.path.insert(0, str(folder))
-    try:
-        spec = spec_from_file_location(f"{name}_example", folder / "agent.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(folder))
-        sys.modules.pop("scripted_model", None)
 
 
 async def in_thread(function: Any) -> Any:
@@ -105,8 +85,8 @@ def make(request: pytest.FixtureRequest) -> Any:
 
     def new() -> Any:
         if request.param != "in a lasting checkpointer":
-            return adapted(example(request.param).agent)
-        graph = example("langgraph").agent
+            return adapted(load_example(request.param).agent)
+        graph = load_example("langgraph").agent
         return adapted(graph.copy(update={"checkpointer": saver}))
 
     return new
@@ -212,11 +192,11 @@ async def test_images_reach_the_model(make: Any) -> None:
 
 
 async def test_what_is_asked_is_in_the_request() -> None:
-    talk = Conversation(lambda: adapted(example("langgraph").agent))
+    talk = Conversation(lambda: adapted(load_example("langgraph").agent))
     await talk.ask("delete F")
     [question] = talk.last.requests
     assert (question.kind, question.prompt) == ("question", "Delete F?")
-    talk = Conversation(lambda: adapted(example("langchain").agent))
+    talk = Conversation(lambda: adapted(load_example("langchain").agent))
     await talk.ask("delete F")
     [approval] = talk.last.requests
     assert (approval.kind, approval.name, approval.arguments) == (
@@ -227,7 +207,7 @@ async def test_what_is_asked_is_in_the_request() -> None:
 
 
 async def test_the_users_graph_is_left_as_it_was() -> None:
-    graph = example("langgraph").agent
+    graph = load_example("langgraph").agent
     saver = InMemorySaver()
     graph.checkpointer = saver
     await Conversation(lambda: adapted(graph)).ask("hello")
@@ -237,7 +217,7 @@ async def test_the_users_graph_is_left_as_it_was() -> None:
 
 async def test_a_lasting_checkpointer_has_the_conversation() -> None:
     saver = Lasting()
-    graph = example("langgraph").agent.copy(update={"checkpointer": saver})
+    graph = load_example("langgraph").agent.copy(update={"checkpointer": saver})
     talk = Conversation(lambda: adapted(graph))
     await talk.ask("hello")
     assert set(talk.state) == {"thread_id", "checkpoint_id"}
@@ -246,7 +226,7 @@ async def test_a_lasting_checkpointer_has_the_conversation() -> None:
 
 
 async def test_a_checkpointer_that_has_lost_the_conversation_is_no_new_conversation() -> None:
-    graph = example("langgraph").agent
+    graph = load_example("langgraph").agent
     talk = Conversation(lambda: adapted(graph.copy(update={"checkpointer": Lasting()})))
     await talk.ask("hello")
     with pytest.raises(LookupError):
@@ -254,7 +234,7 @@ async def test_a_checkpointer_that_has_lost_the_conversation_is_no_new_conversat
 
 
 async def test_the_state_grows_with_the_messages_alone() -> None:
-    talk = Conversation(lambda: adapted(example("langgraph").agent))
+    talk = Conversation(lambda: adapted(load_example("langgraph").agent))
     sizes = []
     for _ in range(12):
         await talk.ask("delete F")
@@ -476,7 +456,7 @@ class Synchronous(InMemorySaver):
 
 
 async def test_a_checkpointer_that_is_not_async_is_called_in_threads() -> None:
-    graph = example("langgraph").agent.copy(update={"checkpointer": Synchronous()})
+    graph = load_example("langgraph").agent.copy(update={"checkpointer": Synchronous()})
     talk = Conversation(lambda: adapted(graph))
     assert await talk.ask("hello") == "1: you said hello"
     await talk.ask("delete F")

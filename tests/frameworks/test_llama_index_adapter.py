@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,21 +21,9 @@ from runner.agents.base import (
 )
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.frameworks.llama_index import FRAMEWORK
+from tests.frameworks.examples import load_example
 
 workflow: Any = pytest.importorskip("llama_index.core.agent.workflow")
-
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/llama_index"
-
-
-def example() -> ModuleType:
-    """The example's module, loaded anew."""
-    sys.path.insert(0, str(EXAMPLE))
-    try:
-        return importlib.import_module("agent")
-    finally:
-        sys.path.remove(str(EXAMPLE))
-        for name in ("agent", "scripted_model"):
-            sys.modules.pop(name, None)
 
 
 class Talk:
@@ -51,7 +36,7 @@ class Talk:
 
     async def say(self, message: str, **more: Any) -> Answered:
         self.heard = []
-        agent = self.agent or example().agent
+        agent = self.agent or load_example("llama_index").agent
         adapter = FRAMEWORK.adapt(agent, no_threads)
         asked = Asked("c", message, state=self.state, **more)
         answered = await adapter.answer(asked, self.heard.append)
@@ -73,7 +58,7 @@ async def test_the_state_survives_json_and_a_new_agent() -> None:
 
 
 async def test_conversations_in_turn_do_not_mix() -> None:
-    agent = example().agent
+    agent = load_example("llama_index").agent
     ada, bob = Talk(agent), Talk(agent)
     for u in (1, 2):
         assert (await ada.say("hi")).text == f"{u}: you said hi"
@@ -81,7 +66,7 @@ async def test_conversations_in_turn_do_not_mix() -> None:
 
 
 async def test_two_at_once_do_not_mix() -> None:
-    agent = example().agent
+    agent = load_example("llama_index").agent
     ada, bob = Talk(agent), Talk(agent)
     await ada.say("before")
     both = await asyncio.gather(ada.say("add 1 2"), bob.say("add 3 4"))
@@ -98,7 +83,7 @@ async def test_the_answer_is_streamed_in_pieces() -> None:
 
 
 async def test_without_streaming_the_answer_comes_whole() -> None:
-    agent = example().agent
+    agent = load_example("llama_index").agent
     agent.streaming = False
     talk = Talk(agent)
     assert (await talk.say("hello")).text == "1: you said hello"
@@ -128,13 +113,13 @@ async def test_words_before_a_tool_are_part_of_the_reply(streaming: bool) -> Non
 
 
 async def test_a_tools_result_may_be_the_reply() -> None:
-    agent = example().agent
+    agent = load_example("llama_index").agent
     agent.tools[0].metadata.return_direct = True
     assert (await Talk(agent).say("add 2 3")).text == "5"
 
 
 async def test_a_failed_turn_leaves_nothing_behind() -> None:
-    talk = Talk(example().agent)
+    talk = Talk(load_example("llama_index").agent)
     await talk.say("hello")
     before = asyncio.all_tasks()
     with pytest.raises(RuntimeError, match="secret"):
@@ -145,7 +130,7 @@ async def test_a_failed_turn_leaves_nothing_behind() -> None:
 
 
 async def test_a_cancelled_turn_leaves_nothing_behind() -> None:
-    talk = Talk(example().agent)
+    talk = Talk(load_example("llama_index").agent)
     await talk.say("hello")
     before = asyncio.all_tasks()
     turn = asyncio.create_task(talk.say("slow"))
@@ -200,7 +185,7 @@ async def test_a_workflow_stays_with_the_agent_it_was_handed_to() -> None:
     def team() -> Any:
         front = scripted([("handoff", {"to_agent": "back", "reason": "it knows"}), None])
         front.name, front.description = "front", "Asks."
-        back = example().agent
+        back = load_example("llama_index").agent
         back.name, back.description = "back", "Knows."
         return workflow.AgentWorkflow(agents=[front, back], root_agent="front")
 
@@ -236,7 +221,7 @@ async def test_a_tool_that_waits_for_a_person_fails_the_turn() -> None:
 
 
 async def test_a_structured_response_is_the_output() -> None:
-    agent = example().agent
+    agent = load_example("llama_index").agent
     agent.structured_output_fn = lambda messages: {"words": 1}
     answered = await Talk(agent).say("hello")
     assert (answered.text, answered.output) == ("1: you said hello", {"words": 1})

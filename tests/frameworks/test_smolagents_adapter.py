@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import sys
 import time
 from base64 import b64encode
 from io import BytesIO
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,21 +24,9 @@ from runner.agents.base import (
 )
 from runner.agents.frameworks.smolagents import FRAMEWORK
 from runner.agents.threads import Threads
+from tests.frameworks.examples import load_example
 
 smolagents: Any = pytest.importorskip("smolagents")
-
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/frameworks/smolagents"
-
-
-def example() -> ModuleType:
-    """The example's module, loaded anew."""
-    sys.path.insert(0, str(EXAMPLE))
-    try:
-        return importlib.import_module("agent")
-    finally:
-        sys.path.remove(str(EXAMPLE))
-        for name in ("agent", "scripted_model"):
-            sys.modules.pop(name, None)
 
 
 class Talk:
@@ -54,7 +39,7 @@ class Talk:
 
     async def say(self, message: str, **more: Any) -> Answered:
         self.heard = []
-        agent = self.agent or example().agent
+        agent = self.agent or load_example("smolagents").agent
         adapter = FRAMEWORK.adapt(agent, Threads(1).run)
         asked = Asked("c", message, state=self.state, **more)
         answered = await adapter.answer(asked, self.heard.append)
@@ -83,7 +68,7 @@ async def test_the_state_survives_json_and_a_new_agent() -> None:
 
 
 async def test_conversations_in_turn_do_not_mix() -> None:
-    agent = example().agent
+    agent = load_example("smolagents").agent
     ada, bob = Talk(agent), Talk(agent)
     for u in (1, 2):
         assert (await ada.say("hi")).text == f"{u}: you said hi"
@@ -91,7 +76,7 @@ async def test_conversations_in_turn_do_not_mix() -> None:
 
 
 async def test_the_users_agent_stays_as_it_was() -> None:
-    agent = example().agent
+    agent = load_example("smolagents").agent
     await Talk(agent).say("hello")
     assert agent.memory.steps == []
     assert agent.logger.console.quiet is False
@@ -105,7 +90,7 @@ async def test_the_answer_is_streamed_in_pieces() -> None:
 
 
 async def test_without_streaming_the_answer_comes_whole() -> None:
-    agent = example().agent
+    agent = load_example("smolagents").agent
     agent.stream_outputs = False
     talk = Talk(agent)
     assert (await talk.say("hello")).text == "1: you said hello"
@@ -113,7 +98,7 @@ async def test_without_streaming_the_answer_comes_whole() -> None:
 
 
 async def test_an_answer_that_may_still_be_refused_is_not_streamed() -> None:
-    agent = example().agent
+    agent = load_example("smolagents").agent
     agent.final_answer_checks = [lambda answer, memory, agent: True]
     talk = Talk(agent)
     assert (await talk.say("hello")).text == "1: you said hello"
@@ -132,7 +117,7 @@ async def test_tools_are_told_and_their_results_remembered() -> None:
 
 
 async def test_a_failed_turn_leaves_nothing_behind() -> None:
-    talk = Talk(example().agent)
+    talk = Talk(load_example("smolagents").agent)
     await talk.say("hello")
     with pytest.raises(Exception, match="secret") as raised:
         await talk.say("fail")
@@ -141,7 +126,7 @@ async def test_a_failed_turn_leaves_nothing_behind() -> None:
 
 
 async def test_a_cancelled_turn_ends_its_thread_and_leaves_nothing_behind() -> None:
-    talk = Talk(example().agent)
+    talk = Talk(load_example("smolagents").agent)
     await talk.say("hello")
     before = asyncio.all_tasks()
     turn = asyncio.create_task(talk.say("slow"))
@@ -151,7 +136,7 @@ async def test_a_cancelled_turn_ends_its_thread_and_leaves_nothing_behind() -> N
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
-    assert time.monotonic() - began < 0.5  # The model would take 3 s.
+    assert time.monotonic() - began < 5  # The model would take 30 s.
     assert asyncio.all_tasks() == before
     assert (await talk.say("again")).text == "2: you said again"
 
@@ -216,7 +201,7 @@ async def test_an_error_in_code_is_remembered() -> None:
     await talk.say("divide")
     errors = [step["error"] for step in talk.state["steps"] if step.get("error")]
     assert [error["type"] for error in errors] == ["AgentExecutionError"]
-    talk.agent = example().agent
+    talk.agent = load_example("smolagents").agent
     assert (await talk.say("again")).text == "2: you said again"
 
 

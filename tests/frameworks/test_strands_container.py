@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import os
-import sys
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("strands", reason="strands-agents is not installed")
@@ -20,8 +20,10 @@ from runner.agents.frameworks.strands import FRAMEWORK
 from runner.agents.requests import Decision
 from runner.config.sources import load
 from runner.settings import SettingsError
-
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/container"
+from tests.frameworks.examples import EXAMPLES, load_example
+from tests.support.caller import Caller
+from tests.support.client import LIMIT_S
+from tests.support.server import Server
 
 Make = Callable[[], Any]
 
@@ -30,19 +32,9 @@ Make = Callable[[], Any]
 def make_agent() -> Iterator[Make]:
     """The example's factory; its MCP server runs as long."""
     os.environ.pop("MODEL_ID", None)
-    sys.path.insert(0, str(EXAMPLE))
-    forget()
-    module = importlib.import_module("agent")
+    module = load_example("container")
     yield module.make_agent
     module.prices.stop(None, None, None)
-    sys.path.remove(str(EXAMPLE))
-    forget()
-
-
-def forget() -> None:
-    """Other examples have modules of the same names."""
-    for name in ("agent", "scripted_model"):
-        sys.modules.pop(name, None)
 
 
 async def ask(
@@ -112,8 +104,38 @@ def test_a_model_of_bedrock_answers_where_one_is_named(
 
 def test_the_settings_need_a_token_and_nothing_else() -> None:
     with pytest.raises(SettingsError, match="without a token"):
-        load(environ={}, folder=EXAMPLE)
-    settings = load(environ={"RUNNER_SERVER__TOKENS": "a-token"}, folder=EXAMPLE).settings
+        load(environ={}, folder=EXAMPLES / "container")
+    environ = {"RUNNER_SERVER__TOKENS": "a-token"}
+    settings = load(environ=environ, folder=EXAMPLES / "container").settings
     assert (settings.server.host, settings.server.port) == ("0.0.0.0", 8080)
     assert settings.server.idle_shutdown_s == 900.0
     assert settings.agent.target == "agent:make_agent"
+
+
+def test_its_session_goes_on_after_a_kill_as_its_page_says(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/turns.db"
+    server = Server(
+        EXAMPLES / "container",
+        "--store",
+        store,
+        target="agent:make_agent",
+        server__tokens=["a-token"],
+    )
+    customer = Caller(server, "a-token")
+    with server:
+        assert customer.chat("price tea").json["response"] == "Well: tea costs 3.50."
+        assert customer.chat("add 2 tea").json["response"] == "Well: 2 tea."
+        (request,) = customer.chat("order").json["requests"]
+        assert request["prompt"] == "Order 2 tea?"
+        tools = server.process.children()
+        server.signal(signal.SIGKILL)
+        server.wait()
+        assert psutil.wait_procs(tools, timeout=LIMIT_S)[1] == []
+        server.start()
+        resume = {"resume": {request["id"]: {"approve": True}}}
+        answer = customer("POST", "/chat", resume).json
+        assert answer["response"] == "Well: ordered 2 tea."
+        tools = server.process.children()
+        assert server.stop() == 0
+        assert tools
+        assert psutil.wait_procs(tools, timeout=LIMIT_S)[1] == []

@@ -37,6 +37,8 @@ async def answer(messages: Sequence[Message]) -> AsyncIterator[ChatResponseUpdat
     words = asked[-1].text.split()
     count = f"{len(asked)}: "
     news = results(messages[messages.index(asked[-1]) :])
+    if "deleted fail.txt" in news:
+        raise RuntimeError("secret")
     match words:
         case ["add", _, _] if news:
             yield says(count, f"the sum is {news[-1]}")

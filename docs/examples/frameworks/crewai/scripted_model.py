@@ -43,7 +43,7 @@ class ScriptedModel(BaseLLM):
                 pieces = [f"{count}: ", f"you said {message}"]
         with llm_call_context():
             for number, piece in enumerate(pieces):
-                for _ in range(60 if message == "slow" and number else 0):
+                for _ in range(600 if message == "slow" and number else 0):
                     time.sleep(0.05)
                     # A real model would say something meanwhile: there a run can be stopped.
                     self._emit_stream_chunk_event("", from_agent=from_agent)

@@ -22,6 +22,8 @@ class ScriptedModel(BaseLlm):
         count = f"{len(asked)}: "
         news = results(contents[contents.index(asked[-1]) :])
         pieces = [count]
+        if "deleted fail.txt" in news:
+            raise RuntimeError("secret")
         match text.split():
             case ["add", _, _] if news:
                 pieces.append(f"the sum is {news[-1]}")

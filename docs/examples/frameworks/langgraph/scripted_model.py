@@ -29,6 +29,8 @@ class ScriptedModel(BaseChatModel):
         results = [message for message in messages if isinstance(message, ToolMessage)]
         u, last = len(said), messages[-1]
         words = str(said[-1].text).split() or [""]
+        if any(result.text == "deleted fail.txt" for result in results):
+            raise RuntimeError("secret")
         if isinstance(last, ToolMessage):
             yield say(f"{u}: ")
             yield say(f"the sum is {last.text}" if words[0] == "add" else outcome(last, words[1]))

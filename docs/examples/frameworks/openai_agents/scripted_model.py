@@ -42,6 +42,8 @@ async def respond(items: list[Any]) -> AsyncIterator[Any]:
     u, last = len(asked), asked[-1]
     text = last if isinstance(last, str) else last[0]["text"]
     after_tool = items[-1].get("type") == "function_call_output"
+    if "deleted fail.txt" in results:
+        raise RuntimeError("secret")
     match text.split():
         case ["add", a, b] if not after_tool:
             yield call("add", {"a": int(a), "b": int(b)})

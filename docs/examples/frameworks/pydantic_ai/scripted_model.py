@@ -23,6 +23,8 @@ async def respond(
     u, last = len(asked), asked[-1]
     text = last if isinstance(last, str) else next(one for one in last if isinstance(one, str))
     after_tool = any(part in returned for part in messages[-1].parts)
+    if "deleted fail.txt" in results:
+        raise RuntimeError("secret")
     match text.split():
         case ["add", a, b] if not after_tool:
             yield call("add", f'{{"a": {a}, "b": {b}}}')

@@ -45,7 +45,7 @@ class ScriptedModel(Model):
             yield from answer(f"{u}: ", f"saw {images(messages)} images")
         elif words == ["slow"]:
             yield from call("final_answer", f'{{"answer": "{u}: ')
-            for _ in range(60):
+            for _ in range(600):
                 time.sleep(0.05)
                 yield ChatMessageStreamDelta()
             yield more('you said slow"}')

@@ -51,6 +51,8 @@ def script(messages: Any) -> Iterator[str | float | tuple[str, dict[str, Any]]]:
         if "toolResult" in block
     ]
     count, has_result = f"{len(asked)}: ", messages[-1] is not asked[-1]
+    if "deleted fail.txt" in results:
+        raise RuntimeError("secret")
     match said.split():
         case ["add", *_] if has_result:
             yield from (count, f"the sum is {results[-1]}")
