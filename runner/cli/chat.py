@@ -38,7 +38,7 @@ def chat(url: str, token: str | None, conversation: str) -> int:
             continue
         said: Content = {"message": line[1:] if line.startswith("//") else line}
         asked: Content | None = said
-        is_refused = False
+        is_refused = is_answered = False
         while asked is not None:
             exchange, screen = Exchange(url, token, conversation, asked), _Screen()
             try:
@@ -51,13 +51,15 @@ def chat(url: str, token: str | None, conversation: str) -> int:
                 screen.complain(_cancel(exchange))
                 if not sys.stdin.isatty():
                     return 130
+                is_refused = False
+            is_answered = screen.answered
             if screen.requests:
                 # Asked earlier, by whomever: the line is sent again once that is settled.
                 is_refused |= asked is said and not screen.answered
                 asked = resume(screen.requests)
             else:
                 asked, is_refused = (said if is_refused else None), False
-        status |= not screen.answered
+        status |= not is_answered
     return 0 if sys.stdin.isatty() else status
 
 
