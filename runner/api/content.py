@@ -107,8 +107,9 @@ def _parts(listed: list[Any], about: About) -> tuple[str, tuple[Part, ...]]:
     return message, () if only_text else tuple(cast("list[Part]", listed))
 
 
-def _check_part(part: Any, pointer: str, about: About) -> None:
-    kind = part.get("type") if isinstance(part, dict) else None
+def _check_part(sent: object, pointer: str, about: About) -> None:
+    part = cast("dict[str, Any]", sent) if isinstance(sent, dict) else {}
+    kind = part.get("type")
     if not isinstance(kind, str) or kind not in PART_IS:
         raise wrong_field(f"{pointer}/type", 'The type of a part is "text", "image" or "file".')
     if kind != "text" and kind not in about.takes:

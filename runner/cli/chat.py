@@ -36,7 +36,9 @@ def chat(url: str, token: str | None, conversation: str) -> int:
                 break
             status |= _command(line.split()[0])
             continue
-        asked: Content | None = {"message": line[1:] if line.startswith("//") else line}
+        said: Content = {"message": line[1:] if line.startswith("//") else line}
+        asked: Content | None = said
+        is_refused = is_answered = False
         while asked is not None:
             exchange, screen = Exchange(url, token, conversation, asked), _Screen()
             try:
@@ -49,8 +51,15 @@ def chat(url: str, token: str | None, conversation: str) -> int:
                 screen.complain(_cancel(exchange))
                 if not sys.stdin.isatty():
                     return 130
-            asked = resume(screen.requests) if screen.requests else None
-        status |= not screen.answered
+                is_refused = False
+            is_answered = screen.answered
+            if screen.requests:
+                # Asked earlier, by whomever: the line is sent again once that is settled.
+                is_refused |= asked is said and not screen.answered
+                asked = resume(screen.requests)
+            else:
+                asked, is_refused = (said if is_refused else None), False
+        status |= not is_answered
     return 0 if sys.stdin.isatty() else status
 
 
@@ -144,7 +153,6 @@ class _Screen:
                 self.requests = list(content.get("requests", ()))
             case "failed":
                 self.complain(_refusal(content))
-                # Asked earlier, by whomever: the line is said again once that is settled.
                 self.requests = list(content.get("requests", ()))
             case "tool_call":
                 self._show_status(lambda after_s: f"{_tool(content)}{_seconds(after_s)}")

@@ -209,16 +209,25 @@ def test_a_question_that_is_not_answered_is_dropped(careful: Server, key: str) -
         terminal.until("done: more")
 
 
-def test_who_comes_to_an_open_question_is_asked_it(careful: Server) -> None:
+def test_who_comes_to_an_open_question_is_asked_it_and_then_said(careful: Server) -> None:
     """As after a restart of the client, or where another one asked."""
     careful.chat("delete x", "open")
     with Terminal(careful.port, "--conversation", "open") as terminal:
         terminal.type("hello\n")
         terminal.until("[y/n] ")
         terminal.type("y\n")
-        terminal.until('"approve": true')
-        terminal.type("hello\n")
         terminal.until(", hello\r\n> ")
+        assert '"approve": true' in terminal.text
+
+
+def test_a_pipe_that_comes_to_an_open_question_has_its_line_answered_all_the_same(
+    run: Run, careful: Server
+) -> None:
+    """Or its exit status would say so of a line that nobody has answered."""
+    careful.chat("delete x", "came")
+    url = f"http://127.0.0.1:{careful.port}"
+    status, out, _ = run("chat", "--url", url, "--conversation", "came", text="hello\n")
+    assert (status, out.splitlines()[-1]) == (0, "done: hello")
 
 
 def test_a_question_that_somebody_else_has_answered_is_said_so(careful: Server) -> None:

@@ -110,7 +110,7 @@ async def strange_types(message: str, history: list[dict[str, str]]) -> Any:
         "none": None,
         "int": 7,
         "bytes": b"bytes",
-        "list": ["a"],
+        "set": {"a"},
         "surrogate": "\ud800",
         "huge": "x" * 50_000_000,
         "generator": (piece for piece in ("a", "b")),
