@@ -1,5 +1,6 @@
-"""`runner probe`: what overlapping turns do to somebody's own agent, and what protects it.
+"""`runner probe`: what becomes of somebody's own agent, seen as its clients see it.
 
-`trial` runs in a process of its own and says what it sees, line by line; `judge`
-names what is wrong, by holding an overlapping trial against a serial one.
+`served` is a server process like that of `runner serve`; `server` starts, kills and restarts
+one; `trials` and `memory` send turns to it; `judge` holds the replies against the history.
+See docs/decisions/0028-what-a-probe-can-know.md.
 """

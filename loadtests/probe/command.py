@@ -1,165 +1,134 @@
-"""`runner probe`: trials in processes of their own, and what they show."""
+"""`runner probe`: what becomes of somebody's own agent when turns fail, and when they overlap."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from secrets import token_hex
+from textwrap import wrap
 
 import click
 
 from loadtests.commands.compare import split
-from loadtests.controls import is_control
-from loadtests.probe.judge import HANG, NONE, Trial, Verdict, judge
+from loadtests.probe import report
+from loadtests.probe.examination import Examined, Plan, examine
+from loadtests.probe.sentences import ASK, TELL, Sentences
+from loadtests.probe.server import NotServed
 from runner import start
-from runner.cli.flags import say, usage_errors, with_json
-from runner.cli.own_code import with_traceback
+from runner.agents.loader import BUILT_IN
+from runner.cli.flags import say, usage_errors, with_json, with_settings
 from runner.cli.status import StatusLine
 
-STAGGERS = (0.0, 0.4)
-"""When the turns of a trial come: all at once, and each when the one before is partly done."""
+WARNING = (
+    "The probe asks {target} about {turns} turns, in conversations {prefix}-* (or `default`, if it "
+    "has only that), and stops some of them in the middle. The server's store is a temporary one. "
+    "What the agent itself does is real: its model costs, its tools act, and what it keeps in a "
+    "store of its own stays there."
+)
 
 
 @click.command("probe")
 @click.argument("target")
-@click.option("--turns", type=click.IntRange(2, 50), default=3, show_default=True)
+@click.option("--tell", default=TELL, show_default=True, metavar="TEXT",
+              help="Tells the agent {word}, a made-up one, or {number}.")  # fmt: skip
+@click.option("--ask", default=ASK, show_default=True, metavar="TEXT",
+              help="Asks it for the same, a turn later.")  # fmt: skip
+@click.option("--fail", default="", metavar="TEXT",
+              help="A message at which the agent fails; may have {word} too.")  # fmt: skip
+@click.option("--turns", type=click.IntRange(2, 50), default=3, show_default=True,
+              help="How many overlap.")  # fmt: skip
 @click.option("--strategies", callback=split, default="unprotected,queue,lock,reject",
               show_default=True)  # fmt: skip
-@click.option("--timeout-s", type=click.FloatRange(min=0.1), default=20.0, show_default=True,
-              help="For each trial; more for a slow model.")  # fmt: skip
-@with_traceback
+@click.option("--timeout-s", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
+              help="For each turn.")  # fmt: skip
+@click.option(
+    "--yes", is_flag=True, help="Begin without a word about what it does, and without a question."
+)
+@click.option("--traceback", is_flag=True,
+              help="Of an error in your module, show all of the traceback.")  # fmt: skip
+@with_settings
 @with_json
 @click.pass_context
 def probe_command(
     context: click.Context,
+    /,
     target: str,
+    tell: str,
+    ask: str,
+    fail: str,
     turns: int,
     strategies: list[str],
     timeout_s: float,
+    yes: bool,
+    traceback: bool,
+    config: str | None,
+    assignments: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Show what overlapping turns do to your agent, unprotected and under each strategy.
+    """Show what your agent remembers, and what failing and overlapping turns do to it.
 
-    TARGET is package.module:attribute, as for `serve`. Turns of one conversation are
-    sent while others run, and what comes of it is held against the same turns one
-    after the other. Each trial is a process of its own, so a crash is survived.
+    TARGET is package.module:attribute, as for `serve`, whose settings apply. The probe
+    starts servers, tells the agent a made-up word, and asks for it a turn later. It
+    judges by the replies and by the history as it is served.
 
     \b
     Examples:
       runner probe my_module:agent
-      runner probe my_module:Agent --turns 5 --timeout-s 120
+      runner probe my_module:agent --tell "My order is {number}." --ask "Which order?"
+      runner probe my_module:Agent --turns 5 --timeout-s 120 --yes
 
-    What it can name: a lost turn, stale context, unanswered turns sent, an exception,
-    a crash of the process, a hang. "None seen" is no proof: it is this many tries.
-    Exit status 1 where one is seen under a strategy, or one after the other.
+    It tries: turns one after another; two conversations at once; a reply that is not
+    kept; a turn that is cancelled; one cut by kill -9, and a restart; and overlapping
+    turns, unprotected and under each strategy. "None seen" is no proof. Exit status 1
+    where a fault is seen, but for those of `unprotected`; to remember nothing is none.
     """
-    with StatusLine(sys.stderr) as status:
-        status.show(lambda after_s: f"importing {target}, {after_s:.0f} s")
-        _check(target, strategies)
-    trials = _Trials(target, turns, timeout_s, 2 + len(STAGGERS) * len(strategies))
-    serial = trials.run("")
-    alone = judge("one after the other", [serial], serial, repeatable=False, limit_s=timeout_s)
-    if alone.kind != NONE:
-        _tell([alone], target, as_json)
-        context.exit(1)
-    again = trials.run("")
-    each_s = float(serial.of("took")[0]["seconds"]) / turns
-    verdicts = []
-    for strategy in strategies:
-        seen = [trials.run(strategy, stagger * each_s) for stagger in STAGGERS]
-        repeatable = serial.replies == again.replies
-        verdicts.append(judge(strategy, seen, serial, repeatable=repeatable, limit_s=timeout_s))
-    _tell(verdicts, target, as_json)
-    bad = [v for v in verdicts if v.kind != NONE and not is_control(v.strategy)]
-    context.exit(int(bool(bad)))
+    with usage_errors(ValueError):
+        sentences = Sentences(tell, ask)
+    words = [*(["--config", config] if config else []), *(["--traceback"] if traceback else [])]
+    words += [word for one in assignments for word in ("--set", one)]
+    prefix = f"probe-{token_hex(3)}"
+    plan = Plan(target, sentences, fail, turns, strategies, timeout_s, words, prefix)
+    _check(strategies)
+    if not yes and target not in BUILT_IN:
+        _warn(plan)
+    examined = _examine(plan)
+    say(report.as_json(target, examined) if as_json else report.as_text(target, examined))
+    context.exit(int(bool(report.faults(examined))))
 
 
-def _check(target: str, strategies: Sequence[str]) -> None:
-    """Raises UsageError for what nothing goes by."""
+def _check(strategies: Sequence[str]) -> None:
+    """Raises UsageError for a strategy that there is not."""
     from loadtests.controls import check
-    from runner.agents.loader import AgentNotFound, load_agent
-    from runner.agents.threads import Threads
     from strategies.registry import UnknownStrategy
 
     start.look_here()
-    with usage_errors(AgentNotFound, UnknownStrategy):
-        load_agent(target, {}, threads=Threads(1), max_reply_bytes=1)
+    with usage_errors(UnknownStrategy):
         for strategy in strategies:
             check(strategy)
 
 
-class _Trials:
-    """All trials of an agent, one after the other; a terminal shows which one runs."""
+def _warn(plan: Plan) -> None:
+    """Say what is about to be done; where somebody may answer, ask whether to do it."""
+    text = WARNING.format(target=plan.target, turns=plan.about_turns, prefix=plan.prefix)
+    click.echo("\n".join(wrap(text, report.WIDTH)), err=True)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm("Begin?", abort=True, err=True)
 
-    def __init__(self, target: str, turns: int, limit_s: float, of: int) -> None:
-        self._target, self._turns, self._limit_s, self._of = target, turns, limit_s, of
-        self._number = 0
-        self._status = StatusLine(sys.stderr)
 
-    def run(self, strategy: str, stagger_s: float = 0.0) -> Trial:
-        """One trial; "" is the serial one. Raises ClickException where it did not begin."""
-        self._number += 1
-        head = f"[{self._number}/{self._of}] {self._turns} turns {_how(strategy)}"
-        self._status.show(lambda after_s: f"{head}, {after_s:.0f} s of at most {self._limit_s:g}")
+def _examine(plan: Plan) -> Examined:
+    of = 1 + 4 + bool(plan.fail) + len(plan.strategies)
+    number = 0
+
+    def show(what: str) -> None:
+        nonlocal number
+        head = f"[{number}/{of}] {what}" if number else what
+        number += 1
+        status.show(lambda after_s: f"{head}, {after_s:.0f} s")
+
+    with StatusLine(sys.stderr) as status:
         try:
-            trial = run_trial(self._target, strategy, self._turns, stagger_s, self._limit_s)
-        finally:
-            self._status.clear()
-        if trial.status is not None and not trial.of("asked"):
-            said = (trial.errors.strip() or f"exit status {trial.status}").splitlines()[-1]
-            raise click.ClickException(f"a trial of {self._target} could not begin: {said}")
-        return trial
-
-
-def _how(strategy: str) -> str:
-    return f"at once, {strategy}" if strategy else "one after the other"
-
-
-def run_trial(target: str, strategy: str, turns: int, stagger_s: float, limit_s: float) -> Trial:
-    """One trial in a process, which is ended after `limit_s` seconds."""
-    words = [target, strategy, str(turns), repr(stagger_s)]
-    process = subprocess.Popen(
-        start.command("loadtests.probe.trial", *words),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-    status: int | None
-    try:
-        said, errors = process.communicate(timeout=limit_s)
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        process.kill()
-        said, errors = process.communicate()
-        status = None
-    whole = said[: said.rfind("\n") + 1].splitlines()
-    return Trial(tuple(json.loads(line) for line in whole), status, errors)
-
-
-def _tell(verdicts: Sequence[Verdict], target: str, as_json: bool) -> None:
-    if as_json:
-        found = [{**asdict(verdict), "verdict": verdict.kind} for verdict in verdicts]
-        say(json.dumps({"target": target, "strategies": found}, indent=2))
-        return
-    width = max(len(verdict.strategy) for verdict in verdicts) + 2
-    say(f"{'':{width}}answered  refused  failed  verdict")
-    for v in verdicts:
-        say(f"{v.strategy:{width}}{v.answered:8}  {v.refused:7}  {v.failed:6}  {v.kind}")
-    for verdict in verdicts:
-        for finding in verdict.findings:
-            say(f"\n{verdict.strategy}: {finding.kind}\n  {finding.evidence}")
-    say(f"\n{_advice(verdicts)}")
-
-
-def _advice(verdicts: Sequence[Verdict]) -> str:
-    hurt = [v for v in verdicts if v.kind != NONE]
-    safe = [v.strategy for v in verdicts if v.kind == NONE and not is_control(v.strategy)]
-    if not hurt:
-        return "Nothing was seen to go wrong; that is no proof that nothing can."
-    if any(not is_control(v.strategy) for v in hurt):
-        hang = " If it only needs longer, say --timeout-s." if hurt[-1].kind == HANG else ""
-        return f"The agent fails without overlapping turns too: mend that first.{hang}"
-    return f"Never call this agent twice at once in a conversation: {', '.join(safe)} protect it."
+            return examine(plan, show)
+        except NotServed as error:
+            # The server has said why, and its exit status says of which kind that is.
+            click.echo(error.said or "Error: the server ended before it served", err=True)
+            raise click.exceptions.Exit(2 if error.status == 2 else 1) from error

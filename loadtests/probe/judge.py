@@ -1,184 +1,151 @@
-"""What is wrong with a trial? Each failure class by its name, with the evidence."""
+"""What is wrong with a conversation? Its replies, held against its history as it was served.
+
+In the order of the history, a question must name the word that was told last, and no reply may
+name a word that its turn cannot know of.
+"""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from loadtests.probe.memory import MARK
+from loadtests.probe.client import SeenTurn
+from loadtests.probe.sentences import named
+from runner.agents.base import Message
 
-CRASH = "crash of the process"
-HANG = "hang"
-EXCEPTION = "exception"
+DIES = "dies"
+HANGS = "hangs"
+FAILS = "fails"
+MIXES = "mixes conversations"
+KEEPS = "keeps what was rolled back"
+FORGETS = "forgets at a restart"
+MISSING = "reply not in the history"
 LOST = "lost turn"
-UNANSWERED = "unanswered turns sent"
+AHEAD = "unanswered turns sent"
 STALE = "stale context"
-NONE = "none seen"
 
-RANKS = (CRASH, HANG, EXCEPTION, LOST, UNANSWERED, STALE)
+FAULTS = (DIES, HANGS, FAILS, MIXES, KEEPS, MISSING, FORGETS, LOST, AHEAD, STALE)
 """The worst first; a trial is named by the worst that it shows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What a trial's process said, and how it ended; `status` None for one that had to be ended."""
-
-    events: tuple[Mapping[str, Any], ...]
-    status: int | None
-    errors: str = ""
-
-    def of(self, event: str) -> list[Mapping[str, Any]]:
-        return [said for said in self.events if said["event"] == event]
-
-    @property
-    def replies(self) -> dict[int, str]:
-        return {said["turn"]: said["text"] for said in self.of("answered")}
-
-    @property
-    def memory(self) -> dict[str, list[str]]:
-        return next((said["lists"] for said in self.of("memory")), {})
+MISSES = frozenset({FORGETS, LOST, STALE})
+"""Faults that are seen by what a reply does not say, so only where the agent does remember."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A failure and what shows it."""
+    """A fault and what shows it."""
 
     kind: str
     evidence: str
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A strategy's trials: counts over all of them, and what was found, the worst first."""
+class Trial:
+    """What was tried in one conversation.
 
-    strategy: str
-    answered: int
-    refused: int
-    failed: int
-    findings: tuple[Finding, ...] = field(default=())
+    ask        the question.
+    words      told in it, in this trial.
+    earlier    told in it, in other trials: an object with its own history has one conversation.
+    foreign    told in other conversations.
+    seen       its turns, as their clients saw them end.
+    together   numbers of those that were sent while others of the conversation ran.
+    history    all of it, afterwards.
+    restarted  the server was killed in between.
+    """
+
+    ask: str
+    words: tuple[str, ...]
+    earlier: tuple[str, ...]
+    foreign: tuple[str, ...]
+    seen: tuple[SeenTurn, ...]
+    history: Sequence[Message]
+    together: frozenset[int] = field(default=frozenset())
+    restarted: bool = False
 
     @property
-    def kind(self) -> str:
-        return self.findings[0].kind if self.findings else NONE
+    def turns(self) -> list[tuple[str, str]]:
+        """Message and reply of each turn that was kept."""
+        said = [message["content"] for message in self.history]
+        return list(zip(said[::2], said[1::2], strict=True))
+
+    @property
+    def kept(self) -> list[str]:
+        """The words that the history has, in its order."""
+        return [word for message, _ in self.turns for word in named(self.words, message)]
 
 
-def judge(
-    strategy: str, trials: Sequence[Trial], serial: Trial, *, repeatable: bool, limit_s: float
-) -> Verdict:
-    """The verdict on a strategy.
-
-    serial      the same turns, one after the other.
-    repeatable  whether two serial trials gave the same replies, so that replies can be held
-                against them.
-    limit_s     what a trial was given, in seconds.
-    """
+def judge(trial: Trial) -> list[Finding]:
+    """All that is wrong, the worst first, each kind once."""
     found: dict[str, Finding] = {}
-    for trial in trials:
-        for finding in _findings(trial, serial, repeatable, limit_s):
-            found.setdefault(finding.kind, finding)
-    return Verdict(
-        strategy,
-        answered=sum(len(trial.of("answered")) for trial in trials),
-        refused=sum(len(trial.of("refused")) for trial in trials),
-        failed=sum(len(trial.of("failed")) for trial in trials),
-        findings=tuple(found[kind] for kind in RANKS if kind in found),
-    )
+    for finding in (*_ended(trial), *_unkept(trial), *_words(trial)):
+        found.setdefault(finding.kind, finding)
+    return [found[kind] for kind in FAULTS if kind in found]
 
 
-def _findings(trial: Trial, serial: Trial, repeatable: bool, limit_s: float) -> Iterator[Finding]:
-    if trial.status is None:
-        ended = {s["turn"] for name in ("answered", "refused", "failed") for s in trial.of(name)}
-        still = sorted(said["turn"] for said in trial.of("asked") if said["turn"] not in ended)
-        yield Finding(HANG, f"turns {still} had not ended after {limit_s:g} s")
-        return
-    if not trial.of("done"):
-        yield Finding(CRASH, _how_it_died(trial))
-        return
-    for said in trial.of("failed"):
-        yield Finding(EXCEPTION, f"turn {said['turn']} raised {said['error']}")
-    yield from _history(trial)
-    if not trial.of("failed"):
-        # A failed turn is forgotten on purpose, and memory differs then.
-        yield from _memory(trial, serial)
-    if repeatable and not trial.of("failed") and not trial.of("refused"):
-        yield from _replies(trial, serial)
+def _ended(trial: Trial) -> Iterator[Finding]:
+    for seen in trial.seen:
+        if seen.hangs:
+            yield Finding(HANGS, f"{seen.message!r}: {seen.text}")
+        elif seen.is_failed:
+            yield Finding(FAILS, f"{seen.message!r}: {seen.text}")
 
 
-def _how_it_died(trial: Trial) -> str:
-    status = trial.status or 0
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    last = trial.errors.strip().splitlines()[-1:] or [""]
-    asked = len(trial.of("asked"))
-    return f"the process ended by {how} with {asked} turns asked. {last[0][:200]}".strip()
-
-
-def _history(trial: Trial) -> Iterator[Finding]:
-    """The history that the runner keeps: each call should see all turns answered in the end."""
-    answered = set(trial.replies)
-    for said in trial.of("called"):
-        number = _mark(said["message"])
-        seen = {_mark(text) for text in said["history"]}
-        missing = sorted(turn for turn in answered if turn < number and turn not in seen)
-        if missing:
+def _unkept(trial: Trial) -> Iterator[Finding]:
+    """A reply that a client has must be in the history."""
+    turns = trial.turns
+    for seen in trial.seen:
+        if seen.is_answered and (
+            seen.number > len(turns) or turns[seen.number - 1][1] != seen.text
+        ):
             yield Finding(
-                STALE,
-                f"turn {number} was asked with a history without turns {missing}, which were sent "
-                "before it and answered",
-            )
-            return
-
-
-def _memory(trial: Trial, serial: Trial) -> Iterator[Finding]:
-    """The agent's own lists, against those of the serial trial."""
-    answered = [turn for turn in trial.replies if turn <= max(serial.replies, default=0) - 1]
-    for name, expected in serial.memory.items():
-        held = trial.memory.get(name, [])
-        known = {_mark(text) for text in held}
-        kept = {_mark(text) for text in expected}
-        lost = sorted(turn for turn in answered if turn in kept and turn not in known)
-        if lost:
-            yield Finding(
-                LOST,
-                f"{name} has nothing of turns {lost}, which were answered: {len(held)} entries "
-                f"instead of {len(expected)}",
-            )
-        elif _in_a_row(held) > _in_a_row(expected):
-            order = [_mark(text) for text in held if MARK.search(text)]
-            yield Finding(
-                UNANSWERED,
-                f"{name} has {_in_a_row(held)} messages in a row without a reply between them "
-                f"(order of the messages: {order}): the model was sent turns still unanswered",
+                MISSING, f"the reply {_short(seen.text)} is not turn {seen.number} of the history"
             )
 
 
-def _in_a_row(entries: Sequence[str]) -> int:
-    """The most entries in a row that are one of our messages."""
-    most = now = 0
-    for text in entries:
-        now = now + 1 if "Please answer in one short sentence" in text else 0
-        most = max(most, now)
-    return most
+def _words(trial: Trial) -> Iterator[Finding]:
+    kept, told = trial.kept, list[str]()
+    missed: list[tuple[int, str, str]] = []
+    knows = False
+    for number, (message, reply) in enumerate(trial.turns, 1):
+        here = named((*trial.earlier, *trial.words), message)
+        strange = _strange(trial, kept, [*told, *here], reply)
+        yield from (Finding(kind, f"turn {number} {why}: {_short(reply)}") for kind, why in strange)
+        if (
+            trial.ask in message
+            and not here
+            and not strange
+            and told[-1:]
+            and told[-1] in trial.words
+        ):
+            knows = bool(named(told[-1:], reply))
+            if not knows:
+                missed.append((number, told[-1], reply))
+        told += here
+    yield from _missed(trial, missed, knows)
 
 
-def _replies(trial: Trial, serial: Trial) -> Iterator[Finding]:
-    last = max(serial.replies)
-    differ = sorted(
-        turn for turn, text in trial.replies.items() if text != serial.replies.get(turn)
-    )
-    if last in differ and set(differ) == {last}:
-        yield Finding(LOST, _differs(trial, serial, last))
-    elif differ:
-        yield Finding(STALE, _differs(trial, serial, differ[0]))
+def _strange(trial: Trial, kept: list[str], known: list[str], reply: str) -> list[tuple[str, str]]:
+    """The words in a reply of which its turn cannot know, by their faults."""
+    unknown = [word for word in named(trial.words, reply) if word not in known]
+    found = [(MIXES, f"names {word}, told in another conversation")
+             for word in named(trial.foreign, reply)]  # fmt: skip
+    for word in unknown:
+        if word in kept:
+            found.append((AHEAD, f"names {word}, which a later turn tells"))
+        else:
+            found.append((KEEPS, f"names {word}, told in a turn that was not kept"))
+    return found
 
 
-def _differs(trial: Trial, serial: Trial, turn: int) -> str:
-    mine, other = trial.replies[turn], serial.replies.get(turn, "")
-    return f"turn {turn} was answered {mine[:120]!r}; one after the other it is {other[:120]!r}"
+def _missed(trial: Trial, missed: list[tuple[int, str, str]], knows: bool) -> Iterator[Finding]:
+    """knows  the last question was answered with its word."""
+    for number, word, reply in missed:
+        text = f"turn {number} does not name {word}, told in an earlier one: {_short(reply)}"
+        if not knows:
+            yield Finding(FORGETS if trial.restarted else LOST, text)
+        elif number in trial.together:
+            yield Finding(STALE, text)
 
 
-def _mark(text: str) -> int:
-    """The number of the message in the text, -1 for none."""
-    match = MARK.search(text)
-    return int(match[1]) if match else -1
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 120 else f"{text[:120]} ...")

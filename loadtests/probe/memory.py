@@ -1,76 +1,94 @@
-"""What an agent visibly remembers: the lists that have our messages in them.
-
-Looked for in the agent's own object and in the globals of its module, two levels
-deep. A session that is kept elsewhere (a database, a C library) is not seen; the
-agent's next reply has to tell then.
-"""
+"""Does the agent remember? It is told a word, and asked for it one turn later and at once."""
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from types import FunctionType, ModuleType
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from runner.agents.base import Agent
+from loadtests.probe.sentences import named
 
-MARK = re.compile(r"\bmark-(\d+)\b")
-DEPTH = 3
-MOST = 200
-"""Entries that are looked at, of each container."""
+REMEMBERS = "remembers"
+NOTHING = "remembers nothing"
+UNKNOWN = "cannot tell"
 
 
-def message(number: int) -> str:
-    """The n-th message of a trial, which can be found again wherever it is kept."""
-    return f"This is mark-{number}. Please answer in one short sentence."
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of it.
+
+    kind     REMEMBERS, NOTHING or UNKNOWN.
+    why      in words.
+    is_sure  the word was named each time at the first question, so one miss says something.
+    ran_s    how long a turn usually takes.
+    """
+
+    kind: str
+    why: str
+    is_sure: bool = False
+    ran_s: float = 0.0
 
 
-def snapshot(agent: Agent) -> dict[str, list[str]]:
-    """Each list that mentions a mark, by its name: `Agent.messages` -> its entries as text."""
-    found: dict[str, list[str]] = {}
-    seen: set[int] = set()
-    for name, root in _roots(agent):
-        for path, entries in _lists(root, name, DEPTH, seen):
-            texts = [_text(entry) for entry in entries]
-            if any(MARK.search(text) for text in texts):
-                found[path] = texts
-    return found
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A word that was told, and the replies to the questions after it, up to one that names it."""
+
+    word: str
+    replies: tuple[str, ...]
+
+    @property
+    def is_named(self) -> bool:
+        return bool(named([self.word], self.replies[-1]))
 
 
-def _roots(agent: Agent) -> Iterator[tuple[str, object]]:
-    """The objects whose methods are called, and the module of the target."""
-    kept: Mapping[str, Any] = getattr(agent, "kept", {})
-    callees = [*kept.values(), *filter(None, [getattr(agent, "callee", None)])]
-    for callee in callees:
-        owner = getattr(callee.function, "__self__", None)
-        if owner is not None and not isinstance(owner, ModuleType):
-            yield type(owner).__name__, owner
-    module = sys.modules.get(agent.about.target.partition(":")[0])
-    for name, value in vars(module).items() if module else ():
-        if not name.startswith("__") and not isinstance(value, (ModuleType, FunctionType, type)):
-            yield name, value
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """What there is to decide from.
+
+    told     conversations that were told a word, and asked.
+    untold   replies to the question where nothing was told before.
+    at_once  told and asked in one message; needed only where no word was named.
+    """
+
+    ask: str
+    told: Sequence[Recall]
+    untold: Sequence[str]
+    at_once: Recall | None = None
+
+    @property
+    def are_named(self) -> int:
+        return sum(recall.is_named for recall in self.told)
 
 
-def _lists(
-    value: object, path: str, depth: int, seen: set[int]
-) -> Iterator[tuple[str, Iterable[object]]]:
-    if id(value) in seen or depth < 0:
-        return
-    seen.add(id(value))
-    if isinstance(value, (list, tuple)):
-        yield path, value[:MOST]
-    elif isinstance(value, Mapping):
-        for key, item in list(value.items())[:MOST]:
-            yield from _lists(item, f"{path}[{str(key)[:40]!r}]", depth - 1, seen)
-    elif hasattr(value, "__dict__"):
-        for name, item in list(vars(value).items())[:MOST]:
-            yield from _lists(item, f"{path}.{name}", depth - 1, seen)
+def decide(replies: Replies, ran_s: float = 0.0) -> Memory:
+    """What the replies say of the agent's memory."""
+    count, of = replies.are_named, len(replies.told)
+    if not of:
+        return Memory(UNKNOWN, "no turn that tells a word was kept")
+    if count == of:
+        why = f"a word told in one turn was named in the next, {count} of {of} times"
+        is_sure = all(len(recall.replies) == 1 for recall in replies.told)
+        return Memory(REMEMBERS, why, is_sure, ran_s)
+    if count:
+        why = f"a word told in one turn was named in the next only {count} of {of} times"
+        return Memory(UNKNOWN, why, ran_s=ran_s)
+    assert replies.at_once is not None
+    return _unnamed(replies, replies.at_once, ran_s)
 
 
-def _text(entry: object) -> str:
-    """The entry in words; its `repr` is somebody's code, and may raise."""
-    try:
-        return str(entry)[:500]
-    except Exception as error:
-        return f"({type(error).__name__})"
+def _unnamed(replies: Replies, at_once: Recall, ran_s: float) -> Memory:
+    after = {reply for recall in replies.told for reply in recall.replies}
+    without = set(replies.untold)
+    is_same = len(after | without) == 1
+    depends = len(without) == 1 and not is_same
+    if not at_once.is_named:
+        why = "no word is named, not even where it is told and asked for in one message"
+    elif depends:
+        why = "no word is named, but what it replies depends on what came before"
+    elif replies.ask in at_once.replies[-1] and not is_same:
+        why = "it repeats its message, so that it names a word there says nothing"
+    else:
+        why = (
+            "a word is named where it is told and asked for in one message, and never a turn later"
+        )
+        return Memory(NOTHING, why, ran_s=ran_s)
+    return Memory(UNKNOWN, why, ran_s=ran_s)

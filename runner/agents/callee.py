@@ -15,6 +15,7 @@ PARTS = frozenset({"image", "file"})
 class Callee:
     """Something that answers.
 
+    target         the object itself.
     kind           what it was taken for, in words.
     wants_history  it has to be given the history, and has no other memory.
     state_form     its state, of this form, is given to it and taken from it; "" for none.
@@ -26,6 +27,7 @@ class Callee:
     """
 
     adapter: Adapter
+    target: object
     kind: str
     wants_history: bool = False
     state_form: str = ""
@@ -41,6 +43,7 @@ def as_callee(target: object, in_thread: InThread) -> Callee | None:
     if framework := recognise(target):
         return Callee(
             framework.adapt(target, in_thread),
+            target,
             f"{framework.name} agent ({type(target).__name__})",
             state_form=framework.name,
             uses_threads=framework.uses_threads,
@@ -53,6 +56,7 @@ def as_callee(target: object, in_thread: InThread) -> Callee | None:
         return None
     return Callee(
         OwnAgent(call, in_thread),
+        target,
         call.kind + (", its state kept with the history" if call.get_state else ""),
         wants_history=call.wants_history,
         state_form="own" if call.get_state else "",

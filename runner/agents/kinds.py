@@ -163,12 +163,22 @@ class AgentPerConversation:
         except Unsupported as error:
             raise AgentFailed(str(error)) from None
         if callee is not None:
+            self._check_is_new(callee)
             self._learn(callee)
             return callee
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
             "method answer(message) or answer(message, history)."
         )
+
+    def _check_is_new(self, callee: Callee) -> None:
+        """Two conversations in one object would see each other's words."""
+        is_theirs = callee.own_memory or not callee.is_shared
+        if is_theirs and any(other.target is callee.target for other in self.kept.values()):
+            raise AgentFailed(
+                "The factory returned one object for two conversations. Make a new one in each "
+                "call, or serve the object itself."
+            )
 
     def _learn(self, callee: Callee) -> None:
         from_history = "history" in self.given

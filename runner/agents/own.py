@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from runner.agents.base import Answered, Asked, Emit, Json
 from runner.agents.boundary import AS_IT_IS, Unusable, encoded
+from runner.agents.frameworks import RESULTS
 from runner.agents.frameworks.framework import InThread
 from runner.agents.requests import InputRequired
 
@@ -30,6 +31,7 @@ class Call:
 
     function: Callable[..., Any]
     wants_history: bool
+    history_first: bool
     takes_parts: bool
     is_async: bool
     is_method: bool
@@ -61,7 +63,8 @@ def as_call(target: object) -> Call | None:
     if inspect.isclass(stateful) or not all(map(callable, methods)):
         methods = [None, None]
     is_method = stateful is not None and not inspect.isclass(stateful)
-    facts = len(wanted) == 2, takes_parts, is_async, is_method
+    history_first = wanted == ["history", "message"]
+    facts = len(wanted) == 2, history_first, takes_parts, is_async, is_method
     return Call(function, *facts, kind, *methods)
 
 
@@ -104,7 +107,9 @@ class OwnAgent:
         call = self._call
         if call.set_state is not None:
             await self._load(call.set_state, asked.state)
-        given = (asked.message, asked.history) if call.wants_history else (asked.message,)
+        given: list[Any] = [asked.message, asked.history][: 1 + call.wants_history]
+        if call.history_first:
+            given.reverse()
         more = {"parts": _parts(asked)} if call.takes_parts else {}
         try:
             result = await self._result(partial(call.function, *given, **more), emit)
@@ -167,6 +172,11 @@ def _answered(result: object, state: Json) -> Answered:
         return Answered(result, state)
     if isinstance(result, InputRequired):
         return Answered("", state, requests=result.requests)
+    if type(result).__module__.startswith(RESULTS):
+        raise Unusable(
+            f"The agent returned {type(result).__name__}, a framework's result: return its text, "
+            "or serve the framework's agent itself, so that its state is kept."
+        )
     if isinstance(result, dict | list | BaseModel) or is_dataclass(result):
         data = encoded("output", cast("object", result))
         return Answered(data.decode(), state, from_json(data))

@@ -30,6 +30,9 @@ OF_HISTORY = ("reply", "output")
 ENDING = [field.name for field in fields(Ending) if field.name not in OF_HISTORY]
 """The columns of `accepted` go by the names of the fields; NULL is a field's default."""
 
+MOST_STATELESS = 10_000
+"""Conversations of which is known that nothing was left: most agents leave nothing."""
+
 LONG = ("message", "more", "requests")
 """Columns that need not be read where all rows are."""
 
@@ -43,6 +46,7 @@ class SqliteStore:
         self.database = Database(path)
         self.open = self.database.open
         self.close = self.database.close
+        self._stateless: dict[str, None] = {}
 
     @property
     def lost(self) -> bool:
@@ -68,11 +72,20 @@ class SqliteStore:
         return await self.database.read(lambda _: self.history(conversation)[-count:])
 
     def agent_state(self, conversation: str) -> AgentState | None:
+        if conversation in self._stateless:
+            return None
         sql = "SELECT form, state, requests, before FROM agent_states WHERE conversation = ?"
         row = self.database.read_here(lambda db: db.execute(sql, (conversation,)).fetchone())
-        return row and AgentState(*row)
+        if row is not None:
+            return AgentState(*row)
+        self._stateless[conversation] = None
+        if len(self._stateless) > MOST_STATELESS:
+            del self._stateless[next(iter(self._stateless))]
+        return None
 
     async def commit(self, record: Record) -> int:
+        if record.left is not None:
+            self._stateless.pop(record.conversation, None)  # Whatever comes of the write.
         return await self.database.write(
             lambda db: _commit(db, record),
             lambda db: _number_of(db, record.turn_id),

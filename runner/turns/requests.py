@@ -7,8 +7,11 @@ from typing import Self
 from pydantic_core import from_json
 
 from runner.store.base import AgentState
-from runner.turns.content import Resume
-from strategies import State, TurnError
+from runner.turns.content import Content, Resume
+from strategies import State, Turn, TurnError
+
+SHOWN = 500
+"""Characters of what a client sent that it is told again: it may have been a megabyte."""
 
 
 class InputPending(TurnError, state=State.REFUSED, outcome="not_started"):
@@ -16,6 +19,12 @@ class InputPending(TurnError, state=State.REFUSED, outcome="not_started"):
 
     requests: bytes | None = None
     """As they are kept."""
+
+    @classmethod
+    def until_answered(cls, requests: bytes) -> Self:
+        pending = cls()
+        pending.requests = requests
+        return pending
 
     def again(self) -> Self:
         copy = super().again()
@@ -27,15 +36,18 @@ class WrongResume(TurnError, state=State.REFUSED, outcome="not_started"):
     """The answers do not fit the agent's requests."""
 
 
+def resumes(turn: Turn) -> bool:
+    """Whether it answers an agent's requests, or drops them."""
+    return isinstance(turn.more, Content) and turn.more.resume is not None
+
+
 def check(left: AgentState | None, resume: Resume | None) -> None:
     """Raise InputPending for a message while requests are open, and WrongResume for answers
     that are not those which are waited for."""
     requests = None if left is None else left.requests
     if resume is None:
         if requests:
-            pending = InputPending()
-            pending.requests = requests
-            raise pending
+            raise InputPending.until_answered(requests)
         return
     if requests is None:
         raise WrongResume("The agent has no request open in this conversation; send a message.")
@@ -45,5 +57,6 @@ def check(left: AgentState | None, resume: Resume | None) -> None:
     unknown = [name for name in resume if name not in ids]
     missing = [name for name in ids if name not in resume]
     if unknown or missing:
-        wrong = f"there is no request {unknown[0]!r}" if unknown else f"{missing[0]!r} is missing"
-        raise WrongResume(f"Answer all requests that are open, {', '.join(ids)}: {wrong}.")
+        wrong = f"there is no {unknown[0]!r:.{SHOWN}}" if unknown else f"{missing[0]!r} is missing"
+        listed = ", ".join(ids)
+        raise WrongResume(f"Answer all requests that are open ({listed:.{SHOWN}}): {wrong}.")

@@ -24,6 +24,7 @@ from runner.lag import LoopLag
 from runner.settings import Settings
 from runner.store.base import Store
 from runner.turns import ending as endings
+from runner.turns import requests
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
@@ -40,6 +41,9 @@ from strategies import (
 
 STOP_S = 1.0
 """How long a cancellation is given to show what came of it."""
+
+STOPPING = ("interrupt", "rollback")
+"""Strategies by which a turn stops the one that runs."""
 
 log = structlog.get_logger(__name__)
 
@@ -269,6 +273,10 @@ class Service:
         if in_background and turn.deadline_s is None:
             # Nobody waits for it whose patience could end.
             turn = replace(turn, deadline_s=inf)
+        if requests.resumes(turn) and (turn.strategy or self.settings.strategy.name) in STOPPING:
+            # Of two who answer at once the second waits, and then finds nothing open: to stop
+            # the first might have its agent use a tool twice that was approved once.
+            turn = replace(turn, strategy="queue")
         live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from time import monotonic
+from typing import cast
 
 import structlog
 
@@ -104,8 +105,10 @@ class Settling:
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
         self.end_key(live, ending)
         self.last_end_at = monotonic()
+        fault = None if error is None else error.__cause__
+        _let_go_of_frames(fault)
         try:
-            live.end(ending, None if error is None else error.__cause__)
+            live.end(ending, fault)
         finally:  # Its conversation is free.
             self._known.ended(live)
 
@@ -123,4 +126,21 @@ def _what_came_of(ticket: Ticket) -> Reply | TurnError:
     try:
         return ticket.result()
     except TurnError as error:
-        return error
+        # Or it would hold the frame that holds it, and with it all that the agent was given,
+        # until the garbage collector comes: after many failed turns.
+        return error.with_traceback(None)
+
+
+def _let_go_of_frames(fault: BaseException | None) -> None:
+    """Of an error that has been logged: in its frames are the history and state that were read.
+
+    An ended turn remembers it for minutes, for its words.
+    """
+    faults = [fault]
+    while faults:
+        one = faults.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            faults += [one.__cause__, one.__context__]
+            if isinstance(one, BaseExceptionGroup):
+                faults += cast("BaseExceptionGroup[BaseException]", one).exceptions

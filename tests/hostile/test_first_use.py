@@ -248,7 +248,7 @@ SHORT = ("--workloads", "burst", "--services", "5", "--service-s", "0.01", "--st
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("probe", "mine:agent", "--strategies", "queue"), "[1/4] 3 turns one after the other"),
+        (("probe", "mine:agent", "--strategies", "queue"), "[1/6] one turn after another"),
         (("simulate", "--duration", "10m"), "3 runs in virtual time"),
         (("compare", "--seeds", "1", *SHORT), "[1/1] burst, seed 1: 1 servers under load"),
     ],

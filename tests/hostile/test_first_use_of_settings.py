@@ -84,7 +84,7 @@ def test_a_file_that_is_no_text_is_told_by_its_name(run: Run, tmp_path: Path) ->
         ["serve", "broken:agent"],
         ["serve", "--strategy", "broken:Strategy"],
         ["config", "check", "--set", "strategy.name=broken:Strategy"],
-        ["probe", "broken:agent"],
+        ["probe", "broken:agent", "--yes"],
         ["serve", "works:agent", "--strategy", "works:Strategy"],
         ["serve", "works:make"],
         ["config", "check", "--set", "agent.target=works:make"],

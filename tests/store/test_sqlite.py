@@ -16,8 +16,15 @@ from typing import Any
 
 import pytest
 
-from runner.store.base import AcceptedTurn, Ending, Record, StoreInUse, StoreUnavailable
-from runner.store.sqlite import SqliteStore
+from runner.store.base import (
+    AcceptedTurn,
+    AgentState,
+    Ending,
+    Record,
+    StoreInUse,
+    StoreUnavailable,
+)
+from runner.store.sqlite import MOST_STATELESS, SqliteStore
 from strategies import State
 
 RECORD = Record("id", "c", "message", "reply")
@@ -186,6 +193,30 @@ async def test_no_statement_of_a_turns_way_scans_a_table(
             by_order = [line for line in scans if "INDEX ended" in line]  # Up to an OFFSET.
             assert scans == by_order, sql
             assert not [line for line in plan if "TEMP B-TREE" in line], sql
+
+
+async def test_a_state_is_seen_however_often_there_was_none_before(tmp_path: Path) -> None:
+    """That there is none is known without reading, for a turn of an agent without costs nothing."""
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    for number in range(3):
+        assert store.agent_state("c") is store.agent_state("c") is None
+        left = AgentState("own", str(number).encode())
+        await store.commit(Record(str(number), "c", "message", "reply", left=left))
+        assert store.agent_state("c") == left
+        await store.forget("c")
+    await store.close()
+
+
+async def test_no_file_is_read_for_a_state_that_is_known_to_be_none(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "kept.db")
+    await store.open()
+    for number in range(MOST_STATELESS + 10):
+        store.agent_state(str(number))
+    await store.close()
+    assert store.agent_state(str(MOST_STATELESS)) is None
+    with pytest.raises(StoreUnavailable):
+        store.agent_state("0")  # The one that was asked for longest ago.
 
 
 @pytest.mark.parametrize("opened", ["kept.db", "link.db"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -250,3 +251,20 @@ async def tool_first(message: str) -> AsyncIterator[object]:
     yield ToolCall("c", "look", {})
     await obey(message)
     yield "seen"
+
+
+class Dropped:
+    """Something large."""
+
+
+DROPPED: list[weakref.ref[Dropped]] = []
+
+
+async def dropping(message: str) -> str:
+    """Fails, and holds something meanwhile."""
+    held = Dropped()
+    DROPPED.append(weakref.ref(held))
+    try:
+        raise KeyError("inner")
+    except KeyError as error:
+        raise ValueError("dropped") from error

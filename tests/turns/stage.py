@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from runner.agents.loader import load_agent
 from runner.agents.requests import Decision
 from runner.agents.threads import Threads
-from runner.settings import AgentSettings, Settings
+from runner.settings import AgentSettings, Settings, StrategySettings
 from runner.store import make_store
 from runner.store.base import Ending, Store
 from runner.turns.content import Content, Resume, in_words
@@ -31,7 +31,9 @@ class Stage:
 
     def __init__(self, url: str, name: str, strategy: str = "queue", **knobs: Any) -> None:
         self._url, self._name, self._strategy = url, name, strategy
-        self._settings = Settings(agent=AgentSettings(**knobs))
+        self._settings = Settings(
+            agent=AgentSettings(**knobs), strategy=StrategySettings(name=strategy)
+        )
         self._store: Store | None = None
         self._serial = 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from runner.agents.boundary import Boundary, Unusable
 from runner.agents.callee import as_callee
 from runner.agents.threads import Threads
 from runner.store.base import AgentState, Record, StoreUnavailable
+from runner.turns.requests import InputPending
 from strategies import ConversationBusy, State
 from tests.support import keepers
 from tests.turns.stage import Stage, ended
@@ -306,3 +308,36 @@ async def test_a_cancelled_turn_that_had_come_to_its_end_leaves_both_or_neither(
         await ended(live)
         said = [one["content"] for one in await stage.store.messages("c")][::2]
         assert ((stage.state() or {"notes": []})["notes"]) == said
+
+
+# What is left of a turn that was not kept.
+
+
+@pytest.fixture
+def _uncollected() -> Iterator[None]:
+    """What is freed here is freed by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_uncollected")
+async def test_a_failed_turn_holds_nothing_of_what_its_agent_held(make: Make) -> None:
+    """I-25: it is remembered for minutes, and a state may have megabytes."""
+    keepers.DROPPED.clear()
+    stage = await make("dropping")
+    live = await stage.begin("x")
+    assert (await ended(live)).state is State.FAILED
+    assert "dropped" in str(live.fault)
+    await stage.ask("y")  # Its task was the last to hold the agent's frame.
+    assert keepers.DROPPED[0]() is None
+
+
+@pytest.mark.usefixtures("_uncollected")
+async def test_a_refused_turn_holds_no_requests_beside_those_that_it_shows(make: Make) -> None:
+    stage = await make("asking")
+    await stage.ask("ask one")
+    await stage.ask("plain")
+    await asyncio.sleep(0)
+    assert [one for one in gc.get_objects() if isinstance(one, InputPending)] == []

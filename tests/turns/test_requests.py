@@ -174,9 +174,9 @@ async def test_a_plain_message_is_refused_with_the_requests(make: Make) -> None:
     ("resume", "words"),
     [
         ({"a": Decision(True)}, "'b' is missing"),
-        ({"a": Decision(True), "b": Decision(True), "c": Decision(True)}, "no request 'c'"),
-        ({"A": Decision(True), "b": Decision(True)}, "no request 'A'"),
-        ({"": Decision(True)}, "no request ''"),
+        ({"a": Decision(True), "b": Decision(True), "c": Decision(True)}, "there is no 'c'"),
+        ({"A": Decision(True), "b": Decision(True)}, "there is no 'A'"),
+        ({"": Decision(True)}, "there is no ''"),
     ],
 )
 async def test_answers_must_be_those_that_are_waited_for(
@@ -190,6 +190,15 @@ async def test_answers_must_be_those_that_are_waited_for(
     assert "a, b" in ending.detail
     right = {"a": Decision(True, 1), "b": Decision(False)}
     assert (await stage.ask(resume=right)).state is State.ANSWERED
+
+
+async def test_an_answer_to_a_megabyte_is_not_told_it_again(make: Make) -> None:
+    """I-20: nor is it kept with the ending."""
+    stage = await make()
+    await stage.ask("delete x")
+    ending = await stage.ask(resume={"x" * 900_000: Decision(True)})
+    assert cause(ending)[0] == "WrongResume"
+    assert len(ending.detail) < 1_500
 
 
 @pytest.mark.parametrize("resume", [YES, "cancel"], ids=["answers", "cancel"])
@@ -340,16 +349,32 @@ async def test_a_merged_turn_may_ask_for_all_of_its_messages(make: Make) -> None
         assert requested(found.ending) == ["r1"]
 
 
+@pytest.mark.parametrize("chosen", [None, "interrupt", "rollback"])
+async def test_answers_at_work_are_not_stopped_by_other_answers(
+    make: Make, chosen: str | None
+) -> None:
+    """Or the tool that was approved once might be used twice."""
+    stage = await make(strategy="queue" if chosen else "interrupt")
+    await stage.ask("delete x")
+    first = await stage.begun("", resume={"r1": Decision(True, reason="sleep 0.1")})
+    for resume in (YES, NO, "cancel"):
+        other = await stage.begin("", resume=resume, strategy=chosen)
+        assert cause(await ended(other)) == ("WrongResume", "not_started")
+    assert (await ended(first)).state is State.ANSWERED
+    assert len(stage.state()["done"]) == 1
+
+
 @pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
-async def test_answers_that_are_interrupted_leave_the_requests_open(
+async def test_answers_that_a_message_stops_leave_the_requests_open(
     make: Make, strategy: str
 ) -> None:
     stage = await make()
     await stage.ask("delete x")
     first = await stage.begun("", resume={"r1": Decision(True, reason="hang")})
-    second = await stage.begin("", resume=NO, strategy=strategy)
+    second = await stage.begin("stop", strategy=strategy)
     assert (await ended(first)).reply is None
-    assert (await ended(second)).state is State.ANSWERED
+    assert cause(await ended(second)) == ("InputPending", "not_started")
+    assert (await stage.ask(resume=NO)).state is State.ANSWERED
     assert "too dangerous" in stage.state()["done"][0]
 
 

@@ -179,6 +179,7 @@ FRAMEWORK = Framework(
     asks=True,
     takes=frozenset({"image", "file"}),
     refused={
+        ("agents.run", "Runner"): "serve the agents.Agent that it runs.",
         ("agents.realtime.agent", "RealtimeAgent"): (
             "it talks by voice, in sessions of its own; serve an agents.Agent with its "
             "instructions and tools."
