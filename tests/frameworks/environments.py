@@ -99,7 +99,11 @@ def _compare(found: str, *, is_whole: bool) -> int:
     said = written().splitlines(keepends=True)
     expected = "".join(line for line in said if is_whole or not line.startswith(f"| {COMPILED} "))
     if found != expected:
-        print("docs/frameworks.md says something else; FRAMEWORKS_ARGS=--write writes:", found)
+        print(
+            "docs/frameworks.md says something else. FRAMEWORKS_ARGS=--write writes:",
+            found,
+            sep="\n",
+        )
     return int(found != expected)
 
 
