@@ -24,6 +24,7 @@ from runner.config.masking import without_secrets
 from runner.log_stream import LogStream
 from runner.process import LEAVE_S, watchdog
 from runner.server import CLOSE_S, wait_while
+from runner.server.executor import AgentsExecutor
 from runner.server.listener import Listener
 from runner.settings import ServerSettings
 from runner.store.base import StoreInUse, StoreUnavailable
@@ -66,6 +67,7 @@ def run(app: Any, service: Service, http: HttpServer, announce: Callable[[str], 
     _tune_collector()
     loop = http.new_event_loop()
     loop.set_task_factory(_make_task)
+    loop.set_default_executor(AgentsExecutor())
     server = Server(service, loop)
     watchdog.hand_over(
         lambda number: server.stop(signal.Signals(number).name),

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from runner.agents.base import Answered, Asked, ToolCall, ToolResult
+from runner.agents.boundary import Boundary
 from runner.agents.frameworks.crewai import FRAMEWORK
 from runner.agents.frameworks.framework import Adapter, Unsupported
 from runner.agents.threads import Threads
+from strategies import AgentFailed
 from tests.frameworks.examples import load_example
 
 crewai = pytest.importorskip("crewai", reason="CrewAI is not installed")
@@ -93,6 +95,15 @@ async def test_two_at_once_hear_only_their_own(make_agent: Any, adapt: Any) -> N
     )
     assert one.text == "".join(heard.text) == "2: you said one"
     assert other.text == "".join(others.text) == "1: you said other"
+
+
+async def test_a_run_ends_when_it_tells_more_than_can_be_taken(make_agent: Any) -> None:
+    """I-15"""
+    boundary = Boundary(Threads(1), max_reply_bytes=40)
+    adapter = FRAMEWORK.adapt(make_agent(), boundary.in_thread)
+    # The call of its tool alone is too long to be told.
+    with pytest.raises(AgentFailed, match="longer than 40 bytes"):
+        await boundary.ask(adapter, Asked("c", "add 2 3"))
 
 
 async def test_a_failure_comes_as_it_is_and_leaves_nothing_behind(

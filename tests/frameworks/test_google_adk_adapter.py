@@ -340,3 +340,16 @@ def test_a_runner_is_refused(agent: Any) -> None:
     names = {(one.__module__, one.__name__) for one in type(runner).__mro__}
     assert names & set(FRAMEWORK.refused)
     assert not names & FRAMEWORK.classes
+
+
+async def test_a_turn_whose_tool_was_cancelled_from_within_fails() -> None:
+    """I-12: ADK ends such a run without a word, and the call would never have a result."""
+
+    async def look_up() -> str:
+        """Uses something that is cancelled."""
+        raise asyncio.CancelledError
+
+    call = types.Part(function_call=types.FunctionCall(name="look_up", args={}))
+    agent = agent_of(lambda _: [call], tools=[look_up])
+    with pytest.raises(RuntimeError, match="look_up"):
+        await ask(adapter_of(agent), "hello")

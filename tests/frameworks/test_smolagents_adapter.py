@@ -22,8 +22,10 @@ from runner.agents.base import (
     ToolResult,
     Usage,
 )
+from runner.agents.boundary import Boundary
 from runner.agents.frameworks.smolagents import FRAMEWORK
 from runner.agents.threads import Threads
+from strategies import AgentFailed
 from tests.frameworks.examples import load_example
 
 smolagents: Any = pytest.importorskip("smolagents")
@@ -139,6 +141,23 @@ async def test_a_cancelled_turn_ends_its_thread_and_leaves_nothing_behind() -> N
     assert time.monotonic() - began < 5  # The model would take 30 s.
     assert asyncio.all_tasks() == before
     assert (await talk.say("again")).text == "2: you said again"
+
+
+async def test_a_run_ends_when_it_tells_more_than_can_be_taken() -> None:
+    """I-15"""
+    agent, told = example().agent, list[int]()
+
+    def talk(messages: Any, **options: Any) -> Any:
+        for number in range(10_000):
+            told.append(number)
+            yield smolagents.models.ChatMessageStreamDelta(content="and so on " * 10)
+
+    agent.model.generate_stream = talk
+    boundary = Boundary(Threads(1), max_reply_bytes=1_000)
+    adapter = FRAMEWORK.adapt(agent, boundary.in_thread)
+    with pytest.raises(AgentFailed, match="longer than 1000 bytes"):
+        await boundary.ask(adapter, Asked("c", "hello"))
+    assert len(told) < 20
 
 
 async def test_images_reach_the_model_and_are_remembered() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +189,14 @@ async def test_a_cancelled_turn_leaves_no_task_and_nothing_else(make_agent: Make
     assert (await ask(adapter, "again", first.state)).text == "2: you said again"
 
 
-async def cancel_after(event: asyncio.Event, answer: Awaitable[Answered]) -> None:
+async def cancel_after(
+    event: asyncio.Event, answer: Awaitable[Answered], limit_s: float = 0.5
+) -> None:
     turn = asyncio.ensure_future(answer)
     await event.wait()
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(turn, 5)
+        await asyncio.wait_for(turn, limit_s)
 
 
 async def test_a_turn_cancelled_while_a_tool_runs_leaves_no_task(make_agent: Make) -> None:
@@ -207,6 +210,25 @@ async def test_a_turn_cancelled_while_a_tool_runs_leaves_no_task(make_agent: Mak
     agent.tool_registry.replace(load("strands").tool(add))
     adapter, before = adapter_of(agent), asyncio.all_tasks()
     await cancel_after(runs, adapter.answer(Asked("default", "add 1 2"), unheard))
+    assert asyncio.all_tasks() == before
+    assert (await ask(adapter, "hello")).text == "1: you said hello"
+
+
+async def test_a_turn_ends_though_its_tool_answers_when_it_is_cancelled(make_agent: Make) -> None:
+    """I-13: Strands puts the answer into a queue that nobody reads any more, and waits."""
+    agent, runs = make_agent(), asyncio.Event()
+
+    async def add(a: int, b: int) -> str:
+        """Says what it knows so far."""
+        runs.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "stopped"
+
+    agent.tool_registry.replace(load("strands").tool(add))
+    adapter, before = adapter_of(agent), asyncio.all_tasks()
+    asked = Asked("default", "add 1 2")
+    await cancel_after(runs, adapter.answer(asked, unheard), limit_s=10.0)
     assert asyncio.all_tasks() == before
     assert (await ask(adapter, "hello")).text == "1: you said hello"
 

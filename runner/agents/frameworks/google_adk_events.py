@@ -39,6 +39,7 @@ class Telling:
         self._speaking: tuple[Any, Any] | None = None
         self._missed: set[tuple[Any, Any]] = set()
         self._waiting: list[tuple[str, str]] = []
+        self._open: dict[str, str] = {}
 
     def tell(self, event: Any) -> None:
         if event.content:
@@ -67,6 +68,10 @@ class Telling:
         """Raises what a service gave instead of words; what it raises comes out of the run."""
         if self._error:
             raise RuntimeError(self._error)
+        if self._open and not self.requests:
+            # It raised a CancelledError, and no model takes a call that has no result.
+            names = ", ".join(self._open.values())
+            raise RuntimeError(f"the run ended before {names} had")
         self._say_what_waits()
         if any(self._tokens):
             self._emit(Usage(*self._tokens))
@@ -101,7 +106,10 @@ class Telling:
                 self.requests.append(input_request(call))
             else:
                 self._emit(ToolCall(call.id, call.name, call.args))
+                if call.id not in (event.long_running_tool_ids or ()):
+                    self._open[call.id] = call.name
         for given in event.get_function_responses():
+            self._open.pop(given.id, None)
             if given.id not in event.actions.requested_tool_confirmations:
                 self._emit(ToolResult(given.id, given.name, unwrapped(given.response)))
         if event.output is not None:

@@ -20,7 +20,7 @@ from copy import copy
 from functools import partial
 from typing import Any, cast
 
-from runner.agents.base import Answered, Asked, Emit, Part, Progress, Usage
+from runner.agents.base import Answered, Asked, Emit, Part, Usage
 from runner.agents.frameworks.framework import Framework, InThread, load
 from runner.agents.frameworks.smolagents_steps import Steps, image
 from runner.agents.frameworks.smolagents_telling import Telling
@@ -34,15 +34,11 @@ class SmolagentsAdapter:
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
         turn = cast("asyncio.Task[Any]", asyncio.current_task())
         asked_to_stop = turn.cancelling()
-        loop = asyncio.get_running_loop()
-
-        def tell(piece: str | Progress) -> None:
-            loop.call_soon_threadsafe(emit, piece)
 
         def is_cancelled() -> bool:
             return turn.cancelling() > asked_to_stop
 
-        answered: Answered = await self._in_thread(partial(self._turn, asked, tell, is_cancelled))
+        answered: Answered = await self._in_thread(partial(self._turn, asked, emit, is_cancelled))
         return answered
 
     def _turn(self, asked: Asked, tell: Emit, is_cancelled: Callable[[], bool]) -> Answered:
@@ -54,11 +50,7 @@ class SmolagentsAdapter:
             run = agent.run(
                 asked.message, stream=True, reset=False, images=_images(asked.parts) or None
             )
-            for event in run:
-                telling(event)
-                if is_cancelled():
-                    # Sooner than `agent.interrupt()`, which waits until the step has ended.
-                    run.throw(asyncio.CancelledError)
+            _hear(run, telling, is_cancelled)
         _check_end(steps[-1])
         if usage := _usage(steps[before:]):
             tell(usage)
@@ -82,6 +74,23 @@ class SmolagentsAdapter:
             if not name.startswith("_") and _is_json(value)
         }
         return {**Steps().dump(agent.memory.steps), "variables": variables}
+
+
+def _hear(run: Any, telling: Telling, is_cancelled: Callable[[], bool]) -> None:
+    """Tell all that the run gives. It ends where it is cancelled, or can tell no more."""
+    refused = None
+    try:
+        for event in run:
+            try:
+                telling(event)
+            except Exception as error:
+                refused = refused or error
+            if refused or is_cancelled():
+                # Sooner than `agent.interrupt()`, which waits until the step has ended. And no
+                # Exception, which the agent would take for a tool's, and try again.
+                run.throw(asyncio.CancelledError)
+    except asyncio.CancelledError:
+        raise refused or asyncio.CancelledError from None
 
 
 def _own(agent: Any) -> Any:

@@ -32,6 +32,7 @@ from runner.agents.base import (
     Usage,
 )
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
+from runner.agents.frameworks.stoppable import call_insistently
 from runner.agents.requests import Decision, InputRequest
 
 MANAGER = "conversation_manager_state"
@@ -54,6 +55,12 @@ class StrandsAgent:
         self._new = agent.take_snapshot(preset="session", include=["system_prompt"]).to_dict()
 
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
+        # A tool that answers when it is cancelled waits until its answer is taken, and Strands,
+        # which takes no more, waits for the tool.
+        answered: Answered = await call_insistently(self._turn(asked, emit))
+        return answered
+
+    async def _turn(self, asked: Asked, emit: Emit) -> Answered:
         self._load(asked.state)
         reply = Reply(self._agent, emit)
         with _silenced(self._agent):
