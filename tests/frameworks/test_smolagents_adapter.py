@@ -145,7 +145,7 @@ async def test_a_cancelled_turn_ends_its_thread_and_leaves_nothing_behind() -> N
 
 async def test_a_run_ends_when_it_tells_more_than_can_be_taken() -> None:
     """I-15"""
-    agent, told = example().agent, list[int]()
+    agent, told = load_example("smolagents").agent, list[int]()
 
     def talk(messages: Any, **options: Any) -> Any:
         for number in range(10_000):
