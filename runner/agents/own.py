@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from runner.agents.base import Answered, Asked, Emit, Json
-from runner.agents.boundary import AS_IT_IS, Unusable, encoded
+from runner.agents.boundary import AS_IT_IS
 from runner.agents.frameworks import RESULTS
 from runner.agents.frameworks.framework import InThread
+from runner.agents.meter import Unusable, encoded
 from runner.agents.requests import InputRequired
 
 METHODS = ("answer", "respond", "reply", "chat", "run", "invoke", "__call__")

@@ -66,7 +66,7 @@ class Answering:
         is_called = False
         try:
             with _nothing_kept_yet:
-                left = self.store.agent_state(turn.conversation)
+                left = self._left(turn)
                 requests.check(left, content.resume)
                 if with_row := [live for live in lives if live.row is not None]:
                     await self._journal.begin(with_row)
@@ -101,6 +101,15 @@ class Answering:
                     live.stop()
         besides = Besides(said.output, said.requests) if said.output or said.requests else None
         return Reply(said.text, number, is_interrupted, besides)
+
+    def _left(self, turn: Turn) -> AgentState | None:
+        """What the turn before has left, where it was an agent of the same kind."""
+        left, form = self.store.agent_state(turn.conversation), self.agent.about.state_form
+        if left is None or left.form == form:
+            return left
+        if form:
+            log.warning("a state is not used", of=left.form, wanted=form, turn_id=turn.id)
+        return None
 
     def _lives(self, turn: Turn) -> list[LiveTurn]:
         """The turn, or all that were merged into it and have not ended."""
@@ -160,12 +169,7 @@ class Answering:
 
     def _asked(self, turn: Turn, content: Content, left: AgentState | None) -> Asked:
         history = self.store.history(turn.conversation, self._history_turns)
-        form, state = self.agent.about.state_form, None
-        if form and left is not None and left.state is not None:
-            if left.form == form:
-                state = from_json(left.state)
-            else:
-                log.warning("a state is not used", of=left.form, wanted=form, turn_id=turn.id)
+        state = from_json(left.state) if left is not None and left.state is not None else None
         said = turn.conversation, turn.message, history, state
         return Asked(*said, content.parts, _decisions(content))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.agents.base import Asked, Said
+from runner.agents.base import Asked, Said, ToolResult
 from runner.agents.boundary import Boundary
 from runner.agents.callee import as_callee
 from runner.agents.threads import Threads
@@ -149,3 +149,17 @@ async def test_a_thread_takes_the_next_call_and_ends_with_its_owner() -> None:
     del threads
     await asyncio.to_thread(first.join, 30)
     assert not first.is_alive()
+
+
+async def test_what_tools_give_has_a_bound_of_its_own() -> None:
+    async def agent(message: str) -> AsyncIterator[object]:
+        for number in range(int(message)):
+            yield ToolResult(str(number), "read", "x" * 1_000)
+        yield "done"
+
+    boundary = Boundary(Threads(1), max_reply_bytes=10, max_state_bytes=100_000)
+    callee = as_callee(agent, boundary.in_thread)
+    assert callee is not None
+    assert (await boundary.ask(callee.adapter, Asked("c", "50"))).text == "done"
+    with pytest.raises(AgentFailed, match="progress is longer than 100000 bytes"):
+        await boundary.ask(callee.adapter, Asked("c", "200"))

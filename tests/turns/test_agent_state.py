@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from runner.agents.base import Asked
-from runner.agents.boundary import Boundary, Unusable
+from runner.agents.boundary import Boundary
 from runner.agents.callee import as_callee
+from runner.agents.meter import Unusable
 from runner.agents.threads import Threads
 from runner.store.base import AgentState, Record, StoreUnavailable
 from runner.turns.requests import InputPending
@@ -216,6 +217,15 @@ async def test_a_state_of_another_form_is_not_given(make: Make) -> None:
     await stage.store.commit(Record("t0", "c", "m", "r", left=left))
     assert (await stage.ask("a")).reply == "a"
     assert stage.state() == {"notes": ["a"]}
+
+
+async def test_requests_of_another_kind_of_agent_hold_up_nobody(make: Make) -> None:
+    stage = await make()
+    requests = b'[{"id": "r1", "kind": "approval"}]'
+    await stage.store.commit(
+        Record("t0", "c", "m", "r", left=AgentState("Strands", None, requests))
+    )
+    assert (await stage.ask("a")).reply == "a"
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(
