@@ -144,7 +144,9 @@ class AgentSettings(Table):
         64, "threads that never came back and are replaced; at so many, not ready", ge=0, le=1024
     )
     max_reply_bytes: Bytes = knob(1_048_576, "a longer reply fails the turn")
-    max_state_bytes: Bytes = knob(4_194_304, "a larger agent's state, or more of what its tools tell, fails the turn")
+    max_state_bytes: Bytes = knob(
+        4_194_304, "a larger state of the agent, or more that its tools tell, fails the turn"
+    )
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")
     options: Options = knob({}, "keyword arguments for a factory target")
