@@ -48,7 +48,7 @@ class StoreInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """What the last turn of a conversation left for the next one; everything is JSON.
+    """What a turn left for the next one of its conversation and kind of agent, as JSON.
 
     form      which kind of agent can read it.
     state     the agent's own, or None.
@@ -170,8 +170,11 @@ class Store(Protocol):
         """The last `count` messages, oldest first; 0 means all."""
         ...
 
-    def agent_state(self, conversation: str) -> AgentState | None:
-        """What the conversation's last turn left, or None. Read in the thread that asks."""
+    def agent_state(self, conversation: str, form: str) -> AgentState | None:
+        """What the conversation's last turn of such an agent left, or None.
+
+        Read in the thread that asks.
+        """
         ...
 
     async def commit(self, record: Record) -> int:

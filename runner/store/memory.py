@@ -50,7 +50,7 @@ class _Past:
 
     def __init__(self, last: int) -> None:
         self.first, self.last = last + 1, last
-        self.left: AgentState | None = None
+        self.left: dict[str, AgentState] = {}
         self.turns: dict[int, Kept] = {}
 
 
@@ -98,9 +98,9 @@ class MemoryStore:
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return History(self, conversation)[-count:]
 
-    def agent_state(self, conversation: str) -> AgentState | None:
+    def agent_state(self, conversation: str, form: str) -> AgentState | None:
         past = self._pasts.get(conversation)
-        return None if past is None else past.left
+        return None if past is None else past.left.get(form)
 
     async def commit(self, record: Record) -> int:
         if record.turn_id in self._committed:
@@ -114,7 +114,9 @@ class MemoryStore:
             record.output, record.requests,
         )  # fmt: skip
         try:  # What needs most of the memory comes first; after it an error says `unknown`.
-            left = record.left or (None if past is None else past.left)
+            left = {} if past is None else past.left
+            if record.left is not None:
+                left = left | {record.left.form: record.left}
             weight = _weight(turn) + _weight_left(left)
             ended = {
                 turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
@@ -143,7 +145,7 @@ class MemoryStore:
                 self._keep_number(surplus, past.last)
             self._drop(oldest)
 
-    def _add(self, turn: Kept, left: AgentState | None) -> None:
+    def _add(self, turn: Kept, left: dict[str, AgentState]) -> None:
         conversation, number = turn[3:5]
         past = self._pasts.get(conversation)
         if past is None:
@@ -168,7 +170,7 @@ class MemoryStore:
 
     def _drop_left(self, conversation: str, past: _Past) -> None:
         self._bound.count(caller_of(conversation), 0, -_weight_left(past.left))
-        past.left = None
+        past.left = {}
 
     def _leave(self, conversation: str) -> None:
         self._drop_left(conversation, self._pasts.pop(conversation))
@@ -291,8 +293,6 @@ def _weight(turn: Kept) -> int:
     return TURN_BYTES + texts + sum(map(len, filter(None, json))) + len(answers) * MERGED_BYTES
 
 
-def _weight_left(left: AgentState | None) -> int:
-    if left is None:
-        return 0
-    json = filter(None, (left.state, left.requests, left.before))
-    return STATE_BYTES + sum(map(getsizeof, json))
+def _weight_left(left: Mapping[str, AgentState]) -> int:
+    json = (text for one in left.values() for text in (one.state, one.requests, one.before) if text)
+    return len(left) * STATE_BYTES + sum(map(getsizeof, json))

@@ -46,7 +46,7 @@ class SqliteStore:
         self.database = Database(path)
         self.open = self.database.open
         self.close = self.database.close
-        self._stateless: dict[str, None] = {}
+        self._stateless: dict[tuple[str, str], None] = {}
 
     @property
     def lost(self) -> bool:
@@ -71,21 +71,25 @@ class SqliteStore:
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self.database.read(lambda _: self.history(conversation)[-count:])
 
-    def agent_state(self, conversation: str) -> AgentState | None:
-        if conversation in self._stateless:
+    def agent_state(self, conversation: str, form: str) -> AgentState | None:
+        name = conversation, form
+        if name in self._stateless:
             return None
-        sql = "SELECT form, state, requests, before FROM agent_states WHERE conversation = ?"
-        row = self.database.read_here(lambda db: db.execute(sql, (conversation,)).fetchone())
+        sql = """
+            SELECT form, state, requests, before FROM agent_states
+            WHERE conversation = ? AND form = ?
+        """
+        row = self.database.read_here(lambda db: db.execute(sql, name).fetchone())
         if row is not None:
             return AgentState(*row)
-        self._stateless[conversation] = None
+        self._stateless[name] = None
         if len(self._stateless) > MOST_STATELESS:
             del self._stateless[next(iter(self._stateless))]
         return None
 
     async def commit(self, record: Record) -> int:
-        if record.left is not None:
-            self._stateless.pop(record.conversation, None)  # Whatever comes of the write.
+        if record.left is not None:  # Whatever comes of the write.
+            self._stateless.pop((record.conversation, record.left.form), None)
         return await self.database.write(
             lambda db: _commit(db, record),
             lambda db: _number_of(db, record.turn_id),

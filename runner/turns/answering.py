@@ -66,7 +66,8 @@ class Answering:
         is_called = False
         try:
             with _nothing_kept_yet:
-                left = self._left(turn)
+                form = self.agent.about.state_form
+                left = self.store.agent_state(turn.conversation, form)
                 requests.check(left, content.resume)
                 if with_row := [live for live in lives if live.row is not None]:
                     await self._journal.begin(with_row)
@@ -101,15 +102,6 @@ class Answering:
                     live.stop()
         besides = Besides(said.output, said.requests) if said.output or said.requests else None
         return Reply(said.text, number, is_interrupted, besides)
-
-    def _left(self, turn: Turn) -> AgentState | None:
-        """What the turn before has left, where it was an agent of the same kind."""
-        left, form = self.store.agent_state(turn.conversation), self.agent.about.state_form
-        if left is None or left.form == form:
-            return left
-        if form:
-            log.warning("a state is not used", of=left.form, wanted=form, turn_id=turn.id)
-        return None
 
     def _lives(self, turn: Turn) -> list[LiveTurn]:
         """The turn, or all that were merged into it and have not ended."""
@@ -170,6 +162,8 @@ class Answering:
     def _asked(self, turn: Turn, content: Content, left: AgentState | None) -> Asked:
         history = self.store.history(turn.conversation, self._history_turns)
         state = from_json(left.state) if left is not None and left.state is not None else None
+        if self.agent.about.state_form and left is None and len(history):
+            log.warning("the agent does not know the turns before this one", turn_id=turn.id)
         said = turn.conversation, turn.message, history, state
         return Asked(*said, content.parts, _decisions(content))
 

@@ -193,15 +193,15 @@ LEFT = AgentState("own", b'{"a": 1}', b'[{"id": "r1"}]', b'{"a": 0}')
 
 
 async def test_what_a_turn_left_is_given_until_another_leaves_something(store: Store) -> None:
-    assert store.agent_state("c") is None
+    assert store.agent_state("c", "own") is None
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
-    assert store.agent_state("c") == LEFT
+    assert store.agent_state("c", "own") == LEFT
     await store.commit(Record("b", "c", "m", "r"))
-    assert store.agent_state("c") == LEFT
+    assert store.agent_state("c", "own") == LEFT
     last = AgentState("own", b"2")
     await store.commit(Record("d", "c", "m", "r", left=last))
-    assert store.agent_state("c") == last
-    assert store.agent_state("other") is None
+    assert store.agent_state("c", "own") == last
+    assert store.agent_state("other", "own") is None
 
 
 async def test_a_turn_that_is_refused_a_second_time_changes_no_state(store: Store) -> None:
@@ -209,13 +209,13 @@ async def test_a_turn_that_is_refused_a_second_time_changes_no_state(store: Stor
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
     with pytest.raises(StoreUnavailable):
         await store.commit(Record("a", "c", "m", "r", left=AgentState("own", b"2")))
-    assert store.agent_state("c") == LEFT
+    assert store.agent_state("c", "own") == LEFT
 
 
 async def test_what_was_forgotten_left_nothing(store: Store) -> None:
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
     await store.forget("c")
-    assert store.agent_state("c") is None
+    assert store.agent_state("c", "own") is None
 
 
 @pytest.mark.parametrize("answers", [("a",), ("a", "b")], ids=["alone", "merged"])
@@ -268,9 +268,9 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
     assert found.ending == Ending(State.ANSWERED, "reply", 1)
     waiting = [kept.id for kept in await store.unfinished()]
     assert waiting == (["w"] if version >= 2 else [])
-    assert store.agent_state("c") is None
+    assert store.agent_state("c", "own") is None
     await store.commit(Record("v", "c", "m", "r", output=b"1", left=LEFT))
-    assert store.agent_state("c") == LEFT
+    assert store.agent_state("c", "own") == LEFT
     await store.close()
 
 

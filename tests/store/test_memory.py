@@ -134,7 +134,7 @@ async def leave(store: MemoryStore, conversation: str, name: str, size: int, **m
 
 def state(store: MemoryStore, conversation: str) -> int | None:
     """How long it is."""
-    left = store.agent_state(conversation)
+    left = store.agent_state(conversation, "own")
     return None if left is None or left.state is None else len(left.state)
 
 

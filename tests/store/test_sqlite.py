@@ -200,10 +200,10 @@ async def test_a_state_is_seen_however_often_there_was_none_before(tmp_path: Pat
     store = SqliteStore(tmp_path / "kept.db")
     await store.open()
     for number in range(3):
-        assert store.agent_state("c") is store.agent_state("c") is None
+        assert store.agent_state("c", "own") is store.agent_state("c", "own") is None
         left = AgentState("own", str(number).encode())
         await store.commit(Record(str(number), "c", "message", "reply", left=left))
-        assert store.agent_state("c") == left
+        assert store.agent_state("c", "own") == left
         await store.forget("c")
     await store.close()
 
@@ -212,11 +212,11 @@ async def test_no_file_is_read_for_a_state_that_is_known_to_be_none(tmp_path: Pa
     store = SqliteStore(tmp_path / "kept.db")
     await store.open()
     for number in range(MOST_STATELESS + 10):
-        store.agent_state(str(number))
+        store.agent_state(str(number), "own")
     await store.close()
-    assert store.agent_state(str(MOST_STATELESS)) is None
+    assert store.agent_state(str(MOST_STATELESS), "own") is None
     with pytest.raises(StoreUnavailable):
-        store.agent_state("0")  # The one that was asked for longest ago.
+        store.agent_state("0", "own")  # The one that was asked for longest ago.
 
 
 @pytest.mark.parametrize("opened", ["kept.db", "link.db"])

@@ -105,7 +105,7 @@ class Stage:
 
     def state(self, conversation: str = CONVERSATION) -> Any:
         """The agent's state as it is kept."""
-        left = self.store.agent_state(conversation)
+        left = self.store.agent_state(conversation, "own")
         return None if left is None or left.state is None else from_json(left.state)
 
 

@@ -217,6 +217,7 @@ async def test_a_state_of_another_form_is_not_given(make: Make) -> None:
     await stage.store.commit(Record("t0", "c", "m", "r", left=left))
     assert (await stage.ask("a")).reply == "a"
     assert stage.state() == {"notes": ["a"]}
+    assert stage.store.agent_state("c", "LangGraph") == left
 
 
 async def test_requests_of_another_kind_of_agent_hold_up_nobody(make: Make) -> None:
@@ -284,7 +285,7 @@ async def test_a_conversation_that_is_forgotten_takes_its_state_along(make: Make
     await stage.ask("a")
     await stage.ask("x", "other")
     await stage.service.forget("c")
-    assert stage.store.agent_state("c") is None
+    assert stage.store.agent_state("c", "own") is None
     assert (await stage.ask("b")).reply == "b"
     assert (await stage.ask("y", "other")).reply == "x | y"
 
@@ -302,7 +303,7 @@ async def test_a_conversation_is_not_forgotten_under_an_agent_at_work(make: Make
 async def test_an_agent_without_a_state_leaves_none(make: Make) -> None:
     stage = await make("outputs")
     await stage.ask("a")
-    assert stage.store.agent_state("c") is None
+    assert stage.store.agent_state("c", "own") is None
 
 
 async def test_a_cancelled_turn_that_had_come_to_its_end_leaves_both_or_neither(

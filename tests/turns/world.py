@@ -91,10 +91,10 @@ class Disk:
     def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
         return self._kept.read(conversation, first, last)
 
-    def agent_state(self, conversation: str) -> AgentState | None:
+    def agent_state(self, conversation: str, form: str) -> AgentState | None:
         if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
             raise NothingKept
-        return self._kept.agent_state(conversation)
+        return self._kept.agent_state(conversation, form)
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self._do(lambda: self._kept.messages(conversation, count))

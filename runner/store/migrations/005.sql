@@ -1,5 +1,6 @@
 CREATE TABLE agent_states (
-    conversation TEXT PRIMARY KEY, form TEXT NOT NULL, state BLOB, requests BLOB, before BLOB
+    conversation TEXT NOT NULL, form TEXT NOT NULL, state BLOB, requests BLOB, before BLOB,
+    PRIMARY KEY (conversation, form)
 );
 ALTER TABLE turns ADD COLUMN output BLOB;
 ALTER TABLE turns ADD COLUMN requests BLOB;
