@@ -39,7 +39,6 @@ EXCUSED = {
     ("leaves backoff 4 one lognormal 10", "reject"),
     ("leaves fixed 4 one azure-code 10", "reject"),
     ("leaves fixed 4 one exponential 10", "reject"),
-    ("silent backoff 1.2 fifty azure-conv 10", "reject"),
     ("silent backoff 1.2 fifty lognormal 10", "reject"),
     ("silent backoff 2 one azure-code 10", "reject"),
     ("silent backoff 2 one lognormal 10", "reject"),
