@@ -153,9 +153,9 @@ async def test_a_run_ends_when_it_tells_more_than_can_be_taken() -> None:
             yield smolagents.models.ChatMessageStreamDelta(content="and so on " * 10)
 
     agent.model.generate_stream = talk
-    boundary = Boundary(Threads(1), max_reply_bytes=1_000)
+    boundary = Boundary(Threads(1), max_reply_bytes=1_000, max_state_bytes=1_000)
     adapter = FRAMEWORK.adapt(agent, boundary.in_thread)
-    with pytest.raises(AgentFailed, match="longer than 1000 bytes"):
+    with pytest.raises(AgentFailed, match="progress is longer than 1000 bytes"):
         await boundary.ask(adapter, Asked("c", "hello"))
     assert len(told) < 20
 
