@@ -99,10 +99,10 @@ async def test_two_at_once_hear_only_their_own(make_agent: Any, adapt: Any) -> N
 
 async def test_a_run_ends_when_it_tells_more_than_can_be_taken(make_agent: Any) -> None:
     """I-15"""
-    boundary = Boundary(Threads(1), max_reply_bytes=40)
+    boundary = Boundary(Threads(1), max_reply_bytes=1_000, max_state_bytes=40)
     adapter = FRAMEWORK.adapt(make_agent(), boundary.in_thread)
     # The call of its tool alone is too long to be told.
-    with pytest.raises(AgentFailed, match="longer than 40 bytes"):
+    with pytest.raises(AgentFailed, match="progress is longer than 40 bytes"):
         await boundary.ask(adapter, Asked("c", "add 2 3"))
 
 
