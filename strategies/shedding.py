@@ -146,11 +146,10 @@ class Shedding:
         if found >= enough:
             return False
         own, ring = self._lines.moves(ticket.turn)
-        newest_at = ring.newest_at if ring.stands else own.newest_at
-        if newest_at == -inf:  # It has left, and those that wait came before it.
-            return found < fresh * UNCONTESTED
-        newest = patience.finds_client(now - newest_at, service_time)
-        return newest >= enough or found < fresh * UNCONTESTED
+        # At least itself: one that came later may have left again.
+        newest_at = max(ring.newest_at if ring.stands else own.newest_at, ticket.accepted_at)
+        is_worth_more = patience.finds_client(now - newest_at, service_time) >= enough
+        return is_worth_more or found < fresh * UNCONTESTED
 
     def _gives_way(self, ticket: LocalTicket) -> bool:
         """In a standing queue, to one that came later."""

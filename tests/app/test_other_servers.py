@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,9 +73,13 @@ def _check(port: int, folder: Path) -> None:
     assert ask("one").json["turn"] == 1
     assert ask("raise Exception").status == 502
     with send(port, chat("until left")) as running:
+        # A server with several threads may read the later connection first.
+        until(lambda: _health(port)["running"] == 1, "it runs")
         with send(port, chat("left")):
-            until(lambda: _depth(port) == 1, "it waits")
-        until(lambda: _depth(port) == 0, "a departed client's turn gives up its place")
+            until(lambda: _health(port)["queue_depth"] == 1, "it waits")
+        until(
+            lambda: _health(port)["queue_depth"] == 0, "a departed client's turn gives up its place"
+        )
         (folder / "left").touch()
         assert receive(running).status == 200
     assert ask("three").json["turn"] == 3
@@ -89,5 +94,5 @@ def _check(port: int, folder: Path) -> None:
     until(lambda: request(port, "GET", place).json["state"] == "answered", "it is answered")
 
 
-def _depth(port: int) -> int:
-    return int(request(port, "GET", "/health").json["queue_depth"])
+def _health(port: int) -> Any:
+    return request(port, "GET", "/health").json
