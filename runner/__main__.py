@@ -138,8 +138,11 @@ def cli() -> None:
     """
 
 
+_target = argument("agent__target", metavar="[TARGET]", required=False)
+
+
 @cli.command("serve")
-@argument("agent__target", metavar="[TARGET]", required=False)
+@_target
 @option(
     "--strategy",
     "strategy__name",
@@ -288,12 +291,16 @@ def show_command(
 
 
 @config_group.command("check")
+@_target
 @flags.with_settings
 @with_traceback
 @flags.with_json
 @pass_context
 def check_command(context: click.Context, /, as_json: bool, **_settings: object) -> None:
-    """Check what `serve` would: settings, strategy, store and agent. Opens no store or port."""
+    """Check what `serve` would: settings, strategy, store and agent. Opens no store or port.
+
+    TARGET is what `runner serve` takes.
+    """
     from runner.cli.tables import to_json
     from runner.config.effects import without_effect
 

@@ -145,7 +145,7 @@ class AgentSettings(Table):
     )
     max_reply_bytes: Bytes = knob(1_048_576, "a longer reply fails the turn")
     max_state_bytes: Bytes = knob(
-        4_194_304, "a larger state of the agent, or more that its tools tell, fails the turn"
+        4_194_304, "a larger state, or more told by its tools, fails the turn"
     )
     history_turns: CountOrNone = knob(None, 'turns of the past that the agent sees, or "none": all')
     expose_agent_errors: bool = knob(False, "tell clients the agent's own error text")

@@ -25,7 +25,7 @@ def resume(requests: list[Content]) -> Content:
 
 def _answer(request: Content) -> Content:
     if request.get("kind") != "approval":
-        text = _ask(str(request.get("prompt") or "The agent asks for an answer"))
+        text = _ask(f"{request.get('prompt') or 'The agent asks'} [your answer]")
         return {"approve": True, "value": text}
     what = printable(str(request.get("prompt") or "Allow"))
     if request.get("name"):

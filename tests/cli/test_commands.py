@@ -126,6 +126,7 @@ def test_no_secret_is_shown(run: Run, form: list[str]) -> None:
         (["serve", "--host", "0.0.0.0"], "--insecure"),
         (["config", "check", "--set", "strategy.options.x=1"], "strategy queue: "),
         (["config", "check", "--set", "agent.target=no_such_agent"], "no_such_agent"),
+        (["config", "check", "no_such_agent"], "no_such_agent"),
         (["chat", "--url", "localhost:8080"], "such as http://127.0.0.1:8080"),
         (["chat", "--url", "http://h:99999"], "such as http://127.0.0.1:8080"),
         (["completion", "tcsh"], "tcsh"),
