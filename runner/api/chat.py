@@ -1,86 +1,32 @@
-"""`POST /chat`, and a turn's events: what is answered while the turn is still going on."""
+"""`POST /chat`, and a turn's events: our own words for a turn that is going on."""
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from runner.api import documents
-from runner.api.body import ClientLeft, until_left
-from runner.api.exchange import Answer, Headers, Request, Response
+from runner.api.asking import ask
+from runner.api.exchange import Answer, Headers, Request, Response, to_json
 from runner.api.handlers import find_turn
 from runner.api.parsing import parse_submission
-from runner.api.problems import KEY_REUSED, RequestError
-from runner.api.stream import EventStream
-from runner.turns.events import Cursor
-from runner.turns.keys import KeyReused
-from runner.turns.live_turn import LiveTurn, wake
+from runner.api.stream import EventStream, event
+from runner.turns.events import Cursor, Event
+from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.turns.submission import Submission
 from strategies import TurnError
+
+RETRY = b"retry: 1000\n\n"
+"""What a browser waits before it reconnects, in milliseconds: about what a restart takes."""
 
 
 async def chat(service: Service, request: Request) -> Response:
     """Submit the turn, and answer as was asked for."""
     submission = parse_submission(service, request)
     try:
-        live, again = await service.submit(submission)
+        return await ask(service, request, submission, OwnForm(service))
     except TurnError as error:
         return documents.refused(service, submission.turn, error)
-    except KeyReused as error:
-        raise RequestError(KEY_REUSED, str(error)) from error
-    headers = (("preference-applied", submission.applied),) if submission.applied else ()
-    if again:
-        headers = (*headers, ("idempotent-replayed", "true"))
-    # From this moment on, so that it is not deserted when another client of it leaves.
-    live.waiters += 1
-    response: Response | None = None
-    try:
-        return (response := await _respond(service, submission, live, request, headers))
-    finally:
-        if not isinstance(response, EventStream):  # That waits on, and says when it leaves.
-            live.leave()
-
-
-async def _respond(
-    service: Service, submission: Submission, live: LiveTurn, request: Request, headers: Headers
-) -> Response:
-    if submission.stream:
-        # Not where the turn was to be written down and could not be: that is a plain refusal.
-        if submission.respond_async:
-            is_kept = await live.promise()
-        else:
-            is_kept = live.row is None or await live.is_written()
-        if is_kept:
-            return EventStream(service, live, Cursor(), headers, is_waiting=True)
-    if submission.respond_async or submission.wait_s is not None:
-        await _until_ended(live, request, submission.wait_s or 0.0)
-        if live.ending is None and await live.promise():
-            return documents.accepted(live, headers)
-    await _until_ended(live, request, None)
-    return documents.ended_answer(service, live, headers)
-
-
-async def _until_ended(live: LiveTurn, request: Request, limit_s: float | None) -> None:
-    """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
-    if live.ending is not None or limit_s == 0:
-        return
-    ended = live.until_ended()
-    loop = asyncio.get_running_loop()
-    timer = None if limit_s is None else loop.call_later(limit_s, wake, ended)
-    departure = None
-    if not live.ends_alike:
-        departure = loop.create_task(until_left(request.receive))
-        departure.add_done_callback(partial(wake, ended))
-    try:
-        await ended
-        if departure is not None and departure.done() and live.ending is None:
-            departure.result()  # Raises what `receive` raised, if it did.
-            raise ClientLeft
-    finally:
-        for one in (ended, timer, departure):
-            if one is not None:
-                one.cancel()
 
 
 async def events(service: Service, request: Request) -> Response:
@@ -90,4 +36,54 @@ async def events(service: Service, request: Request) -> Response:
     cursor = Cursor.after(last_id, live)
     if cursor.at_end:
         return Answer(204)
-    return EventStream(service, live, cursor)
+    return EventStream(service, live, cursor, OwnWords(service, live))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnForm:
+    service: Service
+
+    def ended(self, live: LiveTurn, headers: Headers) -> Answer:
+        return documents.ended_answer(self.service, live, headers)
+
+    def accepted(self, live: LiveTurn, headers: Headers) -> Answer:
+        return documents.accepted(live, headers)
+
+    def words(self, live: LiveTurn) -> OwnWords:
+        return OwnWords(self.service, live)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    service: Service
+    live: LiveTurn
+
+    @property
+    def headers(self) -> Headers:
+        return (("location", f"/turns/{self.live.turn.id}"),)
+
+    def opening(self) -> bytes:
+        return RETRY
+
+    def encode(self, told: Event) -> bytes:
+        live = self.live
+        kind: str = told.kind
+        data: Mapping[str, object]
+        match told.kind:
+            case "delta":  # By hand: it is nearly all that a stream is.
+                joined = b',"pieces":%d' % told.pieces if told.pieces > 1 else b""
+                return event(b'{"text":%b%b}' % (to_json(told.text), joined), kind, told.id)
+            case "queued" | "position":
+                data = documents.standing(live)
+            case "told":
+                assert told.told is not None
+                return event(told.told.data, told.told.kind, told.id)
+            case "started":
+                data = {"turn_id": live.turn.id, "attempt": live.attempts}
+            case "end":
+                data = documents.ended(self.service, live)
+                # Not `error`: an EventSource fires that itself when its connection is lost.
+                kind = "failed"
+                if "response" in data:
+                    kind = "done" if data["status"] == "success" else "input_required"
+        return event(to_json(data), kind, told.id)

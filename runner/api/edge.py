@@ -19,14 +19,17 @@ from runner.api.cors import with_cors
 from runner.api.exchange import Answer, App, Headers, Receive, Request, Response, Scope, Send
 from runner.api.head import check_head, refuse_websocket
 from runner.api.hosts import Hosts
+from runner.api.openapi import Refuse, Route
 from runner.api.problems import (
     METHOD_NOT_ALLOWED,
     SEE_ALLOW,
     UNAUTHORIZED,
     RequestError,
     answer_to,
+    as_answer,
+    refusal_of,
 )
-from runner.api.routes import Methods, match
+from runner.api.routes import Methods, Routes
 from runner.turns.service import Service
 
 CALLER = "turnline.caller"
@@ -40,8 +43,9 @@ log = structlog.get_logger(__name__)
 class Edge:
     """An ASGI app: answers our own routes, and hands everything else to `inner`."""
 
-    def __init__(self, service: Service, inner: App) -> None:
+    def __init__(self, service: Service, inner: App, routes: Routes | None = None) -> None:
         self._service = service
+        self._routes = routes or Routes(service.settings)
         self._inner = inner
         self._settings = service.settings.server
         self._hosts = Hosts(self._settings)
@@ -70,44 +74,59 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = Arriving(headers, receive)
+        refuse: Refuse = as_answer
         try:
-            response = await self._respond(scope, headers, body, receive)
+            check_head(scope, headers, self._hosts)
+            methods, params = self._routes.match(scope["path"])
+            route = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+            if route is None:
+                response = await self._elsewhere(methods, scope, headers, body)
+            else:
+                refuse = route.refuse
+                request = Request(scope, headers, b"", "", receive, params)
+                response = await self._here(route, request, body)
         except ClientLeft:
             return
         except Exception as error:
-            answer = answer_to(error, scope["path"])
+            refusal = refusal_of(error, scope["path"])
+            answer = refuse(refusal.document, refusal.headers)
             response = answer if body.is_whole else _closing(answer)
         if not body.is_whole:
             response = body.answered(response, self._settings.body_timeout_s)
         await response(send, receive)
 
-    async def _respond(
-        self, scope: Scope, headers: Mapping[bytes, bytes], body: Arriving, receive: Receive
+    async def _here(self, route: Route, request: Request, body: Arriving) -> Response:
+        caller = "" if route.is_open else self._caller(request.headers, route.token)
+        query = route.parse_query(request.scope["query_string"])
+        content = await self._bodies.read(body, caller) if route.method == "POST" else b""
+        request = replace(request, caller=caller, query=query, body=content)
+        answer = await route.handler(self._service, request)
+        return _without_body(answer) if request.scope["method"] == "HEAD" else answer
+
+    async def _elsewhere(
+        self, methods: Methods, scope: Scope, headers: Mapping[bytes, bytes], body: Arriving
     ) -> Response:
-        check_head(scope, headers, self._hosts)
-        method = scope["method"]
-        path = scope["path"]
-        methods, params = match(path)
-        if method == "OPTIONS" and (methods or self._settings.cors_origins or path == "*"):
+        """Of what the table has not: all methods of a path, or one of them."""
+        if scope["method"] == "OPTIONS" and (
+            methods or self._settings.cors_origins or scope["path"] == "*"
+        ):
             return Answer(204, _allow(methods))
-        route = methods.get("GET" if method == "HEAD" else method)
-        caller = "" if route is not None and route.is_open else self._caller(headers)
-        if route is not None:
-            query = route.parse_query(scope["query_string"])
-            content = await self._bodies.read(body, caller) if route.method == "POST" else b""
-            request = Request(scope, headers, content, caller, receive, params, query)
-            answer = await route.handler(self._service, request)
-            return _without_body(answer) if method == "HEAD" else answer
+        caller = self._caller(headers)
         if methods:
             raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, _allow(methods))
         scope[CALLER] = caller
         return _forwarded(self._inner, scope, await self._bodies.read(body, caller))
 
-    def _caller(self, headers: Mapping[bytes, bytes]) -> str:
-        """The caller's name, "" for one without. Raises RequestError for a stranger."""
+    def _caller(self, headers: Mapping[bytes, bytes], other: bytes = b"") -> str:
+        """The caller's name, "" for one without. Raises RequestError for a stranger.
+
+        other  a header that may have the token too.
+        """
         if not self._callers:
             return ""
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if other in headers:
+            scheme, token = b"bearer", headers[other]
         # All of them, always: the time taken must not tell which one was close.
         matches = [
             caller for known, caller in self._callers if hmac.compare_digest(token.strip(), known)

@@ -6,21 +6,24 @@ A route names the function that describes it: from the settings to an OpenAPI op
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runner import __version__
 from runner.api import examples
-from runner.api.exchange import Request, Response
+from runner.api.exchange import Answer, Headers, Request, Response
 from runner.api.names import parse_query
 from runner.api.operations import Describe, Operation, parameter
+from runner.api.problems import as_answer
 from runner.api.schemas import TEXT, all_schemas, conversation_id
 from runner.settings import Settings
 from runner.turns.service import Service
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
 """Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
+
+Refuse = Callable[[Mapping[str, Any], Headers], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Route:
     any_query  one is ignored: it answers everyone the same, and monitors like to add one.
     count    how many it gives where `?count` is not there; None where it takes none.
     query    the names of its other parameters.
+    refuse   makes a problem document and headers into a response.
+    token    the name of a header, in lower case, that may have the token too.
     """
 
     method: str
@@ -41,6 +46,8 @@ class Route:
     count: int | None = None
     query: tuple[str, ...] = ()
     any_query: bool = False
+    refuse: Refuse = as_answer
+    token: bytes = b""
 
     def parse_query(self, query: bytes) -> dict[str, str]:
         """Its parameters. Raises RequestError for those that it does not take."""

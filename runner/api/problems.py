@@ -90,6 +90,14 @@ ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see 
 SEE_ALLOW = "See the Allow header for the methods of this path."
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A problem document, with headers that go with it in whatever words it is told."""
+
+    document: Mapping[str, Any]
+    headers: Headers = ()
+
+
 class RequestError(Exception):
     """The request was not understood, so no turn came of it.
 
@@ -100,7 +108,7 @@ class RequestError(Exception):
         self, cause: Cause, detail: str, headers: Headers = (), *, pointer: str | None = None
     ) -> None:
         super().__init__(detail)
-        self.answer = problem(cause, detail, headers, pointer=pointer)
+        self.refusal = Refusal(problem_document(cause, detail, pointer=pointer), headers)
 
 
 def wrong_field(pointer: str, detail: str) -> RequestError:
@@ -156,29 +164,39 @@ def problem(cause: Cause, detail: str, headers: Headers = (), **more: Any) -> An
     return as_answer(problem_document(cause, detail, **more), headers)
 
 
-def answer_to(error: Exception, path: str) -> Answer:
+def refusal_of(error: Exception, path: str) -> Refusal:
     """What a client is told when its request ended with this error: the one ladder."""
     match error:
         case RequestError():
-            return error.answer
+            return error.refusal
         case TurnError():
-            return as_answer(turn_document(error))
+            return Refusal(turn_document(error))
         case HTTPException():
-            return _http_problem(error)
+            return _of_http(error)
         case _:
             log.error("request failed", path=path, exc_info=error)
-            return problem(INTERNAL, "The log has the reason.", outcome="unknown")
+            return _refusal(INTERNAL, "The log has the reason.", outcome="unknown")
 
 
-def _http_problem(error: HTTPException) -> Answer:
+def answer_to(error: Exception, path: str) -> Answer:
+    """The same as the response of our own interface."""
+    refusal = refusal_of(error, path)
+    return as_answer(refusal.document, refusal.headers)
+
+
+def _of_http(error: HTTPException) -> Refusal:
     """Of routes that are not ours: those of blueprints, and those that are not there."""
     allow = dict(error.get_headers()).get("Allow")
     headers = () if allow is None else (("allow", allow),)
     match error.code:
         case 404:
-            return problem(NOT_FOUND, ELSEWHERE, headers)
+            return _refusal(NOT_FOUND, ELSEWHERE, headers)
         case 405:
-            return problem(METHOD_NOT_ALLOWED, SEE_ALLOW, headers)
+            return _refusal(METHOD_NOT_ALLOWED, SEE_ALLOW, headers)
         case code:
             cause = Cause(code or 500, error.name.lower().replace(" ", "-"), error.name)
-            return problem(cause, "See the title.", headers)
+            return _refusal(cause, "See the title.", headers)
+
+
+def _refusal(cause: Cause, detail: str, headers: Headers = (), **more: Any) -> Refusal:
+    return Refusal(problem_document(cause, detail, **more), headers)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cached_property
 
 from runner.api import chat, documents, handlers, openapi, operations, pages
 from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.openapi import Route
 from runner.api.operations import plain
+from runner.settings import Settings
 from runner.turns.service import Service
-
-
-async def description(service: Service, request: Request) -> Answer:
-    return _texts(service)[0]
-
-
-async def docs(service: Service, request: Request) -> Answer:
-    return pages.page(_texts(service)[1], request)
-
-
-@lru_cache(maxsize=1)
-def _texts(service: Service) -> tuple[Answer, bytes]:
-    document = openapi.describe(ROUTES, service.settings)
-    return json_answer(document), pages.render("docs.html", **document)
-
 
 ROUTES = (
     Route("POST", "/chat", chat.chat, operations.chat),
@@ -59,31 +46,51 @@ ROUTES = (
           operations.page("What this is", pages.HTML, documents.Home), is_open=True),
     Route("GET", "/favicon.ico", pages.icon,
           operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
-    Route("GET", "/openapi.json", description,
-          operations.page("This document", "application/json"), is_open=True),
-    Route("GET", "/docs", docs,
-          operations.page("The same, to be read", pages.HTML), is_open=True),
 )  # fmt: skip
 
 Methods = dict[str, Route]
 
-_BY_PATH: dict[str, Methods] = {}
-for _route in ROUTES:
-    _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
 
-_PATTERNS = [
-    (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path.replace(".", r"\."))), methods)
-    for path, methods in _BY_PATH.items()
-    if "{" in path
-]
-_FIXED = {path: methods for path, methods in _BY_PATH.items() if "{" not in path}
+class Routes:
+    """The table, with what the doors add to it, and the description of it all."""
+
+    def __init__(self, settings: Settings, added: Iterable[Route] = ()) -> None:
+        self._settings = settings
+        self.all = (
+            *ROUTES,
+            *added,
+            Route("GET", "/openapi.json", self.description,
+                  operations.page("This document", "application/json"), is_open=True),
+            Route("GET", "/docs", self.docs,
+                  operations.page("The same, to be read", pages.HTML), is_open=True),
+        )  # fmt: skip
+        self._fixed: dict[str, Methods] = {}
+        patterns: dict[str, Methods] = {}
+        for route in self.all:
+            table = patterns if "{" in route.path else self._fixed
+            table.setdefault(route.path, {})[route.method] = route
+        self._patterns = [(_pattern(path), methods) for path, methods in patterns.items()]
+
+    def match(self, path: str) -> tuple[Methods, dict[str, str]]:
+        """The routes at this path by their methods, and what the path names; none for others."""
+        if path in self._fixed:
+            return self._fixed[path], {}
+        for pattern, methods in self._patterns:
+            if found := pattern.fullmatch(path):
+                return methods, found.groupdict()
+        return {}, {}
+
+    async def description(self, service: Service, request: Request) -> Answer:
+        return self._texts[0]
+
+    async def docs(self, service: Service, request: Request) -> Answer:
+        return pages.page(self._texts[1], request)
+
+    @cached_property
+    def _texts(self) -> tuple[Answer, bytes]:
+        document = openapi.describe(self.all, self._settings)
+        return json_answer(document), pages.render("docs.html", **document)
 
 
-def match(path: str) -> tuple[Methods, dict[str, str]]:
-    """The routes at this path, by their methods, and what the path names; none for a stranger's."""
-    if path in _FIXED:
-        return _FIXED[path], {}
-    for pattern, methods in _PATTERNS:
-        if found := pattern.fullmatch(path):
-            return methods, found.groupdict()
-    return {}, {}
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path.replace(".", r"\.")))

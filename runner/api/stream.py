@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
+from typing import Protocol
 
-from runner.api import documents
 from runner.api.body import ClientLeft, until_left
-from runner.api.exchange import Headers, Receive, Send, to_json
+from runner.api.exchange import Headers, Receive, Send
 from runner.turns.events import Cursor, Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -17,14 +17,29 @@ from runner.turns.service import Service
 PATIENCE_S = 30.0
 """A reader that takes nothing for this many seconds is disconnected; it may resume."""
 
-RETRY = b"retry: 1000\n\n"
-"""What a browser waits before it reconnects, in milliseconds: about what a restart takes."""
-
 HEADERS = (
     ("content-type", "text/event-stream"),
     ("cache-control", "no-store"),
     ("x-accel-buffering", "no"),
 )
+
+
+class Words(Protocol):
+    """A turn's events in the words of one kind of client. Implementations need not inherit.
+
+    headers  of the response, beside those of every stream.
+    """
+
+    @property
+    def headers(self) -> Headers: ...
+
+    def opening(self) -> bytes:
+        """What is sent first."""
+        ...
+
+    def encode(self, told: Event) -> bytes:
+        """An event, or b"" where this client is not told of it."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +52,7 @@ class EventStream:
     service: Service
     live: LiveTurn
     cursor: Cursor
+    words: Words
     headers: Headers = ()
     is_waiting: bool = False
     _wakeup: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -68,11 +84,10 @@ class EventStream:
             await send({"type": f"http.response.{kind}", **more})
             timer.move(comment_s, self._fall_silent)
 
-        location = ("location", f"/turns/{self.live.turn.id}")
-        headers = (*HEADERS, location, *self.headers)
+        headers = (*HEADERS, *self.words.headers, *self.headers)
         head = [(name.encode(), value.encode()) for name, value in headers]
         await deliver("start", status=200, headers=head)
-        await deliver("body", body=RETRY + self._news(), more_body=True)
+        await deliver("body", body=self.words.opening() + self._news(), more_body=True)
         while not self.cursor.at_end:
             await self._wakeup.wait()
             self._wakeup.clear()
@@ -88,37 +103,17 @@ class EventStream:
 
     def _news(self) -> bytes:
         """The events that are new, or a comment after a long silence, or nothing."""
-        news = b"".join(map(self._encode, self.cursor.all_new(self.live)))
+        news = b"".join(map(self.words.encode, self.cursor.all_new(self.live)))
         is_silent, self._is_silent = self._is_silent, False
         return b":\n\n" if is_silent and not news else news
 
-    def _encode(self, event: Event) -> bytes:
-        live = self.live
-        kind: str = event.kind
-        data: Mapping[str, object]
-        match event.kind:
-            case "delta":  # By hand: it is nearly all that a stream is.
-                joined = b',"pieces":%d' % event.pieces if event.pieces > 1 else b""
-                return _event(event.id, kind, b'{"text":%b%b}' % (to_json(event.text), joined))
-            case "queued" | "position":
-                data = documents.standing(live)
-            case "told":
-                assert event.told is not None
-                return _event(event.id, event.told.kind, event.told.data)
-            case "started":
-                data = {"turn_id": live.turn.id, "attempt": live.attempts}
-            case "end":
-                data = documents.ended(self.service, live)
-                # Not `error`: an EventSource fires that itself when its connection is lost.
-                kind = "failed"
-                if "response" in data:
-                    kind = "done" if data["status"] == "success" else "input_required"
-        return _event(event.id, kind, to_json(data))
 
-
-def _event(event_id: str, kind: str, data: bytes) -> bytes:
-    # JSON has no line break of its own, so one data line is enough.
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id.encode(), kind.encode(), data)
+def event(data: bytes, kind: str = "", event_id: str = "") -> bytes:
+    """One event. JSON has no line break of its own, so one data line is enough."""
+    head = b"id: %b\n" % event_id.encode() if event_id else b""
+    if kind:
+        head += b"event: %b\n" % kind.encode()
+    return head + b"data: %b\n\n" % data
 
 
 class _Timer:

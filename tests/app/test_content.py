@@ -38,7 +38,7 @@ def refused(fields: dict[str, Any], agent: About = ALL) -> dict[str, Any]:
     """The problem document; the body has come through JSON."""
     with pytest.raises(RequestError) as refusal:
         parse_content(json.loads(json.dumps(fields)), LIMITS, agent)
-    document: dict[str, Any] = json.loads(refusal.value.answer.body)
+    document = dict(refusal.value.refusal.document)
     assert document["outcome"] == "not_started"
     return document
 
@@ -245,7 +245,7 @@ def test_whatever_is_sent_is_refused_in_words_or_survives_a_restart(fields: dict
     try:
         message, content = parse_content(fields, LIMITS, ALL)
     except RequestError as error:
-        document = json.loads(error.answer.body)
+        document = error.refusal.document
         assert 400 <= document["status"] < 500
         assert document["pointer"].split("/")[0] == ""
     else:

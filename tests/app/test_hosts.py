@@ -16,7 +16,7 @@ def is_answered(settings: ServerSettings, host: str, address: str = "") -> bool:
     try:
         Hosts(settings).check(host.encode(), address)
     except RequestError as error:
-        return error.answer.status != 421
+        return bool(error.refusal.document["status"] != 421)
     return True
 
 

@@ -19,11 +19,12 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from runner.api import examples
 from runner.api.openapi import describe
 from runner.api.problems import ALL_CAUSES
-from runner.api.routes import ROUTES
+from runner.api.routes import Routes
 from runner.settings import Settings
 from tests.support import client
 from tests.support.server import Knobs, Server
 
+ROUTES = Routes(Settings()).all
 DOCUMENT = json.loads(json.dumps(describe(ROUTES, Settings())))
 OPERATIONS = [one for methods in DOCUMENT["paths"].values() for one in methods.values()]
 schema = schemathesis.openapi.from_dict(DOCUMENT)
