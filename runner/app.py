@@ -14,6 +14,8 @@ from quart import Quart, Response, request
 from runner.api.edge import Edge
 from runner.api.exchange import App
 from runner.api.problems import answer_to
+from runner.api.routes import Routes
+from runner.doors import routes
 from runner.turns.service import Service
 
 
@@ -32,7 +34,8 @@ def make_app(service: Service) -> Quart:
         await service.drain(service.settings.server.drain_s)
         await service.close()
 
-    edge = Edge(service, cast(App, app.asgi_app))
+    table = Routes(service.settings, routes(service.settings))
+    edge = Edge(service, cast(App, app.asgi_app), table)
     app.asgi_app = edge  # type: ignore[method-assign, assignment]
     return app
 

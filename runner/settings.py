@@ -123,6 +123,7 @@ Tokens = Annotated[
     BeforeValidator(_listed),
     AfterValidator(_one_caller_each),
 ]
+Names = Annotated[tuple[Text, ...], Field(strict=False)]
 Options = dict[str, Any]
 
 
@@ -219,6 +220,10 @@ class ServerSettings(Table):
         return self
 
 
+class DoorSettings(Table):
+    off: Names = knob((), "doors that are not there: openai, ag_ui, a2a, langgraph, mcp, ...")
+
+
 class StoreSettings(Table):
     url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
     on_restart: OnRestart = knob(
@@ -240,6 +245,7 @@ class Settings(Table):
     agent: AgentSettings = AgentSettings()
     strategy: StrategySettings = StrategySettings()
     server: ServerSettings = ServerSettings()
+    doors: DoorSettings = DoorSettings()
     store: StoreSettings = StoreSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 

@@ -35,7 +35,7 @@ from runner.turns.service import Service
 CALLER = "turnline.caller"
 """Where a blueprint finds the caller's name in the scope of its request."""
 
-KNOWN_VERSIONS = ("1", "2", "3")
+WITH_BODY = ("POST", "PUT", "PATCH")
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,7 @@ class Edge:
     async def _here(self, route: Route, request: Request, body: Arriving) -> Response:
         caller = "" if route.is_open else self._caller(request.headers, route.token)
         query = route.parse_query(request.scope["query_string"])
-        content = await self._bodies.read(body, caller) if route.method == "POST" else b""
+        content = await self._bodies.read(body, caller) if route.method in WITH_BODY else b""
         request = replace(request, caller=caller, query=query, body=content)
         answer = await route.handler(self._service, request)
         return _without_body(answer) if request.scope["method"] == "HEAD" else answer

@@ -47,6 +47,12 @@ def parse_query(query: bytes, known: Collection[str]) -> dict[str, str]:
     return found
 
 
+def known_query(query: bytes, known: Collection[str]) -> dict[str, str]:
+    """Those of a query's parameters that are known; of one that is repeated, the last."""
+    found = parse_qsl(query.decode("latin1"), keep_blank_values=True)
+    return {name: value for name, value in found if name in known}
+
+
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, known, n=1)
     return f' Did you mean "{close[0]}"?' if close else ""

@@ -13,7 +13,7 @@ from typing import Any
 from runner import __version__
 from runner.api import examples
 from runner.api.exchange import Answer, Headers, Request, Response
-from runner.api.names import parse_query
+from runner.api.names import known_query, parse_query
 from runner.api.operations import Describe, Operation, parameter
 from runner.api.problems import as_answer
 from runner.api.schemas import TEXT, all_schemas, conversation_id
@@ -23,6 +23,8 @@ from runner.turns.service import Service
 Handler = Callable[[Service, Request], Awaitable[Response]]
 """Takes a request and gives an answer. Raises RequestError, TurnError, ClientLeft."""
 
+IN_PATH = re.compile(r"{(\w+)}")
+
 Refuse = Callable[[Mapping[str, Any], Headers], Answer]
 
 
@@ -31,7 +33,7 @@ class Route:
     """One operation.
 
     is_open  it is answered without a token, as probes and readers of the docs have none.
-    any_query  one is ignored: it answers everyone the same, and monitors like to add one.
+    any_query  parameters that it does not take are ignored: monitors and other clients add some.
     count    how many it gives where `?count` is not there; None where it takes none.
     query    the names of its other parameters.
     refuse   makes a problem document and headers into a response.
@@ -51,9 +53,10 @@ class Route:
 
     def parse_query(self, query: bytes) -> dict[str, str]:
         """Its parameters. Raises RequestError for those that it does not take."""
-        if not query or self.is_open or self.any_query:
+        if not query or self.is_open:
             return {}
-        return parse_query(query, (*self.query, *(() if self.count is None else ("count",))))
+        known = (*self.query, *(() if self.count is None else ("count",)))
+        return known_query(query, known) if self.any_query else parse_query(query, known)
 
 
 def describe(routes: Iterable[Route], settings: Settings) -> dict[str, Any]:
@@ -83,10 +86,11 @@ def _operation_of(route: Route, settings: Settings) -> Operation:
     operation = route.describe(settings)
     own = conversation_id(settings.server), "The conversation."
     turn_id = {**TEXT, "examples": [examples.TURN_ID]}
+    other = TEXT, "As this client calls it."
     known = {"turn_id": (turn_id, "The id that the turn was given."), "conversation_id": own}
     parameters = [
-        *(parameter("path", name, *known[name]) for name in re.findall(r"{(\w+)}", route.path)),
-        *(parameter("query", name, *known[name]) for name in route.query),
+        *(parameter("path", name, *known.get(name, other)) for name in IN_PATH.findall(route.path)),
+        *(parameter("query", name, *known.get(name, other)) for name in route.query),
     ]
     if route.count is not None:
         digits = {"type": "string", "pattern": "^[0-9]{1,9}$", "default": str(route.count)}

@@ -47,6 +47,24 @@ def page(summary: str, media_type: str, document: type | None = None) -> Describ
     return lambda _: _operation(summary, {"200": text}, [])
 
 
+def door(summary: str, *, stream: bool = False, body: bool = False) -> Describe:
+    """Of other clients' words, which their own documents describe."""
+    content: dict[str, Any] = {"application/json": {"schema": {}}}
+    answers = {"200": {"description": "As its clients know it.", "content": content}}
+    if stream:
+        content["text/event-stream"] = {"schema": TEXT}
+    answers["default"] = {"description": "A refusal, or a failure, in the same words."}
+
+    def describe(_: Settings) -> Operation:
+        operation: Operation = {"summary": summary, "responses": answers, "parameters": []}
+        if body:
+            schema = {"schema": {"type": "object"}}
+            operation["requestBody"] = {"required": True, "content": {"application/json": schema}}
+        return operation
+
+    return describe
+
+
 def chat(settings: Settings) -> Operation:
     """`POST /chat`."""
     told = {

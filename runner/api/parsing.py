@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from secrets import token_hex
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from runner.api.body import check_media_type, parse_object
 from runner.api.content import parse_content
@@ -15,6 +15,7 @@ from runner.api.names import check_fields
 from runner.api.problems import MALFORMED_REQUEST, RequestError, wrong_field
 from runner.callers import scoped
 from runner.settings import OnDisconnect, ServerSettings, StrategySettings
+from runner.turns.content import Content
 from runner.turns.service import Service
 from runner.turns.submission import Submission
 from strategies import Turn
@@ -34,16 +35,38 @@ MOST_WAIT_S = 86_400
 
 def parse_submission(service: Service, request: Request) -> Submission:
     """What `POST /chat` asks for; its turn has a new id. Raises RequestError."""
-    headers, settings = request.headers, service.settings
-    limits = settings.server
-    check_media_type(headers.get(b"content-type", b""))
-    fields = parse_object(request.body, limits.max_json_depth)
+    limits = service.settings.server
+    fields = parse_fields(service, request)
     check_fields(fields)
     own = parse_conversation(fields.get("conversation_id"), limits, "/conversation_id")
     check_conversation(service, own, "/conversation_id")
+    message, content = parse_content(fields, limits, service.about)
+    stream = b"text/event-stream" in request.headers.get(b"accept", b"").lower()
+    return make_submission(service, request, own, message, content, stream=stream)
+
+
+def parse_fields(service: Service, request: Request) -> dict[str, Any]:
+    """The body, an object of JSON. Raises RequestError."""
+    check_media_type(request.headers.get(b"content-type", b""))
+    return parse_object(request.body, service.settings.server.max_json_depth)
+
+
+def make_submission(
+    service: Service,
+    request: Request,
+    own: str,
+    message: str,
+    content: Content | None = None,
+    *,
+    stream: bool = False,
+) -> Submission:
+    """A new turn, with what the request's headers say of it. Raises RequestError.
+
+    own  the conversation's id as its caller gave it.
+    """
+    headers, settings = request.headers, service.settings
     key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
     deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
-    message, content = parse_content(fields, limits, service.about)
     turn = Turn(
         id=token_hex(16),
         conversation=scoped(request.caller, own),
@@ -58,7 +81,7 @@ def parse_submission(service: Service, request: Request) -> Submission:
         turn,
         on_disconnect=settings.strategy.on_disconnect,
         key=key,
-        stream=b"text/event-stream" in headers.get(b"accept", b"").lower(),
+        stream=stream,
     )
     return _prefer(submission, request.scope["headers"]) if b"prefer" in headers else submission
 
