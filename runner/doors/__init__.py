@@ -15,7 +15,7 @@ from runner.settings import Settings
 
 __all__ = ["Door", "doors", "routes"]
 
-NAMES: tuple[str, ...] = ()
+NAMES = ("openai",)
 """Modules of this folder, with a `DOOR` each."""
 
 ADDED = "runner.doors"
