@@ -78,10 +78,11 @@ def model(*replies: Any) -> Any:
     script, core = iter(replies), importlib.import_module("autogen_core")
 
     def result(reply: Any) -> Any:
-        name = reply[1:] if reply.startswith("@") else ""
+        names = reply[1:].split("+") if reply.startswith("@") else []
+        calls = [core.FunctionCall(str(n), "{}", name) for n, name in enumerate(names, 1)]
         return models.CreateResult(
-            finish_reason="function_calls" if name else "stop",
-            content=[core.FunctionCall("1", "{}", name)] if name else reply,
+            finish_reason="function_calls" if calls else "stop",
+            content=calls or reply,
             usage=models.RequestUsage(1, 1),
             cached=False,
         )
@@ -199,6 +200,50 @@ async def test_a_failed_turn_leaves_nothing_behind() -> None:
     with pytest.raises(RuntimeError, match="secret"):
         await talk.say("fail")
     assert (await talk.say("again")).text == "2: you said again"
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit])
+@pytest.mark.parametrize("in_team", [False, True])
+async def test_a_tool_that_ends_its_task_fails_the_turn(
+    kind: type[BaseException], in_team: bool
+) -> None:
+    async def leave() -> str:
+        """Leave."""
+        raise kind
+
+    async def wait() -> str:
+        """Wait."""
+        await asyncio.sleep(30)
+        return "waited"
+
+    leave.__annotations__ = wait.__annotations__ = {"return": str}
+    client = model("@leave+wait", "here")
+    agent = agents.AssistantAgent("leaver", client, tools=[leave, wait])
+    talk = Talk(teams.RoundRobinGroupChat([agent], max_turns=1) if in_team else agent)
+    before = asyncio.all_tasks()
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        await asyncio.wait_for(talk.say("hello"), 5)
+    await asyncio.sleep(0.01)
+    assert asyncio.all_tasks() == before
+    assert (await talk.say("hello")).text == "here"
+
+
+async def test_a_workbench_that_fails_fails_the_turn() -> None:
+    core = importlib.import_module("autogen_core.tools")
+
+    class Broken(core.StaticWorkbench):  # type: ignore[name-defined]
+        async def call_tool(self, *args: Any, **options: Any) -> Any:
+            raise ConnectionError("gone")
+
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    look.__annotations__ = {"return": str}
+    tools = Broken([core.FunctionTool(look, "Look.")])
+    agent = agents.AssistantAgent("broken", model("@look"), workbench=tools)
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(Talk(agent).say("hello"), 5)
 
 
 def one_of_each() -> list[Any]:

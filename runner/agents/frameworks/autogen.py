@@ -23,6 +23,7 @@ from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit
 from runner.agents.frameworks.autogen_telling import Telling, speakers
+from runner.agents.frameworks.exits import failing
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
 from runner.agents.threads import until_done
 
@@ -40,6 +41,8 @@ class AutogenAdapter:
                     "the user's answer is the next message, if the team ends by then, for example "
                     'with termination_condition=HandoffTermination("user").'
                 )
+            if isinstance(member, load("autogen_agentchat.agents").AssistantAgent):
+                _let_tools_fail(member)
         self._agent = agent
         self._is_team = isinstance(agent, load("autogen_agentchat.base").Team)
         self._as_found: Any = None
@@ -52,6 +55,8 @@ class AutogenAdapter:
         except asyncio.CancelledError:
             await until_done(asyncio.create_task(self._stop(work, token)))
             raise
+        finally:
+            token.cancel()  # Ends the tools that ran beside one that failed.
 
     async def _stop(self, work: asyncio.Task[Any], token: Any) -> None:
         """A team works in tasks of its own, and waits for them when it is cancelled."""
@@ -114,6 +119,22 @@ def _members(agent: Any) -> list[Any]:
 def _tasks(team: Any) -> list[asyncio.Task[Any]]:
     """What the team works in; nothing public can stop it."""
     return list(team._runtime._background_tasks) if team._embedded_runtime else []
+
+
+def _let_tools_fail(agent: Any) -> None:
+    """An `AssistantAgent` reads what its tools stream, and nobody else would end that stream."""
+    kind = agent.__class__
+
+    class Failing(kind):  # type: ignore[misc, valid-type]
+        @staticmethod
+        async def _execute_tool_call(*, stream: Any, **call: Any) -> Any:
+            try:
+                return await failing(kind._execute_tool_call(stream=stream, **call))
+            except BaseException:
+                stream.put_nowait(None)
+                raise
+
+    agent._process_model_result = Failing._process_model_result
 
 
 def _task(asked: Asked) -> Any:
