@@ -44,6 +44,7 @@ class AutogenAdapter:
             if isinstance(member, load("autogen_agentchat.agents").AssistantAgent):
                 _let_tools_fail(member)
         self._agent = agent
+        self._swarm = load("autogen_agentchat.teams").Swarm
         self._is_team = isinstance(agent, load("autogen_agentchat.base").Team)
         self._as_found: Any = None
 
@@ -95,7 +96,7 @@ class AutogenAdapter:
 
     def _waits_for_user(self, last: Any) -> bool:
         """Whether it is a `Swarm` that only goes on with a handoff back."""
-        if not isinstance(self._agent, load("autogen_agentchat.teams").Swarm):
+        if not isinstance(self._agent, self._swarm):
             return False
         is_handoff = isinstance(last, load("autogen_agentchat.messages").HandoffMessage)
         return is_handoff and last.target not in speakers(self._agent)
