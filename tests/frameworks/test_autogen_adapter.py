@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from base64 import b64encode
 from functools import cache
 from io import BytesIO
@@ -192,6 +193,16 @@ async def test_a_team_that_ends_at_once_says_nothing() -> None:
     end = conditions.MaxMessageTermination(1)
     team = teams.RoundRobinGroupChat([assistant("one")], termination_condition=end)
     assert (await Talk(team).say("hello")).text == ""
+
+
+@pytest.mark.parametrize(("level", "is_logged"), [(logging.NOTSET, False), (logging.INFO, True)])
+async def test_what_tools_are_given_is_logged_only_where_the_user_wants_it(
+    level: int, is_logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(level, "autogen_core")
+    await Talk(load_example("autogen").agent).say("add 2 3")
+    assert bool(caplog.records) == is_logged
 
 
 async def test_a_failed_turn_leaves_nothing_behind() -> None:

@@ -24,7 +24,7 @@ from pydantic_core import to_jsonable_python
 from runner.agents.base import Answered, Asked, Emit
 from runner.agents.frameworks.autogen_telling import Telling, speakers
 from runner.agents.frameworks.exits import failing
-from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
+from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load, quiet
 from runner.agents.threads import until_done
 
 AGENT = ("autogen_agentchat.agents._base_chat_agent", "BaseChatAgent")
@@ -43,6 +43,7 @@ class AutogenAdapter:
                 )
             if isinstance(member, load("autogen_agentchat.agents").AssistantAgent):
                 _let_tools_fail(member)
+        quiet("autogen_core")  # It logs what users and tools say.
         self._agent = agent
         self._swarm = load("autogen_agentchat.teams").Swarm
         self._is_team = isinstance(agent, load("autogen_agentchat.base").Team)
