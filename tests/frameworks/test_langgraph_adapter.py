@@ -14,7 +14,7 @@ import pytest
 from runner.agents.base import Answered, Asked, Progress, Reasoning, ToolCall, ToolResult, Usage
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.frameworks.langgraph import FRAMEWORK
-from runner.agents.frameworks.langgraph_interrupts import requests_of
+from runner.agents.frameworks.langgraph.interrupts import requests_of
 from runner.agents.requests import Decision
 from tests.frameworks.examples import load_example
 

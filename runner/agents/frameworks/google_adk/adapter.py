@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from runner.agents.base import Answered, Asked, Emit, Json, Part
 from runner.agents.frameworks.framework import Framework, InThread, load
-from runner.agents.frameworks.google_adk_events import CONFIRMATION, Telling
+from runner.agents.frameworks.google_adk.events import CONFIRMATION, Telling
 from runner.agents.requests import Decision
 
 APP = ("google.adk.apps.app", "App")

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit
-from runner.agents.frameworks.autogen_telling import Telling, speakers
+from runner.agents.frameworks.autogen.telling import Telling, speakers
 from runner.agents.frameworks.exits import failing
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load, quiet
 from runner.agents.threads import until_done
