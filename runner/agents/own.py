@@ -14,9 +14,9 @@ from pydantic_core import from_json
 
 from runner.agents.base import Answered, Asked, Emit, Json
 from runner.agents.boundary import AS_IT_IS
+from runner.agents.encoding import Unusable, encoded
 from runner.agents.frameworks import RESULTS
 from runner.agents.frameworks.framework import InThread
-from runner.agents.meter import Unusable, encoded
 from runner.agents.requests import InputRequired
 
 METHODS = ("answer", "respond", "reply", "chat", "run", "invoke", "__call__")
@@ -141,7 +141,7 @@ class OwnAgent:
             result = await result
         if not isinstance(result, AsyncIterator):
             return result
-        source = result
+        source = cast("AsyncIterator[object]", result)
         try:
             async for piece in source:
                 _emit(piece, emit)
@@ -169,22 +169,27 @@ def _emit(piece: Any, emit: Emit) -> None:
 
 
 def _answered(result: object, state: Json) -> Answered:
+    kind = type(result).__name__
     if isinstance(result, str):
         return Answered(result, state)
     if isinstance(result, InputRequired):
         return Answered("", state, requests=result.requests)
     if type(result).__module__.startswith(RESULTS):
         raise Unusable(
-            f"The agent returned {type(result).__name__}, a framework's result: return its text, "
+            f"The agent returned {kind}, a framework's result: return its text, "
             "or serve the framework's agent itself, so that its state is kept."
         )
-    if isinstance(result, dict | list | BaseModel) or is_dataclass(result):
-        data = encoded(f"output ({type(result).__name__})", cast("object", result))
+    if _is_data(result):
+        data = encoded(f"output ({kind})", result)
         return Answered(data.decode(), state, from_json(data))
     raise Unusable(
-        f"The agent returned {type(result).__name__}; it must return text, or a dict, a list, "
+        f"The agent returned {kind}; it must return text, or a dict, a list, "
         "a dataclass or a pydantic model."
     )
+
+
+def _is_data(result: object) -> bool:
+    return isinstance(result, dict | list | BaseModel) or is_dataclass(result)
 
 
 def _parts(asked: Asked) -> list[Any]:
