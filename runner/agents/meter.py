@@ -36,20 +36,25 @@ class Meter:
         self._relay = Relay(hear)
         self._thread = threading.get_ident()
         self._pieces: list[str] = []
+        self._order = threading.Lock()
+        """Held for each piece, so that the reply and its stream are in one order."""
 
     def __call__(self, piece: object) -> None:
         if isinstance(piece, str):
-            self._say(_size(piece))
+            size = _size(piece)
             if not piece:  # Nothings without end would fill the memory within any bound of bytes.
                 return
-            self._pieces.append(piece)
-            self._pass_on(piece)
+            with self._order:
+                self._say(size)
+                self._pieces.append(piece)
+                self._pass_on(piece)
         elif isinstance(piece, Progress):
             told = Told(KINDS[type(piece)], encoded(KINDS[type(piece)], piece))
-            self._told += len(told.data)
-            if self._told > self._max_told_bytes:
-                raise too_long("progress", self._max_told_bytes, "max_state_bytes")
-            self._pass_on(told)
+            with self._order:
+                self._told += len(told.data)
+                if self._told > self._max_told_bytes:
+                    raise too_long("progress", self._max_told_bytes, "max_state_bytes")
+                self._pass_on(told)
         else:
             raise Unusable(f"The agent gave {type(piece).__name__} as a piece; it must be text.")
 
@@ -71,6 +76,7 @@ class Meter:
 
     def _pass_on(self, piece: str | Told) -> None:
         if threading.get_ident() == self._thread:
+            self._relay.deliver()  # What threads emitted before it comes before it.
             self._hear(piece)
         else:
             self._relay(piece)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from runner.agents.base import Asked, Said, ToolResult
+from runner.agents.base import Answered, Asked, Emit, Said, Told, ToolResult
 from runner.agents.boundary import Boundary
 from runner.agents.callee import as_callee
 from runner.agents.threads import Threads
@@ -230,3 +230,25 @@ async def test_a_state_that_is_an_iterator_is_no_json() -> None:
 
     with pytest.raises(AgentFailed, match="state is no JSON: a list_iterator is in it"):
         await answer(Agent())
+
+
+async def test_what_the_loop_emits_does_not_overtake_what_a_thread_has_emitted() -> None:
+    class Adapter:
+        async def answer(self, asked: Asked, emit: Emit) -> Answered:
+            def work() -> None:
+                emit("a")
+                emit(ToolResult("c", "look", 1))
+                emit("b")
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()  # The loop cannot have delivered them.
+            emit("c")
+            return Answered("abcd")
+
+    heard: list[str | Told] = []
+    said = await Boundary(Threads(1), 100).ask(Adapter(), Asked("c", "hi"), heard.append)
+    assert said.text == "abcd"
+    assert [one if isinstance(one, str) else one.kind for one in heard] == [
+        "a", "tool_result", "b", "c", "d",
+    ]  # fmt: skip
