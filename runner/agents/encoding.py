@@ -22,15 +22,21 @@ class Unusable(Exception):
 
 def encoded(noun: str, value: object, not_finite: NotFinite = "null") -> bytes:
     """As JSON. Raises Unusable for what is none."""
-    # The encoder would run it, here on the event loop, and some have no end.
-    for part in _fields(value) or (value,):
-        if (found := None if _is_plain(part) else _iterator_in(part)) is not None:
-            kind = type(found).__name__
-            raise Unusable(f"The agent's {noun} is no JSON: a {kind} is in it. Make it a list.")
+    if (found := iterator_in(value)) is not None:
+        kind = type(found).__name__
+        raise Unusable(f"The agent's {noun} is no JSON: a {kind} is in it. Make it a list.")
     try:
         return to_json(value, inf_nan_mode=not_finite)
     except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
         raise Unusable(f"The agent's {noun} is no JSON: {error}") from error
+
+
+def iterator_in(value: object) -> Iterator[object] | None:
+    """One that an encoder would run, here on the event loop. Some have no end."""
+    for part in _fields(value) or (value,):
+        if not _is_plain(part) and (found := _found_in(part)) is not None:
+            return found
+    return None
 
 
 def too_long(noun: str, most: int, setting: str) -> Unusable:
@@ -52,7 +58,7 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def _iterator_in(value: object) -> Iterator[object] | None:
+def _found_in(value: object) -> Iterator[object] | None:
     left, seen = [value], dict[int, object]()
     while left:
         one = left.pop()
