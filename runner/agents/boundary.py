@@ -8,8 +8,9 @@ from inspect import isawaitable
 from typing import Any, cast
 
 from runner.agents.base import CURRENT, Answered, Asked, Hear, Message, Said, unheard
+from runner.agents.encoding import NotFinite, Unusable, encoded, too_long
 from runner.agents.frameworks.framework import Adapter
-from runner.agents.meter import Meter, NotFinite, Unusable, encoded, too_long
+from runner.agents.meter import Meter
 from runner.agents.requests import InputRequest
 from runner.agents.threads import AgentHangs, Threads
 from runner.callers import caller_of

@@ -166,7 +166,7 @@ class AgentPerConversation:
             self._check_is_new(callee)
             self._learn(callee)
             return callee
-        hint = " A function that takes no message is a factory."
+        hint = " A function that takes no message is a factory; an agent takes a `message`."
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
             "method answer(message) or answer(message, history)."

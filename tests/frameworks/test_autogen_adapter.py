@@ -362,3 +362,17 @@ def png() -> str:
     file = BytesIO()
     importlib.import_module("PIL.Image").new("RGB", (2, 2)).save(file, "PNG")
     return b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize("kind", ["RoundRobinGroupChat", "SelectorGroupChat", "Swarm"])
+def test_a_team_that_would_never_end_is_refused(kind: str) -> None:
+    def make(**ends: Any) -> Any:
+        members = [assistant("one", handoffs=["two"]), assistant("two")]
+        selects = {"model_client": model()} if kind == "SelectorGroupChat" else {}
+        return getattr(teams, kind)(members, **selects, **ends)
+
+    for endless in (make(), agents.SocietyOfMindAgent("mind", make(), model())):
+        with pytest.raises(Unsupported, match="a termination_condition or max_turns"):
+            adapter_for(endless)
+    assert adapter_for(make(max_turns=2))
+    assert adapter_for(make(termination_condition=conditions.MaxMessageTermination(3)))

@@ -30,17 +30,14 @@ from runner.agents.threads import until_done
 AGENT = ("autogen_agentchat.agents._base_chat_agent", "BaseChatAgent")
 TEAM = ("autogen_agentchat.base._team", "Team")
 
+ENDLESS = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
+"""Teams that end by a condition only."""
+
 
 class AutogenAdapter:
     def __init__(self, agent: Any, in_thread: InThread) -> None:
-        proxy = load("autogen_agentchat.agents._user_proxy_agent")
+        _check(agent)
         for member in _members(agent):
-            if getattr(member, "input_func", None) is proxy.cancellable_input:
-                raise Unsupported(
-                    f"{member.name} is a UserProxyAgent that reads from the console. Leave it out: "
-                    "the user's answer is the next message, if the team ends by then, for example "
-                    'with termination_condition=HandoffTermination("user").'
-                )
             if isinstance(member, load("autogen_agentchat.agents").AssistantAgent):
                 _let_tools_fail(member)
         quiet("autogen_core")  # It logs what users and tools say.
@@ -101,6 +98,25 @@ class AutogenAdapter:
             return False
         is_handoff = isinstance(last, load("autogen_agentchat.messages").HandoffMessage)
         return is_handoff and last.target not in speakers(self._agent)
+
+
+def _check(agent: Any) -> None:
+    """Raises Unsupported for what would wait for the console, or never end."""
+    proxy = load("autogen_agentchat.agents._user_proxy_agent")
+    for member in _members(agent):
+        if getattr(member, "input_func", None) is proxy.cancellable_input:
+            raise Unsupported(
+                f"{member.name} is a UserProxyAgent that reads from the console. Leave it out: "
+                "the user's answer is the next message, if the team ends by then, for example "
+                'with termination_condition=HandoffTermination("user").'
+            )
+    for team in _teams(agent):
+        ends = (team._termination_condition, team._max_turns)
+        if type(team).__name__ in ENDLESS and ends == (None, None):
+            raise Unsupported(
+                f"its {type(team).__name__} never ends: give it a termination_condition or "
+                "max_turns, such as the number of its members."
+            )
 
 
 def _teams(agent: Any) -> Iterator[Any]:
