@@ -273,10 +273,16 @@ class Service:
         if in_background and turn.deadline_s is None:
             # Nobody waits for it whose patience could end.
             turn = replace(turn, deadline_s=inf)
-        if requests.resumes(turn) and (turn.strategy or self.settings.strategy.name) in STOPPING:
-            # Of two who answer at once the second waits, and then finds nothing open: to stop
-            # the first might have its agent use a tool twice that was approved once.
+        if (turn.strategy or self.settings.strategy.name) in STOPPING and self._resumes(turn):
+            # Answers are not stopped. Others that come meanwhile wait, and then find nothing open:
+            # or the agent might use a tool twice that was approved once. A message waits too: it
+            # would be refused for the requests that were open again.
             turn = replace(turn, strategy="queue")
         live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))
+
+    def _resumes(self, turn: Turn) -> bool:
+        """Whether it, or a turn of its conversation that has not ended, answers requests."""
+        line = self._known.line(turn.conversation)
+        return any(map(requests.resumes, (turn, *(live.turn for live in line))))
