@@ -150,6 +150,11 @@ class Service:
         return self._store.lost
 
     @property
+    def agent_hangs(self) -> bool:
+        """As `Agent.hangs`."""
+        return self._agent.hangs
+
+    @property
     def idle_s(self) -> float:
         """Seconds since a turn was last submitted or ended; 0.0 while one waits or runs."""
         load = self.load()
