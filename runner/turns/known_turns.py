@@ -12,6 +12,7 @@ from runner.callers import caller_of
 from runner.fair_bound import FairBound
 from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
+from strategies import Turn
 
 OWN_BYTES = 1_000
 """What an ended turn weighs beside its texts."""
@@ -26,18 +27,30 @@ class KnownTurns:
     keep_s      seconds that an ended turn is kept.
     most        ended turns at most; first goes the oldest of who keeps most (see `fair_bound`).
     most_bytes  that they weigh together, their texts included.
+    most_asked  bytes of what one caller asks by turns that live.
     """
 
-    def __init__(self, keep_s: float, most: int = 10_000, most_bytes: int = 2**25) -> None:
+    def __init__(
+        self, keep_s: float, most: int = 10_000, most_bytes: int = 2**25, most_asked: int = 2**26
+    ) -> None:
         self._keep_s = keep_s
         self._bound: FairBound[str] = FairBound(most, most_bytes)
+        self._most_asked = most_asked
+        self._asked: dict[str, int] = {}
         self._living: dict[str, LiveTurn] = {}
         self._lines: dict[str, dict[str, LiveTurn]] = {}
         self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
         self._watchers: dict[str, list[Callable[[], object]]] = {}
 
+    def has_room(self, turn: Turn) -> bool:
+        """Whether its caller may ask it now. Whoever has no turn may, whatever it asks."""
+        asked = self._asked.get(turn.caller, 0)
+        return not asked or asked + _weight_asked(turn) <= self._most_asked
+
     def add(self, live: LiveTurn) -> None:
         """The turn was accepted."""
+        turn = live.turn
+        self._asked[turn.caller] = self._asked.get(turn.caller, 0) + _weight_asked(turn)
         self._living[live.turn.id] = live
         self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
         self.line_moved(live.turn.conversation)
@@ -59,8 +72,10 @@ class KnownTurns:
 
     def ended(self, live: LiveTurn) -> None:
         """The turn has ended, and is kept for those who ask again."""
-        conversation = live.turn.conversation
+        conversation, caller = live.turn.conversation, live.turn.caller
         del self._living[live.turn.id]
+        if asked := self._asked.pop(caller) - _weight_asked(live.turn):
+            self._asked[caller] = asked
         line = self._lines[conversation]
         del line[live.turn.id]
         if not line:
@@ -117,7 +132,9 @@ def _weight(live: LiveTurn) -> int:
     told = sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
     ending = live.ending
     json = (ending.output, ending.requests) if ending is not None else ()
-    more = live.turn.more
     besides = told + sum(map(len, filter(None, json)))
-    besides += more.bytes if isinstance(more, Content) else 0
-    return OWN_BYTES + getsizeof(live.turn.message) + live.text.bytes + besides
+    return OWN_BYTES + _weight_asked(live.turn) + live.text.bytes + besides
+
+
+def _weight_asked(turn: Turn) -> int:
+    return getsizeof(turn.message) + (turn.more.bytes if isinstance(turn.more, Content) else 0)

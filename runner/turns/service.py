@@ -34,6 +34,7 @@ from runner.turns.submission import Submission
 from strategies import (
     Answer,
     ConversationBusy,
+    ServerFull,
     Strategy,
     Turn,
     TurnError,
@@ -44,6 +45,11 @@ STOP_S = 1.0
 
 STOPPING = ("interrupt", "rollback")
 """Strategies by which a turn stops the one that runs."""
+
+HELD = (
+    "Your turns that have not ended hold as much as they may together (max_bodies_bytes). Send the "
+    "message again when some of them have ended."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +69,7 @@ class Service:
     make_strategy  is given the `answer` that the strategy is to call.
     now            the wall clock: gives seconds since 1970.
     threads        those of the agent; if it has some, their figures are shown.
+    refused        turns that no strategy has seen.
     """
 
     def __init__(
@@ -80,10 +87,13 @@ class Service:
         self.draining = False
         self.lag = LoopLag()
         self.requests_in_flight = 0
+        self.refused = 0
         self._agent = agent
         self._store = store
         kept = settings.server
-        self._known = KnownTurns(kept.resume_s, kept.resume_turns, kept.resume_bytes)
+        self._known = KnownTurns(
+            kept.resume_s, kept.resume_turns, kept.resume_bytes, kept.bodies_share
+        )
         self._journal = Journal(store, settings.store, now)
         self._keys = self._journal.keys
         answering = Answering(
@@ -180,6 +190,7 @@ class Service:
         live = LiveTurn(turn, key=submission.key)
         live.wish(submission.on_disconnect)
         try:
+            self._check_room(turn)
             self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
             self._settling.refused(turn, error=error)
@@ -272,6 +283,12 @@ class Service:
             done.set_result(None)
 
     # A turn's start and end.
+
+    def _check_room(self, turn: Turn) -> None:
+        """Strategies bound how many turns wait, and do not know what a turn holds."""
+        if not self._known.has_room(turn):
+            self.refused += 1
+            raise ServerFull(HELD, retry_after_s=self.load().service_s)
 
     def _start(self, live: LiveTurn, *, in_background: bool) -> None:
         turn = live.turn
