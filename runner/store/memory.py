@@ -221,7 +221,7 @@ class MemoryStore:
     async def end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
         if turn is not None:
-            self._accepted[turn_id] = _with(turn, ending)
+            self._accepted[turn_id] = _with(turn, replace(ending, requests=None))
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         turn = self._accepted.get(turn_id)

@@ -460,6 +460,18 @@ async def test_a_message_that_was_refused_for_a_question_leaves_its_key(make: Ma
     assert (await ended(await stage.begin("plain", key="k"))).state is State.ANSWERED
 
 
+async def test_a_refused_message_is_kept_without_the_requests(make: Make) -> None:
+    """They may be a megabyte, and so many times as one asks in vain."""
+    stage = await make()
+    await stage.ask("delete x")
+    live = await stage.begin("plain", key="k")
+    assert requested(await ended(live)) == ["r1"]
+    found = await stage.store.find(live.turn.id)
+    assert found is not None
+    assert found.ending is not None
+    assert (found.ending.cause, found.ending.requests) == ("InputPending", None)
+
+
 async def test_the_counters_agree_after_questions_and_refusals(make: Make) -> None:
     """I-9"""
     stage = await make()
