@@ -61,6 +61,9 @@ class Besides:
     requests: bytes | None = None
 
 
+NOTHING_BESIDES = Besides()
+
+
 def in_words(resume: Resume) -> str:
     """What an agent that reads texts is told, and the history shows."""
     if resume == "cancel":

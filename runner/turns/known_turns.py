@@ -129,12 +129,14 @@ class KnownTurns:
 
 
 def _weight(live: LiveTurn) -> int:
-    told = sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
-    ending = live.ending
-    json = (ending.output, ending.requests) if ending is not None else ()
-    besides = told + sum(map(len, filter(None, json)))
-    return OWN_BYTES + _weight_asked(live.turn) + live.text.bytes + besides
+    weight = OWN_BYTES + _weight_asked(live.turn) + live.text.bytes
+    if live.told:
+        weight += sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
+    if (ending := live.ending) is not None:
+        weight += len(ending.output or b"") + len(ending.requests or b"")
+    return weight
 
 
 def _weight_asked(turn: Turn) -> int:
-    return getsizeof(turn.message) + (turn.more.bytes if isinstance(turn.more, Content) else 0)
+    weight = getsizeof(turn.message)
+    return weight + turn.more.bytes if isinstance(turn.more, Content) else weight

@@ -190,7 +190,8 @@ class Service:
         live = LiveTurn(turn, key=submission.key)
         live.wish(submission.on_disconnect)
         try:
-            self._check_room(turn)
+            if not self._known.has_room(turn):
+                raise self._refuse()
             self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
             self._settling.refused(turn, error=error)
@@ -284,11 +285,10 @@ class Service:
 
     # A turn's start and end.
 
-    def _check_room(self, turn: Turn) -> None:
+    def _refuse(self) -> ServerFull:
         """Strategies bound how many turns wait, and do not know what a turn holds."""
-        if not self._known.has_room(turn):
-            self.refused += 1
-            raise ServerFull(HELD, retry_after_s=self.load().service_s)
+        self.refused += 1
+        return ServerFull(HELD, retry_after_s=self.load().service_s)
 
     def _start(self, live: LiveTurn, *, in_background: bool) -> None:
         turn = live.turn
