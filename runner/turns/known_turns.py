@@ -49,8 +49,8 @@ class KnownTurns:
 
     def add(self, live: LiveTurn) -> None:
         """The turn was accepted."""
-        turn = live.turn
-        self._asked[turn.caller] = self._asked.get(turn.caller, 0) + _weight_asked(turn)
+        live.weight = _weight_asked(live.turn)
+        self._asked[live.turn.caller] = self._asked.get(live.turn.caller, 0) + live.weight
         self._living[live.turn.id] = live
         self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
         self.line_moved(live.turn.conversation)
@@ -72,17 +72,18 @@ class KnownTurns:
 
     def ended(self, live: LiveTurn) -> None:
         """The turn has ended, and is kept for those who ask again."""
-        conversation, caller = live.turn.conversation, live.turn.caller
+        conversation = live.turn.conversation
         del self._living[live.turn.id]
-        if asked := self._asked.pop(caller) - _weight_asked(live.turn):
-            self._asked[caller] = asked
+        if asked := self._asked.pop(live.turn.caller) - live.weight:
+            self._asked[live.turn.caller] = asked
         line = self._lines[conversation]
         del line[live.turn.id]
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
         caller = caller_of(conversation)
-        self._bound.add(caller, live.turn.id, _weight(live))
+        live.weight += _weight_answered(live)
+        self._bound.add(caller, live.turn.id, live.weight)
         self._drop_old()
         while (surplus := self._bound.surplus()) is not None:
             self._drop(self._ended[surplus])
@@ -105,7 +106,7 @@ class KnownTurns:
     def _drop(self, live: LiveTurn) -> None:
         del self._ended[live.turn.id]
         caller = caller_of(live.turn.conversation)
-        self._bound.remove(caller, live.turn.id, _weight(live))
+        self._bound.remove(caller, live.turn.id, live.weight)
 
     @contextmanager
     def watching(self, live: LiveTurn, watcher: Callable[[], object]) -> Generator[None]:
@@ -128,8 +129,8 @@ class KnownTurns:
             watcher()
 
 
-def _weight(live: LiveTurn) -> int:
-    weight = OWN_BYTES + _weight_asked(live.turn) + live.text.bytes
+def _weight_answered(live: LiveTurn) -> int:
+    weight = OWN_BYTES + live.text.bytes
     if live.told:
         weight += sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
     if (ending := live.ending) is not None:

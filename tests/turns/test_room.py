@@ -39,6 +39,17 @@ async def test_a_caller_has_room_again_when_its_turn_has_ended() -> None:
     assert turns.has_room(turn("u"))
 
 
+async def test_an_agent_that_changes_what_it_was_given_costs_its_caller_no_room() -> None:
+    turns, metadata = known(), {"a": "x" * 4_000}
+    live = LiveTurn(turn("t", more=Content(metadata=metadata)))
+    turns.add(live)
+    metadata.clear()
+    live.end(ENDED)
+    turns.ended(live)
+    turns.add(LiveTurn(turn("u", "x")))
+    assert turns.has_room(turn("v", "short"))
+
+
 def test_what_one_caller_asks_takes_no_room_from_another() -> None:
     turns = known()
     turns.add(LiveTurn(turn("t", caller="ann")))
