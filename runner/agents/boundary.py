@@ -85,8 +85,10 @@ class Boundary:
     def _checked(self, answered: object, meter: Meter) -> Said:
         if not isinstance(answered, Answered):
             raise Unusable(f"The agent's adapter returned {type(answered).__name__}.")
-        bounds = self._max_reply_bytes, "max_reply_bytes"
         text = meter.whole(answered.text)
+        if answered.output is None and answered.state is None and not answered.requests:
+            return Said(text)  # As most do.
+        bounds = self._max_reply_bytes, "max_reply_bytes"
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
         bounds = self._max_state_bytes, "max_state_bytes"

@@ -60,12 +60,14 @@ class Meter:
 
     def whole(self, text: str) -> str:
         """The reply's text: all that was emitted, and what the end of `text` adds to it."""
+        if not self._pieces:
+            self._say(_size(text))
+            return text
         emitted = "".join(self._pieces)
         if not text.startswith(emitted):
             return emitted  # Of what a client has read nothing can be taken back.
-        rest = text[len(emitted) :]
-        self._say(_size(rest))
-        if emitted and rest:
+        if rest := text[len(emitted) :]:
+            self._say(_size(rest))
             self._pass_on(rest)
         return text
 
