@@ -181,7 +181,7 @@ class ServerSettings(Table):
     max_body_bytes: Bytes = knob(1_048_576, "a longer request body is refused")
     max_bodies_bytes: AllBodies = knob(
         67_108_864,
-        "bytes of memory for bodies that still arrive, and as many for turns that have not ended",
+        "bytes for bodies that arrive, and as many for living turns",
         le=2**40,
         validate_default=True,
     )
