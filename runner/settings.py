@@ -181,7 +181,10 @@ class ServerSettings(Table):
     )
     max_body_bytes: Bytes = knob(1_048_576, "a longer request body is refused")
     max_bodies_bytes: AllBodies = knob(
-        67_108_864, "bytes of memory for bodies that still arrive", le=2**40, validate_default=True
+        67_108_864,
+        "bytes for bodies that arrive, and as many for living turns",
+        le=2**40,
+        validate_default=True,
     )
     max_message_bytes: Bytes = knob(262_144, "a longer message is refused")
     max_json_depth: int = knob(32, "JSON nested deeper is refused", ge=1, le=500)
@@ -207,6 +210,11 @@ class ServerSettings(Table):
     def sharers(self) -> int:
         """Among how many callers what is bounded is shared; those without a name are one."""
         return len(set(self.callers.values())) or 1
+
+    @property
+    def bodies_share(self) -> int:
+        """What one of them may hold of `max_bodies_bytes`: one body at least."""
+        return max(self.max_bodies_bytes // self.sharers, self.max_body_bytes)
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

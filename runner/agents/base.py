@@ -233,6 +233,11 @@ class Agent(Protocol):
     @property
     def about(self) -> About: ...
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a turn that was given up goes on, and no other is answered meanwhile."""
+        ...
+
     async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
         """The reply to what is asked; `hear` is told what comes meanwhile.
 

@@ -8,8 +8,9 @@ from inspect import isawaitable
 from typing import Any, cast
 
 from runner.agents.base import CURRENT, Answered, Asked, Hear, Message, Said, unheard
+from runner.agents.encoding import NotFinite, Unusable, encoded, too_long
 from runner.agents.frameworks.framework import Adapter
-from runner.agents.meter import Meter, NotFinite, Unusable, encoded, too_long
+from runner.agents.meter import Meter
 from runner.agents.requests import InputRequest
 from runner.agents.threads import AgentHangs, Threads
 from runner.callers import caller_of
@@ -84,8 +85,10 @@ class Boundary:
     def _checked(self, answered: object, meter: Meter) -> Said:
         if not isinstance(answered, Answered):
             raise Unusable(f"The agent's adapter returned {type(answered).__name__}.")
-        bounds = self._max_reply_bytes, "max_reply_bytes"
         text = meter.whole(answered.text)
+        if answered.output is None and answered.state is None and not answered.requests:
+            return Said(text)  # As most do.
+        bounds = self._max_reply_bytes, "max_reply_bytes"
         output = _bounded("output", answered.output, *bounds)
         requests = _bounded("requests", answered.requests or None, *bounds)
         bounds = self._max_state_bytes, "max_state_bytes"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.agents.call import as_call
 from runner.agents.frameworks import recognise
 from runner.agents.frameworks.framework import Adapter, InThread
-from runner.agents.own import OwnAgent, as_call
+from runner.agents.own import OwnAgent
 
 PARTS = frozenset({"image", "file"})
 
@@ -54,14 +55,15 @@ def as_callee(target: object, in_thread: InThread) -> Callee | None:
     call = as_call(target)
     if call is None:
         return None
+    wants_history = "history" in call.arguments
     return Callee(
         OwnAgent(call, in_thread),
         target,
         call.kind + (", its state kept with the history" if call.get_state else ""),
-        wants_history=call.wants_history,
+        wants_history=wants_history,
         state_form="own" if call.get_state else "",
-        own_memory=call.is_method and not call.wants_history and call.get_state is None,
+        own_memory=call.is_method and not wants_history and call.get_state is None,
         uses_threads=not call.is_async,
         is_shared=call.get_state is None,
-        takes=PARTS if call.takes_parts else frozenset(),
+        takes=PARTS if "parts" in call.arguments else frozenset(),
     )

@@ -17,6 +17,7 @@ from runner.agents.base import CURRENT, About, Asked, CurrentTurn, Hear, Message
 from runner.agents.boundary import Boundary
 from runner.agents.callee import Callee, as_callee
 from runner.agents.frameworks.framework import Unsupported
+from runner.agents.one_at_a_time import OneAtATime
 from runner.agents.threads import Outcome, given
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
@@ -50,17 +51,17 @@ class SharedAgent:
     about: About
     callee: Callee
     boundary: Boundary
-    free: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while it answers, where it may answer in one conversation only.
+    turns: OneAtATime = field(default_factory=OneAtATime)
+    """Where it may answer in one conversation only."""
 
-    `max_running` is 1 then. But a turn that was given up may leave its agent at work, in a
-    thread, and the next one has its slot.
-    """
+    @property
+    def hangs(self) -> bool:
+        return self.turns.hangs
 
     async def answer(self, asked: Asked, hear: Hear = unheard) -> Said:
         if self.callee.is_shared:
             return await self.boundary.ask(self.callee.adapter, asked, hear)
-        async with self.free:
+        async with self.turns:
             return await self.boundary.ask(self.callee.adapter, asked, hear)
 
     def forget(self, conversation: str) -> None:
@@ -90,6 +91,8 @@ class AgentPerConversation:
     bound: FairBound[str] = field(init=False)
     first: list[Callee] = field(default_factory=list[Callee])
     """The agent that was tried out, until the first turn."""
+    hangs: bool = field(init=False, default=False)
+    """Never: each hangs for its own conversation."""
 
     def __post_init__(self) -> None:
         most = getattr(self.factory, "most_kept", MOST_KEPT)
@@ -166,7 +169,7 @@ class AgentPerConversation:
             self._check_is_new(callee)
             self._learn(callee)
             return callee
-        hint = " A function that takes no message is a factory."
+        hint = " A function that takes no message is a factory; an agent takes a `message`."
         raise AgentFailed(
             f"The factory made {type(made).__name__}, which cannot be asked: it needs a "
             "method answer(message) or answer(message, history)."

@@ -10,10 +10,11 @@ from typing import Any
 from runner import extras
 from runner.agents.base import About
 from runner.agents.boundary import MAX_STATE_BYTES, Boundary
+from runner.agents.call import METHODS, is_function, wanted_parameters
 from runner.agents.callee import Callee, as_callee
+from runner.agents.frameworks import NAMES as FRAMEWORKS
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.kinds import OWN_MEMORY, AgentPerConversation, SharedAgent
-from runner.agents.own import METHODS, is_function, required_parameters
 from runner.agents.threads import Threads
 from strategies.naming import NothingNamed, did_you_mean, find_named, hidden_here, respelt
 
@@ -53,7 +54,7 @@ def load_agent(
     """The agent that `target` names. Raises AgentNotFound, and what the target's module raises."""
     found = _find(target)
     boundary = Boundary(threads, max_reply_bytes, max_state_bytes)
-    if _is_factory(found):
+    if _is_factory(found, options):
         return _load_factory(target, found, options, boundary)
     if options:
         raise AgentNotFound(f"agent {target!r} takes no options: only a class or a factory does")
@@ -124,12 +125,14 @@ def _check_options(
             raise AgentNotFound(f"agent {target!r} needs the option {name!r} in [agent.options]")
 
 
-def _is_factory(found: object) -> bool:
-    """A class, or a function that asks for no message, but at most for what a factory is given."""
+def _is_factory(found: object, options: Mapping[str, object]) -> bool:
+    """A class, or a function that wants no message, but what factories are given, or options."""
     if inspect.isclass(found) or not is_function(found):
         return inspect.isclass(found)
-    wanted = required_parameters(found)
-    return wanted is not None and set(wanted) <= GIVEN and not inspect.isasyncgenfunction(found)
+    wanted = wanted_parameters(found)
+    if wanted is None or "message" in wanted or inspect.isasyncgenfunction(found):
+        return False
+    return set(wanted) <= GIVEN | options.keys()
 
 
 def _find(target: str) -> Any:
@@ -138,6 +141,8 @@ def _find(target: str) -> Any:
     if not module_name or not attribute:
         meant = get_close_matches(target, BUILT_IN, n=1) or [respelt(target)]
         hint = f" Did you mean {meant[0]!r}?" if meant[0] else ""
+        if target in FRAMEWORKS:
+            hint = " That is a framework: name the agent that you made with it."
         raise AgentNotFound(
             f"there is no agent {target!r}.{hint} Known: {', '.join(BUILT_IN)}, or one of your own "
             "as package.module:attribute"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal
-
-from pydantic_core import PydanticSerializationError, to_json
 
 from runner.agents.base import (
     Hear,
@@ -17,18 +14,12 @@ from runner.agents.base import (
     ToolResult,
     Usage,
 )
+from runner.agents.encoding import Unusable, encoded, too_long
 from runner.agents.relay import Relay
 
 KINDS: dict[type, Kind] = {
     Reasoning: "reasoning", ToolCall: "tool_call", ToolResult: "tool_result", Usage: "usage",
 }  # fmt: skip
-
-NotFinite = Literal["null", "constants"]
-"""What stands for a number that JSON does not have."""
-
-
-class Unusable(Exception):
-    """What came back is no reply. Our own words; an agent's AgentFailed holds the agent's."""
 
 
 class Meter:
@@ -45,31 +36,38 @@ class Meter:
         self._relay = Relay(hear)
         self._thread = threading.get_ident()
         self._pieces: list[str] = []
+        self._order = threading.Lock()
+        """Held for each piece, so that the reply and its stream are in one order."""
 
-    def __call__(self, piece: str | Progress) -> None:
+    def __call__(self, piece: object) -> None:
         if isinstance(piece, str):
-            self._say(_size(piece))
+            size = _size(piece)
             if not piece:  # Nothings without end would fill the memory within any bound of bytes.
                 return
-            self._pieces.append(piece)
-            self._pass_on(piece)
+            with self._order:
+                self._say(size)
+                self._pieces.append(piece)
+                self._pass_on(piece)
         elif isinstance(piece, Progress):
             told = Told(KINDS[type(piece)], encoded(KINDS[type(piece)], piece))
-            self._told += len(told.data)
-            if self._told > self._max_told_bytes:
-                raise too_long("progress", self._max_told_bytes, "max_state_bytes")
-            self._pass_on(told)
+            with self._order:
+                self._told += len(told.data)
+                if self._told > self._max_told_bytes:
+                    raise too_long("progress", self._max_told_bytes, "max_state_bytes")
+                self._pass_on(told)
         else:
             raise Unusable(f"The agent gave {type(piece).__name__} as a piece; it must be text.")
 
     def whole(self, text: str) -> str:
         """The reply's text: all that was emitted, and what the end of `text` adds to it."""
+        if not self._pieces:
+            self._say(_size(text))
+            return text
         emitted = "".join(self._pieces)
         if not text.startswith(emitted):
             return emitted  # Of what a client has read nothing can be taken back.
-        rest = text[len(emitted) :]
-        self._say(_size(rest))
-        if emitted and rest:
+        if rest := text[len(emitted) :]:
+            self._say(_size(rest))
             self._pass_on(rest)
         return text
 
@@ -80,6 +78,7 @@ class Meter:
 
     def _pass_on(self, piece: str | Told) -> None:
         if threading.get_ident() == self._thread:
+            self._relay.deliver()  # What threads emitted before it comes before it.
             self._hear(piece)
         else:
             self._relay(piece)
@@ -94,18 +93,3 @@ def _size(text: object) -> int:
     except UnicodeEncodeError:
         refusal = "The agent returned half a surrogate pair, which is no character."
         raise Unusable(refusal) from None
-
-
-def encoded(noun: str, value: object, not_finite: NotFinite = "null") -> bytes:
-    """As JSON. Raises Unusable for what is none."""
-    try:
-        return to_json(value, inf_nan_mode=not_finite)
-    except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
-        raise Unusable(f"The agent's {noun} is no JSON: {error}") from error
-
-
-def too_long(noun: str, most: int, setting: str) -> Unusable:
-    return Unusable(
-        f"The agent's {noun} is longer than {most} bytes, which is the bound that "
-        f"[agent] {setting} sets."
-    )

@@ -27,9 +27,10 @@ class Relay:
         if not self._is_on_its_way:
             self._is_on_its_way = True
             with suppress(RuntimeError):  # The loop is closed, and nobody listens any more.
-                self._loop.call_soon_threadsafe(self._deliver)
+                self._loop.call_soon_threadsafe(self.deliver)
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """What is on its way, now. Called in the loop."""
         # Before the pieces are counted: one that comes after that has a delivery of its own.
         self._is_on_its_way = False
         count = len(self._pieces)

@@ -87,8 +87,7 @@ class Bodies:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        share = settings.max_bodies_bytes // settings.sharers
-        self._share = max(share, settings.max_body_bytes)
+        self._share = settings.bodies_share
         self._held: dict[str, int] = {}
 
     async def read(self, body: Arriving, caller: str) -> bytes:

@@ -376,7 +376,7 @@ def health(service: Service) -> Health:
         "loop_lag_s": round(service.lag.worst_s, 6),
         "turns": {
             "accepted": load.accepted,
-            "refused_at_once": load.refused,
+            "refused_at_once": load.refused + service.refused,
             **{str(state): count for state, count in load.ended.items()},
         },
     }

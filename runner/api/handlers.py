@@ -18,6 +18,11 @@ from runner.callers import owns, scoped
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
 
+HELD = (
+    "The agent answers one turn at a time, and one that was given up has not ended. Give what it "
+    "waits for a time limit; until it ends, or the server is restarted, no turn is answered."
+)
+
 HANGS = (
     "{} calls of the agent were given up and have not come back, so no further thread takes the "
     "place of one that hangs. Give what they wait for a time limit, and restart the server."
@@ -93,6 +98,8 @@ async def ready(service: Service, request: Request) -> Answer:
         return problem(DRAINING, "Draining." if service.draining else "Starting.")
     if service.store_is_lost:
         return problem(STORE, "The store's files were removed or replaced. Restart the server.")
+    if service.agent_hangs:
+        return problem(AGENT_HANGS, HELD)
     if service.threads.exhausted:
         return problem(AGENT_HANGS, HANGS.format(service.threads.hung))
     return json_answer(documents.Probe(status="ready"))

@@ -24,8 +24,8 @@ class AgentsExecutor(ThreadPoolExecutor):
 
 
 def _call(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-    """On Python 3.11 a StopIteration would never reach its waiter."""
+    """On Python 3.11 a StopIteration would never reach its waiter, which a GeneratorExit closes."""
     try:
         return function(*arguments, **named)
-    except StopIteration as error:
-        raise RuntimeError("a function in a thread raised StopIteration") from error
+    except (StopIteration, GeneratorExit) as error:
+        raise RuntimeError(f"a function in a thread raised {type(error).__name__}") from error

@@ -207,12 +207,15 @@ class Store(Protocol):
         """One attempt more for each of these, or for none where one is not written down."""
 
     async def end(self, turn_id: str, ending: Ending) -> None:
-        """What became of an accepted turn that was not committed. Its first ending stays."""
+        """What became of an accepted turn that was not committed. Its first ending stays.
+
+        Without `requests`: those are another turn's, and would be kept each time one is refused.
+        """
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         """An accepted turn, or any in the history: then `accepted_at` is when it was committed.
 
-        The message of one that has ended may be left out.
+        What one that has ended was asked may be left out.
         """
         ...
 
@@ -221,7 +224,7 @@ class Store(Protocol):
         ...
 
     async def keyed(self) -> list[AcceptedTurn]:
-        """Those with a key. What was asked, and an agent's requests, may be left out."""
+        """Those with a key. What was asked, and what the history has, may be left out."""
         ...
 
     async def shift(self, by_s: float) -> None:

@@ -117,7 +117,7 @@ class MemoryStore:
             left = {} if past is None else past.left
             if record.left is not None:
                 left = left | {record.left.form: record.left}
-            weight = _weight(turn) + _weight_left(left)
+            weight = _weight(turn) + (_weight_left(left) if left else 0)
             ended = {
                 turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
                 for turn_id in record.answers or (record.turn_id,)
@@ -125,7 +125,7 @@ class MemoryStore:
             }
         except MemoryError as error:
             raise NothingKept from error
-        if past:
+        if past and past.left:
             self._drop_left(conversation, past)
         self._make_room(conversation, weight)
         self._add(turn, left)
@@ -221,7 +221,7 @@ class MemoryStore:
     async def end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
         if turn is not None:
-            self._accepted[turn_id] = _with(turn, ending)
+            self._accepted[turn_id] = _with(turn, replace(ending, requests=None))
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         turn = self._accepted.get(turn_id)
@@ -288,9 +288,10 @@ def _others(turn: Kept) -> list[str]:
 
 
 def _weight(turn: Kept) -> int:
-    message, reply, turn_id, _, _, _, _, answers, *json = turn
+    message, reply, turn_id, _, _, _, _, answers, output, requests = turn
     texts = getsizeof(message) + getsizeof(reply) + getsizeof(turn_id)
-    return TURN_BYTES + texts + sum(map(len, filter(None, json))) + len(answers) * MERGED_BYTES
+    texts += len(output or b"") + len(requests or b"")
+    return TURN_BYTES + texts + len(answers) * MERGED_BYTES
 
 
 def _weight_left(left: Mapping[str, AgentState]) -> int:

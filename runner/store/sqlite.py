@@ -26,14 +26,17 @@ from runner.store.history import History
 from strategies import State
 
 TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
-OF_HISTORY = ("reply", "output")
+OF_HISTORY = ("reply", "output", "requests")
 ENDING = [field.name for field in fields(Ending) if field.name not in OF_HISTORY]
 """The columns of `accepted` go by the names of the fields; NULL is a field's default."""
 
 MOST_STATELESS = 10_000
 """Conversations of which is known that nothing was left: most agents leave nothing."""
 
-LONG = ("message", "more", "requests")
+UNASKED = "message = '', more = NULL"
+"""Of a turn that has ended: nobody runs it again, and its parts may be a megabyte."""
+
+LONG = ("message", "more")
 """Columns that need not be read where all rows are."""
 
 
@@ -149,13 +152,13 @@ class SqliteStore:
 
     async def end(self, turn_id: str, ending: Ending) -> None:
         columns = ", ".join(f"{name} = :{name}" for name in ENDING)
-        sql = f"UPDATE accepted SET {columns} WHERE id = :id AND state IS NULL"
+        sql = f"UPDATE accepted SET {columns}, {UNASKED} WHERE id = :id AND state IS NULL"
         values = {"id": turn_id, **{name: getattr(ending, name) for name in ENDING}}
         await self.database.write(lambda db: db.execute(sql, values))
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         accepted = """
-            SELECT a.*, t.reply, t.output FROM accepted AS a
+            SELECT a.*, t.reply, t.output, t.requests FROM accepted AS a
             LEFT JOIN turns AS t ON t.conversation = a.conversation AND t.number = a.number
             WHERE a.id = ?
         """
@@ -247,13 +250,13 @@ def _commit(db: Connection, record: Record) -> int:
     if (left := record.left) is not None:
         sql = "INSERT OR REPLACE INTO agent_states VALUES (?, ?, ?, ?, ?)"
         db.execute(sql, (record.conversation, left.form, left.state, left.requests, left.before))
-    sql = """
-        UPDATE accepted SET state = ?, number = ?, requests = ?, ran_s = ?, waited_s = ?
+    sql = f"""
+        UPDATE accepted SET state = ?, number = ?, ran_s = ?, waited_s = ?, {UNASKED}
         WHERE id = ? AND state IS NULL
     """
     for turn_id in record.answers or (record.turn_id,):
         waited_s = record.waited_s.get(turn_id)
-        db.execute(sql, (record.state, number, record.requests, record.ran_s, waited_s, turn_id))
+        db.execute(sql, (record.state, number, record.ran_s, waited_s, turn_id))
         if turn_id != record.turn_id:
             merged = "INSERT INTO merged (id, conversation, number) VALUES (?, ?, ?)"
             db.execute(merged, (turn_id, record.conversation, number))

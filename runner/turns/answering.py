@@ -62,13 +62,14 @@ class Answering:
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
         """As `strategies.Answer`."""
         lives = self._lives(turn)
-        content = _content(turn)
+        content = turn.more if isinstance(turn.more, Content) else NO_CONTENT
         is_called = False
         try:
             with _nothing_kept_yet:
                 form = self.agent.about.state_form
                 left = self.store.agent_state(turn.conversation, form)
-                requests.check(left, content.resume)
+                if left is not None or content.resume is not None:
+                    requests.check(left, content.resume)
                 if with_row := [live for live in lives if live.row is not None]:
                     await self._journal.begin(with_row)
                     lives = self._lives(turn)  # Some of them may have ended meanwhile.
@@ -177,10 +178,6 @@ class Answering:
             before = None if left is None else left.before if is_open else left.state
             return AgentState(form, said.state, said.requests, before)
         return AgentState(form, said.state) if form or is_open else None
-
-
-def _content(turn: Turn) -> Content:
-    return turn.more if isinstance(turn.more, Content) else NO_CONTENT
 
 
 def _decisions(content: Content) -> Mapping[str, Decision] | None:

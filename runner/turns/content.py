@@ -39,7 +39,8 @@ class Content:
     def bytes(self) -> int:
         """About what it weighs in memory."""
         texts = (text for part in self.parts for text in part.values())
-        return OWN_BYTES + sum(getsizeof(text) for text in (*texts, *self.metadata.values()))
+        texts_bytes = sum(getsizeof(text) for text in (*texts, *self.metadata.values()))
+        return OWN_BYTES + texts_bytes + (len(self.to_json()) if self.resume else 0)
 
 
 CONTENT = TypeAdapter(Content)
@@ -58,6 +59,9 @@ class Besides:
 
     output: bytes | None = None
     requests: bytes | None = None
+
+
+NOTHING_BESIDES = Besides()
 
 
 def in_words(resume: Resume) -> str:

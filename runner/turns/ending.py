@@ -11,7 +11,7 @@ from __future__ import annotations
 import strategies
 from runner.agents.threads import AgentHangs
 from runner.store.base import Ending, StoreUnavailable
-from runner.turns.content import Besides
+from runner.turns.content import NOTHING_BESIDES, Besides
 from runner.turns.requests import InputPending, WrongResume
 from strategies import Outcome, Reply, State, Ticket, TurnError
 
@@ -37,7 +37,7 @@ def of(came_to: Reply | TurnError, attempts: int, ticket: Ticket | None = None) 
     waited_s, ran_s = (ticket.waited_s, ticket.ran_s) if ticket else (0.0, 0.0)
     if isinstance(came_to, Reply):
         state = State.INTERRUPTED if came_to.interrupted else State.ANSWERED
-        besides = came_to.more if isinstance(came_to.more, Besides) else Besides()
+        besides = came_to.more if isinstance(came_to.more, Besides) else NOTHING_BESIDES
         return Ending(
             state,
             came_to.text,

@@ -110,6 +110,9 @@ class Journal:
     def write(self, live: LiveTurn) -> None:
         """Begin to write the turn down; `live.row` tells when and whether that is done."""
         turn, now = live.turn, self.now()
+        more = None
+        if self._store.durable and isinstance(turn.more, Content):
+            more = turn.more.to_json()  # For the next process.
         row = AcceptedTurn(
             id=turn.id,
             conversation=turn.conversation,
@@ -118,7 +121,7 @@ class Journal:
             deadline_at=None if turn.deadline_s is None else now + turn.deadline_s,
             priority=turn.priority,
             strategy=turn.strategy,
-            more=turn.more.to_json() if isinstance(turn.more, Content) else None,
+            more=more,
             key=live.key,
             digest=live.key and digest(turn),
         )

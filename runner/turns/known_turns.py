@@ -12,6 +12,7 @@ from runner.callers import caller_of
 from runner.fair_bound import FairBound
 from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
+from strategies import Turn
 
 OWN_BYTES = 1_000
 """What an ended turn weighs beside its texts."""
@@ -26,18 +27,30 @@ class KnownTurns:
     keep_s      seconds that an ended turn is kept.
     most        ended turns at most; first goes the oldest of who keeps most (see `fair_bound`).
     most_bytes  that they weigh together, their texts included.
+    most_asked  bytes of what one caller asks by turns that live.
     """
 
-    def __init__(self, keep_s: float, most: int = 10_000, most_bytes: int = 2**25) -> None:
+    def __init__(
+        self, keep_s: float, most: int = 10_000, most_bytes: int = 2**25, most_asked: int = 2**26
+    ) -> None:
         self._keep_s = keep_s
         self._bound: FairBound[str] = FairBound(most, most_bytes)
+        self._most_asked = most_asked
+        self._asked: dict[str, int] = {}
         self._living: dict[str, LiveTurn] = {}
         self._lines: dict[str, dict[str, LiveTurn]] = {}
         self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
         self._watchers: dict[str, list[Callable[[], object]]] = {}
 
+    def has_room(self, turn: Turn) -> bool:
+        """Whether its caller may ask it now. Whoever has no turn may, whatever it asks."""
+        asked = self._asked.get(turn.caller, 0)
+        return not asked or asked + _weight_asked(turn) <= self._most_asked
+
     def add(self, live: LiveTurn) -> None:
         """The turn was accepted."""
+        live.weight = _weight_asked(live.turn)
+        self._asked[live.turn.caller] = self._asked.get(live.turn.caller, 0) + live.weight
         self._living[live.turn.id] = live
         self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
         self.line_moved(live.turn.conversation)
@@ -61,13 +74,16 @@ class KnownTurns:
         """The turn has ended, and is kept for those who ask again."""
         conversation = live.turn.conversation
         del self._living[live.turn.id]
+        if asked := self._asked.pop(live.turn.caller) - live.weight:
+            self._asked[live.turn.caller] = asked
         line = self._lines[conversation]
         del line[live.turn.id]
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
         caller = caller_of(conversation)
-        self._bound.add(caller, live.turn.id, _weight(live))
+        live.weight += _weight_answered(live)
+        self._bound.add(caller, live.turn.id, live.weight)
         self._drop_old()
         while (surplus := self._bound.surplus()) is not None:
             self._drop(self._ended[surplus])
@@ -90,7 +106,7 @@ class KnownTurns:
     def _drop(self, live: LiveTurn) -> None:
         del self._ended[live.turn.id]
         caller = caller_of(live.turn.conversation)
-        self._bound.remove(caller, live.turn.id, _weight(live))
+        self._bound.remove(caller, live.turn.id, live.weight)
 
     @contextmanager
     def watching(self, live: LiveTurn, watcher: Callable[[], object]) -> Generator[None]:
@@ -113,11 +129,15 @@ class KnownTurns:
             watcher()
 
 
-def _weight(live: LiveTurn) -> int:
-    told = sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
-    ending = live.ending
-    json = (ending.output, ending.requests) if ending is not None else ()
-    more = live.turn.more
-    besides = told + sum(map(len, filter(None, json)))
-    besides += more.bytes if isinstance(more, Content) else 0
-    return OWN_BYTES + getsizeof(live.turn.message) + live.text.bytes + besides
+def _weight_answered(live: LiveTurn) -> int:
+    weight = OWN_BYTES + live.text.bytes
+    if live.told:
+        weight += sum(OWN_TOLD_BYTES + len(told.data) for _, told in live.told)
+    if (ending := live.ending) is not None:
+        weight += len(ending.output or b"") + len(ending.requests or b"")
+    return weight
+
+
+def _weight_asked(turn: Turn) -> int:
+    weight = getsizeof(turn.message)
+    return weight + turn.more.bytes if isinstance(turn.more, Content) else weight

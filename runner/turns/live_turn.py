@@ -65,13 +65,14 @@ class LiveTurn:
     told           what was told between, each with its place in the text.
     ending         what became of it, once that is kept and may be seen.
     fault          the exception behind `ending`, for the log; lost with the process.
+    weight         bytes in memory as they were counted: an agent may change what it was given.
     listeners      are called whenever something has changed; what, they see for themselves.
     """
 
     __slots__ = (
         "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key", "listeners",
         "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket", "told",
-        "turn", "waiters",
+        "turn", "waiters", "weight",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, *, key: str | None = None, attempts: int = 0) -> None:
@@ -90,6 +91,7 @@ class LiveTurn:
         self.told: list[tuple[int, Told]] = []
         self.ending: Ending | None = None
         self.ended_at = 0.0
+        self.weight = 0
         self.fault: BaseException | None = None
         self.listeners: list[Callable[[], object]] = []
         self._waiters: list[asyncio.Future[None]] = []

@@ -34,6 +34,7 @@ from runner.turns.submission import Submission
 from strategies import (
     Answer,
     ConversationBusy,
+    ServerFull,
     Strategy,
     Turn,
     TurnError,
@@ -44,6 +45,11 @@ STOP_S = 1.0
 
 STOPPING = ("interrupt", "rollback")
 """Strategies by which a turn stops the one that runs."""
+
+HELD = (
+    "Your turns that have not ended hold as much as they may together (max_bodies_bytes). Send the "
+    "message again when some of them have ended."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +69,7 @@ class Service:
     make_strategy  is given the `answer` that the strategy is to call.
     now            the wall clock: gives seconds since 1970.
     threads        those of the agent; if it has some, their figures are shown.
+    refused        turns that no strategy has seen.
     """
 
     def __init__(
@@ -80,10 +87,13 @@ class Service:
         self.draining = False
         self.lag = LoopLag()
         self.requests_in_flight = 0
+        self.refused = 0
         self._agent = agent
         self._store = store
         kept = settings.server
-        self._known = KnownTurns(kept.resume_s, kept.resume_turns, kept.resume_bytes)
+        self._known = KnownTurns(
+            kept.resume_s, kept.resume_turns, kept.resume_bytes, kept.bodies_share
+        )
         self._journal = Journal(store, settings.store, now)
         self._keys = self._journal.keys
         answering = Answering(
@@ -150,6 +160,11 @@ class Service:
         return self._store.lost
 
     @property
+    def agent_hangs(self) -> bool:
+        """As `Agent.hangs`."""
+        return self._agent.hangs
+
+    @property
     def idle_s(self) -> float:
         """Seconds since a turn was last submitted or ended; 0.0 while one waits or runs."""
         load = self.load()
@@ -175,6 +190,8 @@ class Service:
         live = LiveTurn(turn, key=submission.key)
         live.wish(submission.on_disconnect)
         try:
+            if not self._known.has_room(turn):
+                raise self._refuse()
             self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
             self._settling.refused(turn, error=error)
@@ -268,15 +285,26 @@ class Service:
 
     # A turn's start and end.
 
+    def _refuse(self) -> ServerFull:
+        """Strategies bound how many turns wait, and do not know what a turn holds."""
+        self.refused += 1
+        return ServerFull(HELD, retry_after_s=self.load().service_s)
+
     def _start(self, live: LiveTurn, *, in_background: bool) -> None:
         turn = live.turn
         if in_background and turn.deadline_s is None:
             # Nobody waits for it whose patience could end.
             turn = replace(turn, deadline_s=inf)
-        if requests.resumes(turn) and (turn.strategy or self.settings.strategy.name) in STOPPING:
-            # Of two who answer at once the second waits, and then finds nothing open: to stop
-            # the first might have its agent use a tool twice that was approved once.
+        if (turn.strategy or self.settings.strategy.name) in STOPPING and self._resumes(turn):
+            # Answers are not stopped. Others that come meanwhile wait, and then find nothing open:
+            # or the agent might use a tool twice that was approved once. A message waits too: it
+            # would be refused for the requests that were open again.
             turn = replace(turn, strategy="queue")
         live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))
+
+    def _resumes(self, turn: Turn) -> bool:
+        """Whether it, or a turn of its conversation that has not ended, answers requests."""
+        line = self._known.line(turn.conversation)
+        return any(map(requests.resumes, (turn, *(live.turn for live in line))))

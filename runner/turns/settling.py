@@ -106,7 +106,8 @@ class Settling:
         self.end_key(live, ending)
         self.last_end_at = monotonic()
         fault = None if error is None else error.__cause__
-        _let_go_of_frames(fault)
+        if fault is not None:
+            _let_go_of_frames(fault)
         try:
             live.end(ending, fault)
         finally:  # Its conversation is free.
@@ -131,12 +132,12 @@ def _what_came_of(ticket: Ticket) -> Reply | TurnError:
         return error.with_traceback(None)
 
 
-def _let_go_of_frames(fault: BaseException | None) -> None:
+def _let_go_of_frames(fault: BaseException) -> None:
     """Of an error that has been logged: in its frames are the history and state that were read.
 
     An ended turn remembers it for minutes, for its words.
     """
-    faults = [fault]
+    faults: list[BaseException | None] = [fault]
     while faults:
         one = faults.pop()
         if one is not None and one.__traceback__ is not None:

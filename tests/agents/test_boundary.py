@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from runner.agents.base import Asked, Said, ToolResult
+from runner.agents.base import Answered, Asked, Emit, Said, Told, ToolResult
 from runner.agents.boundary import Boundary
 from runner.agents.callee import as_callee
 from runner.agents.threads import Threads
@@ -163,3 +165,90 @@ async def test_what_tools_give_has_a_bound_of_its_own() -> None:
     assert (await boundary.ask(callee.adapter, Asked("c", "50"))).text == "done"
     with pytest.raises(AgentFailed, match="progress is longer than 100000 bytes"):
         await boundary.ask(callee.adapter, Asked("c", "200"))
+
+
+@dataclass
+class Holds:
+    rows: object
+
+
+class HoldsToo(BaseModel):
+    rows: Any
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda rows: {"rows": [1, (2, rows)]},
+        lambda rows: [{1, 2}, {"rows": rows}],
+        Holds,
+        lambda rows: HoldsToo(rows=[rows]),
+        lambda rows: {"rows": [Holds(HoldsToo(rows=rows))]},
+    ],
+    ids=["in a dict", "beside a set", "in a dataclass", "in a model", "in all"],
+)
+@pytest.mark.parametrize("place", ["output", "state", "tool_result"])
+async def test_an_iterator_is_no_json_and_is_never_run(
+    place: str, hold: Callable[[object], object]
+) -> None:
+    """It may have no end, and the event loop would wait for it."""
+    was_run = False
+
+    def rows() -> Iterator[int]:
+        nonlocal was_run
+        was_run = True
+        yield 1
+
+    class Agent:
+        async def answer(self, message: str) -> AsyncIterator[object]:
+            if place == "tool_result":
+                yield ToolResult("c", "look", hold(rows()))
+            yield "done"
+
+        def get_state(self) -> object:
+            return hold(rows()) if place == "state" else {}
+
+        def set_state(self, state: object) -> None: ...
+
+    async def agent(message: str) -> object:
+        return hold(rows())
+
+    with pytest.raises(AgentFailed, match=rf"{place}.* is no JSON: a generator is in it"):
+        await answer(agent if place == "output" else Agent())
+    assert not was_run
+
+
+async def test_a_state_that_is_an_iterator_is_no_json() -> None:
+    class Agent:
+        async def answer(self, message: str) -> str:
+            return message
+
+        def get_state(self) -> object:
+            return iter([1, 2])
+
+        def set_state(self, state: object) -> None: ...
+
+    with pytest.raises(AgentFailed, match="state is no JSON: a list_iterator is in it"):
+        await answer(Agent())
+
+
+async def test_what_the_loop_emits_does_not_overtake_what_a_thread_has_emitted() -> None:
+    class Adapter:
+        async def answer(self, asked: Asked, emit: Emit) -> Answered:
+            def work() -> None:
+                emit("a")
+                emit(ToolResult("c", "look", 1))
+                emit("b")
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()  # The loop cannot have delivered them.
+            emit("c")
+            return Answered("abcd")
+
+    heard: list[str | Told] = []
+    said = await Boundary(Threads(1), 100).ask(Adapter(), Asked("c", "hi"), heard.append)
+    assert said.text == "abcd"
+    assert [one if isinstance(one, str) else one.kind for one in heard] == [
+        "a", "tool_result", "b", "c", "d",
+    ]  # fmt: skip

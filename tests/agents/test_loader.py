@@ -47,6 +47,12 @@ class WithHistory:
     def __init__(self, history, greeting="hello"):
         self.before, self.greeting = len(history), greeting
     async def run(self, message): return f"{self.greeting} {message} {self.before}"
+def make_polite(greeting, history): return WithHistory(history, greeting)
+def history_only(history): return str(len(history))
+class HistoryOnly:
+    def answer(self, history): return str(len(history))
+only = HistoryOnly()
+def needs_more(message, *, model): return message
 own, stateless = Own(), Stateless()
 def make(): return Own()
 def make_for(conversation_id): return lambda message: f"{conversation_id}: {message}"
@@ -110,7 +116,7 @@ def load(target: str, **options: object) -> SharedAgent | AgentPerConversation:
         ("optional", "hi 2", "sync function, run in threads"),
         ("default", "hi", "sync function, run in threads"),
         ("wrapper", "hi 2", "sync function, run in threads"),
-        ("generator", "hi!", "sync function, run in threads"),
+        ("generator", "hi!", "sync generator, run in threads"),
         ("partial", "<hi", "sync function, run in threads"),
         ("coroutine_of_sync", "hi", "sync function, run in threads"),
         ("own", "1", "one object with a history of its own"),
@@ -165,8 +171,10 @@ async def test_one_callers_conversations_push_out_no_other_callers_agent(module:
     assert await ask(agent, "ann/0", "hi", []) == "1"
 
 
-async def test_options_reach_a_factory_by_name(module: str) -> None:
-    agent = load(f"{module}:WithHistory", greeting="ahoy")
+@pytest.mark.parametrize("name", ["WithHistory", "make_polite"])
+async def test_options_reach_a_factory_by_name(module: str, name: str) -> None:
+    """A function whose every parameter has a value is a factory."""
+    agent = load(f"{module}:{name}", greeting="ahoy")
     assert await ask(agent, "c", "hi", []) == "ahoy hi 0"
 
 
@@ -177,6 +185,9 @@ async def test_options_reach_a_factory_by_name(module: str) -> None:
         ("two", {"greeting": "x"}, "takes no options"),
         ("Needs", {}, "needs the option 'model'"),
         ("value", {}, "is an int, which cannot be asked"),
+        ("only", {}, "is a HistoryOnly, which cannot be asked"),
+        ("needs_more", {}, "is a function, which cannot be asked"),
+        ("needs_more", {"model": "x"}, "takes no options"),
         ("nothing", {}, "has no 'nothing'"),
     ],
 )
@@ -192,6 +203,7 @@ def test_a_target_that_cannot_be_is_refused_with_the_remedy(
     ("target", "words"),
     [
         ("elisa", "Did you mean 'eliza'?"),
+        ("pydantic_ai", "That is a framework: name the agent that you made with it."),
         ("no_such_module:agent", "no module 'no_such_module'"),
         ("kinds_of_agents:tow", "has no 'tow'; did you mean 'two'?"),
         ("kinds_of_agents:zzzz", "has no 'zzzz'; it has two, one, pieces, sync, optional"),
@@ -237,6 +249,7 @@ async def test_a_factory_that_fails_fails_the_turn(module: str, name: str) -> No
     ("name", "error", "words"),
     [
         ("make_nothing", AgentFailed, "made NoneType, which cannot be asked"),
+        ("history_only", AgentFailed, "is a factory; an agent takes a `message`"),
         ("Mute", AgentFailed, "made Mute, which cannot be asked"),
         ("Broken", SystemExit, "a secret of the agent"),
         ("break_async", RuntimeError, "broken"),

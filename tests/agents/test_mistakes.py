@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,11 +29,92 @@ def shared(target: object) -> SharedAgent:
     return SharedAgent(ABOUT, callee, boundary)
 
 
-async def test_history_and_message_may_stand_in_either_order() -> None:
-    async def agent(history: Sequence[Message], message: str) -> str:
-        return f"{message} {len(history)}"
+async def in_order(message: str, history: Sequence[Message]) -> str:
+    return f"{message} {len(history)}"
 
+
+async def the_other_way_round(history: Sequence[Message], message: str) -> str:
+    return f"{message} {len(history)}"
+
+
+async def history_and_a_text(history: Sequence[Message], text: str) -> str:
+    return f"{text} {len(history)}"
+
+
+async def past_and_message(past: Sequence[Message], message: str) -> str:
+    return f"{message} {len(past)}"
+
+
+async def names_of_ones_own(question: str, past: Sequence[Message]) -> str:
+    return f"{question} {len(past)}"
+
+
+async def by_position_only(history: Sequence[Message], message: str, /) -> str:
+    return f"{message} {len(history)}"
+
+
+async def by_name_only(*, message: str, history: Sequence[Message]) -> str:
+    return f"{message} {len(history)}"
+
+
+async def history_by_name_if_there_is_any(text: str, *, history: Sequence[Message] = ()) -> str:
+    return f"{text} {len(history)}"
+
+
+async def after_something_else(
+    message: str, mood: str = "", history: Sequence[Message] = ()
+) -> str:
+    return f"{message} {mood}{len(history)}"
+
+
+async def parts_first(parts: list[Any], history: Sequence[Message], message: str) -> str:
+    return f"{parts[0]['text']} {len(history)}"
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        in_order,
+        the_other_way_round,
+        history_and_a_text,
+        past_and_message,
+        names_of_ones_own,
+        by_position_only,
+        by_name_only,
+        history_by_name_if_there_is_any,
+        after_something_else,
+        parts_first,
+    ],
+)
+async def test_message_and_history_arrive_where_their_names_stand(agent: Any) -> None:
     assert await ask(shared(agent), "c", "hi", [{"role": "user", "content": "x"}]) == "hi 1"
+
+
+async def test_what_was_given_already_is_not_given_again() -> None:
+    agent = partial(in_order, history=[])
+    assert await ask(shared(agent), "c", "hi", [{"role": "user", "content": "x"}]) == "hi 0"
+
+
+class ModelledAgent:
+    async def run(self, message: str) -> str:
+        return message
+
+
+AbstractAgent = type("AbstractAgent", (), {"__module__": "pydantic_ai.agent.abstract"})
+FrameworksAgent = type("Agent", (AbstractAgent,), {"__module__": "pydantic_ai.agent"})
+
+
+@pytest.mark.parametrize(
+    "made",
+    [ModelledAgent(), lambda message: message, FrameworksAgent()],
+    ids=["an object", "a function", "a framework's agent"],
+)
+async def test_a_function_that_returns_an_agent_is_told_that_it_is_a_factory(made: object) -> None:
+    async def make(model: str) -> object:
+        return made
+
+    with pytest.raises(AgentFailed, match="which is an agent: so it is a factory"):
+        await ask(shared(make), "c", "hi")
 
 
 async def test_a_frameworks_result_is_no_reply() -> None:

@@ -255,6 +255,11 @@ class Asks(Scenarios):
         assert "delete" in f"{request.get('name')} {request.get('prompt')}".lower()
         assert "a.txt" in f"{request.get('arguments')} {request.get('prompt')}"
 
+    def test_what_is_asked_is_not_said_twice(self, server: Server) -> None:
+        """`name` and `arguments` are shown by every client; a prompt is what the user wrote."""
+        (request,) = self.asked(server, "asked-once").json["requests"]
+        assert request["kind"] == "question" or "prompt" not in request
+
     def test_a_stream_ends_with_the_question(self, server: Server) -> None:
         with Stream(server.port, "delete a.txt", "asked-by-a-stream") as stream:
             last = stream.rest()[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from base64 import b64encode
 from functools import cache
 from io import BytesIO
@@ -78,10 +79,11 @@ def model(*replies: Any) -> Any:
     script, core = iter(replies), importlib.import_module("autogen_core")
 
     def result(reply: Any) -> Any:
-        name = reply[1:] if reply.startswith("@") else ""
+        names = reply[1:].split("+") if reply.startswith("@") else []
+        calls = [core.FunctionCall(str(n), "{}", name) for n, name in enumerate(names, 1)]
         return models.CreateResult(
-            finish_reason="function_calls" if name else "stop",
-            content=[core.FunctionCall("1", "{}", name)] if name else reply,
+            finish_reason="function_calls" if calls else "stop",
+            content=calls or reply,
             usage=models.RequestUsage(1, 1),
             cached=False,
         )
@@ -193,12 +195,66 @@ async def test_a_team_that_ends_at_once_says_nothing() -> None:
     assert (await Talk(team).say("hello")).text == ""
 
 
+@pytest.mark.parametrize(("level", "is_logged"), [(logging.NOTSET, False), (logging.INFO, True)])
+async def test_what_tools_are_given_is_logged_only_where_the_user_wants_it(
+    level: int, is_logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(level, "autogen_core")
+    await Talk(load_example("autogen").agent).say("add 2 3")
+    assert bool(caplog.records) == is_logged
+
+
 async def test_a_failed_turn_leaves_nothing_behind() -> None:
     talk = Talk(load_example("autogen").agent)
     await talk.say("hello")
     with pytest.raises(RuntimeError, match="secret"):
         await talk.say("fail")
     assert (await talk.say("again")).text == "2: you said again"
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit])
+@pytest.mark.parametrize("in_team", [False, True])
+async def test_a_tool_that_ends_its_task_fails_the_turn(
+    kind: type[BaseException], in_team: bool
+) -> None:
+    async def leave() -> str:
+        """Leave."""
+        raise kind
+
+    async def wait() -> str:
+        """Wait."""
+        await asyncio.sleep(30)
+        return "waited"
+
+    leave.__annotations__ = wait.__annotations__ = {"return": str}
+    client = model("@leave+wait", "here")
+    agent = agents.AssistantAgent("leaver", client, tools=[leave, wait])
+    talk = Talk(teams.RoundRobinGroupChat([agent], max_turns=1) if in_team else agent)
+    before = asyncio.all_tasks()
+    with pytest.raises(RuntimeError, match=kind.__name__):
+        await asyncio.wait_for(talk.say("hello"), 5)
+    await asyncio.sleep(0.01)
+    assert asyncio.all_tasks() == before
+    assert (await talk.say("hello")).text == "here"
+
+
+async def test_a_workbench_that_fails_fails_the_turn() -> None:
+    core = importlib.import_module("autogen_core.tools")
+
+    class Broken(core.StaticWorkbench):  # type: ignore[name-defined]
+        async def call_tool(self, *args: Any, **options: Any) -> Any:
+            raise ConnectionError("gone")
+
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    look.__annotations__ = {"return": str}
+    tools = Broken([core.FunctionTool(look, "Look.")])
+    agent = agents.AssistantAgent("broken", model("@look"), workbench=tools)
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(Talk(agent).say("hello"), 5)
 
 
 def one_of_each() -> list[Any]:
@@ -306,3 +362,17 @@ def png() -> str:
     file = BytesIO()
     importlib.import_module("PIL.Image").new("RGB", (2, 2)).save(file, "PNG")
     return b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize("kind", ["RoundRobinGroupChat", "SelectorGroupChat", "Swarm"])
+def test_a_team_that_would_never_end_is_refused(kind: str) -> None:
+    def make(**ends: Any) -> Any:
+        members = [assistant("one", handoffs=["two"]), assistant("two")]
+        selects = {"model_client": model()} if kind == "SelectorGroupChat" else {}
+        return getattr(teams, kind)(members, **selects, **ends)
+
+    for endless in (make(), agents.SocietyOfMindAgent("mind", make(), model())):
+        with pytest.raises(Unsupported, match="a termination_condition or max_turns"):
+            adapter_for(endless)
+    assert adapter_for(make(max_turns=2))
+    assert adapter_for(make(termination_condition=conditions.MaxMessageTermination(3)))

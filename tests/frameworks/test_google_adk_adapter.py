@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from subprocess import run
 from typing import Any
 
 import pytest
@@ -30,6 +32,7 @@ from runner.agents.frameworks.framework import Adapter
 from runner.agents.frameworks.google_adk import FRAMEWORK
 from runner.agents.requests import Decision
 from tests.frameworks.examples import load_example
+from tests.support.server import ROOT
 
 pytest.importorskip("google.adk", reason="Google ADK is not installed")
 
@@ -109,6 +112,23 @@ async def test_the_state_carries_the_conversation_into_a_new_adapter(agent: Any)
     second = await ask(adapter_of(agent), "again", first.state)
 
     assert (first.text, second.text) == ("1: you said hello", "2: you said again")
+
+
+FIRST_TURN = """
+import asyncio, sys
+from tests.frameworks.test_google_adk_adapter import adapter_of, ask, load_example
+
+adapter = adapter_of(load_example("google_adk").agent)
+before = set(sys.modules)
+asyncio.run(ask(adapter, "hello"))
+print(len(set(sys.modules) - before))
+"""
+
+
+def test_the_first_turn_imports_next_to_nothing() -> None:
+    """Each of the hundreds of modules that ADK puts off is imported on the event loop."""
+    told = run([sys.executable, "-c", FIRST_TURN], cwd=ROOT, capture_output=True, check=True)
+    assert int(told.stdout.splitlines()[-1]) < 50
 
 
 async def test_conversations_do_not_mix(adapter: Adapter) -> None:

@@ -14,6 +14,7 @@ import pytest
 from runner.agents.base import Answered, Asked, Progress, Reasoning, ToolCall, ToolResult, Usage
 from runner.agents.frameworks.framework import Unsupported
 from runner.agents.frameworks.langgraph import FRAMEWORK
+from runner.agents.frameworks.langgraph.interrupts import requests_of
 from runner.agents.requests import Decision
 from tests.frameworks.examples import load_example
 
@@ -30,7 +31,7 @@ from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph, add_messages
-from langgraph.types import interrupt
+from langgraph.types import Interrupt, interrupt
 from typing_extensions import TypedDict
 
 
@@ -204,6 +205,13 @@ async def test_what_is_asked_is_in_the_request() -> None:
         "delete_file",
         {"path": "F"},
     )
+
+
+def test_the_users_own_words_are_the_prompt_of_an_approval() -> None:
+    words = "Sure?\n\nTool: delete\nArgs: {'path': 'F'}"
+    action = {"name": "delete", "args": {"path": "F"}, "description": words}
+    asked = Interrupt({"action_requests": [action]}, id="1")
+    assert [request.prompt for request in requests_of([asked])] == ["Sure?"]
 
 
 async def test_the_users_graph_is_left_as_it_was() -> None:

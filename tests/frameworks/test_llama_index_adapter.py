@@ -129,6 +129,21 @@ async def test_a_failed_turn_leaves_nothing_behind() -> None:
     assert (await talk.say("again")).text == "2: you said again"
 
 
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit, SystemExit])
+async def test_a_tool_that_ends_its_task_fails_the_turn(kind: type[BaseException]) -> None:
+    async def leave() -> None:
+        """Leave."""
+        raise kind
+
+    agents = [scripted([leave]), workflow.AgentWorkflow(agents=[scripted([leave])])]
+    before = asyncio.all_tasks()
+    for agent in agents:
+        with pytest.raises(RuntimeError, match=kind.__name__):
+            await asyncio.wait_for(Talk(agent).say("hello"), 5)
+    await asyncio.sleep(0.01)
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_cancelled_turn_leaves_nothing_behind() -> None:
     talk = Talk(load_example("llama_index").agent)
     await talk.say("hello")

@@ -224,6 +224,12 @@ async def test_an_error_in_code_is_remembered() -> None:
     assert (await talk.say("again")).text == "2: you said again"
 
 
+async def test_an_answer_that_is_an_iterator_is_not_run() -> None:
+    """It may have no end: `itertools` is among what a model's code may import."""
+    answer = "<code>\nfinal_answer({'rows': iter([1])})\n</code>"
+    assert "list_iterator object" in (await Talk(coder(answer)).say("count")).text
+
+
 async def test_plans_are_remembered_and_no_part_of_the_reply() -> None:
     done = "<code>\nfinal_answer('done')\n</code>"
     talk = Talk(coder("a plan", done, "a plan", done, planning_interval=1))

@@ -10,6 +10,7 @@ from select import select
 
 import pytest
 
+from tests.support.caller import Caller
 from tests.support.client import LIMIT_S, Answer, chat, encode, receive, send, until
 from tests.support.server import Knobs, Server
 
@@ -170,6 +171,27 @@ def test_bodies_that_are_given_up_leave_room_for_the_next(guarded: Server) -> No
         for _ in range(30):
             push(stack.enter_context(send(guarded.port, b"")), unfinished(MIB - 2, **bearer("ann")))
     until(lambda: guarded.chat("hello", **bearer("ann")).status == 200, "there is room again")
+
+
+def test_what_the_turns_of_a_caller_ask_is_bounded_in_bytes_until_they_end(
+    guarded: Server,
+) -> None:
+    """I-29, I-30: a bound on their number would let them hold gigabytes."""
+    ann, bob = Caller(guarded, "ann-token"), Caller(guarded, "bob-token")
+    long = "x" * 250_000
+    ann.chat("until room", "line", prefer="respond-async")
+    answers = [ann.chat(long, "line", prefer="respond-async") for _ in range(18)]
+    assert [answer.status for answer in answers] == [202] * 16 + [503] * 2
+    refused = answers[-1]
+    check(refused, 503, "server-full")
+    assert refused.headers["turn-outcome"] == "not_started"
+    assert int(refused.headers["retry-after"]) > 0
+    assert ann.chat("hello", "other").status == 200, "there is room for what is short"
+    assert bob.chat(long, "other").status == 200
+    turns = ann("GET", "/health").json["turns"]
+    guarded.let_on("room")
+    until(lambda: ann.chat(long, "other").status == 200, "there is room again")
+    assert turns["refused_at_once"] == 2
 
 
 # Malformed requests.

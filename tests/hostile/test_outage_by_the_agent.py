@@ -208,8 +208,50 @@ def test_64_hung_turns_starve_no_other_conversation(folder: Path) -> None:
             connection.close()
 
 
+@pytest.mark.slow
+def test_a_hung_turn_of_an_object_that_answers_one_at_a_time_is_told_until_it_ends(
+    folder: Path,
+) -> None:
+    (folder / "hangs.py").write_text(HANGS)
+    with Server(folder, target="hangs:one", agent__turn_timeout_s=60) as server:
+        assert server.chat("hello", "c").status == 200
+        assert server.chat("until told", "c", turn_deadline_ms="300").cause == "turn-timeout"
+        waiting = send(server.port, chat("hello", "other"))
+        until(lambda: not is_ready(server), "it is not ready")
+        told = server.request("GET", "/health/ready")
+        assert told.cause == "agent-hangs"
+        assert "one turn at a time" in told.json["detail"]
+        refused = receive(waiting)
+        assert (refused.status, refused.cause) == (503, "agent-hangs")
+        assert refused.json["outcome"] == "rolled_back"
+        assert server.chat("hello", "other").cause == "agent-hangs"
+        server.let_on("told")
+        until(lambda: is_ready(server), "it is ready again")
+        assert server.chat("hello", "other").json["turn"] == 1
+        waiting.close()
+
+
+def is_ready(server: Server) -> bool:
+    return server.request("GET", "/health/ready").status == 200
+
+
 HANGS = """
 import time
+from pathlib import Path
+
+class One:
+    def answer(self, message):
+        while message == "until told" and not Path("told").exists():
+            time.sleep(0.01)
+        return message
+
+    def get_state(self):
+        return None
+
+    def set_state(self, state):
+        pass
+
+one = One()
 
 def factory(conversation_id):
     time.sleep(600 if conversation_id.startswith("hang") else 0)

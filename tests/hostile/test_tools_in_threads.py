@@ -18,10 +18,15 @@ def tool(name):
         time.sleep(600)
     if name == "stop":
         raise StopIteration
+    if name == "exit":
+        raise GeneratorExit
     return name
 
 async def agent(message):
-    return await asyncio.to_thread(tool, message)
+    try:
+        return await asyncio.to_thread(tool, message)
+    except Exception as error:
+        return str(error)
 """
 
 
@@ -45,9 +50,12 @@ def test_tools_that_hang_hold_up_no_other_conversation(served: Server) -> None:
         assert (answer.status, answer.json.get("response")) == (200, "works")
 
 
-def test_a_tool_that_raises_stop_iteration_fails_its_turn(served: Server) -> None:
+@pytest.mark.parametrize("word", ["stop", "exit"])
+def test_what_no_coroutine_can_be_given_is_raised_as_an_exception(
+    served: Server, word: str
+) -> None:
     """I-12"""
     with served as server:
-        content = {"message": "stop", "conversation_id": "stopped"}
-        answer = server.request("POST", "/chat", content, {"turn-deadline-ms": "10000"})
-        assert (answer.status, answer.cause) == (502, "agent-failed")
+        answer = server.request("POST", "/chat", {"message": word}, {"turn-deadline-ms": "10000"})
+        assert answer.status == 200
+        assert "a function in a thread raised" in answer.json["response"]

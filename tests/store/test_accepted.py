@@ -234,10 +234,20 @@ async def test_output_and_requests_are_found_with_each_turn_that_they_answer(
         assert (found.ending.output, found.ending.requests) == (record.output, LEFT.requests)
 
 
-async def test_what_was_asked_besides_is_there_until_the_turn_has_ended(store: Store) -> None:
+@pytest.mark.parametrize("ends", ["with a reply", "refused"])
+async def test_what_was_asked_is_there_until_the_turn_has_ended(store: Store, ends: str) -> None:
     await store.accept(replace(turn("a"), more=b'{"metadata": {"k": "v"}}'))
     (kept,) = await store.unfinished()
-    assert kept.more == b'{"metadata": {"k": "v"}}'
+    assert (kept.message, kept.more) == ("message a", b'{"metadata": {"k": "v"}}')
+    if ends == "refused":
+        await store.end("a", replace(FAILED, requests=LEFT.requests))
+    else:
+        await store.commit(Record("a", "c", "m", "r"))
+    found = await store.find("a")
+    assert found is not None
+    assert (found.message, found.more) == ("", None)
+    assert found.ending is not None
+    assert found.ending.requests is None
 
 
 # SQLite alone.

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from runner.agents.base import Asked
 from runner.agents.boundary import Boundary
 from runner.agents.callee import as_callee
-from runner.agents.meter import Unusable
+from runner.agents.encoding import Unusable
 from runner.agents.threads import Threads
 from runner.store.base import AgentState, Record, StoreUnavailable
 from runner.turns.requests import InputPending

@@ -364,18 +364,35 @@ async def test_answers_at_work_are_not_stopped_by_other_answers(
     assert len(stage.state()["done"]) == 1
 
 
-@pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
-async def test_answers_that_a_message_stops_leave_the_requests_open(
-    make: Make, strategy: str
+@pytest.mark.parametrize(
+    ("strategy", "chosen"),
+    [
+        ("queue", None), ("lock", None), ("merge", None), ("interrupt", None),
+        ("queue", "interrupt"), ("queue", "rollback"), ("interrupt", "rollback"),
+    ],
+)  # fmt: skip
+async def test_a_message_waits_for_answers_at_work_and_is_then_answered(
+    make: Make, strategy: str, chosen: str | None
 ) -> None:
-    stage = await make()
+    """Stopped, they would leave the requests open, for which the message would be refused."""
+    stage = await make(strategy=strategy)
     await stage.ask("delete x")
-    first = await stage.begun("", resume={"r1": Decision(True, reason="hang")})
-    second = await stage.begin("stop", strategy=strategy)
-    assert (await ended(first)).reply is None
-    assert cause(await ended(second)) == ("InputPending", "not_started")
-    assert (await stage.ask(resume=NO)).state is State.ANSWERED
-    assert "too dangerous" in stage.state()["done"][0]
+    answers = await stage.begun("", resume={"r1": Decision(True, reason="sleep 0.1")})
+    messages = [await stage.begin(text, strategy=chosen) for text in ("one", "two")]
+    assert (await ended(answers)).state is State.ANSWERED
+    for message in messages:
+        assert (await ended(message)).state is State.ANSWERED
+    said = [one["content"] for one in await stage.store.messages("c")][::2]
+    assert "\n\n".join(said) == "delete x\n\napproved\n\none\n\ntwo"
+
+
+async def test_a_message_stops_another_again_once_the_answers_have_ended(make: Make) -> None:
+    stage = await make(strategy="interrupt")
+    await stage.ask("delete x")
+    await stage.ask(resume=YES)
+    first = await stage.begun("hang")
+    assert (await stage.ask("plain")).state is State.ANSWERED
+    assert (await ended(first)).state is State.INTERRUPTED
 
 
 # Restarts and keys.
@@ -441,6 +458,18 @@ async def test_a_message_that_was_refused_for_a_question_leaves_its_key(make: Ma
     await ended(await stage.begin("plain", key="k"))
     await stage.ask(resume=YES)
     assert (await ended(await stage.begin("plain", key="k"))).state is State.ANSWERED
+
+
+async def test_a_refused_message_is_kept_without_the_requests(make: Make) -> None:
+    """They may be a megabyte, and so many times as one asks in vain."""
+    stage = await make()
+    await stage.ask("delete x")
+    live = await stage.begin("plain", key="k")
+    assert requested(await ended(live)) == ["r1"]
+    found = await stage.store.find(live.turn.id)
+    assert found is not None
+    assert found.ending is not None
+    assert (found.ending.cause, found.ending.requests) == ("InputPending", None)
 
 
 async def test_the_counters_agree_after_questions_and_refusals(make: Make) -> None:

@@ -40,6 +40,7 @@ class Sleeper:
     """An agent that takes as many seconds as the message says."""
 
     about = About("sleeper", "for the test", wants_history=False, single_conversation=False)
+    hangs = False
 
     def __init__(self) -> None:
         self.calls: list[str] = []

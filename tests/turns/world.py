@@ -329,6 +329,7 @@ class Scripted:
     """An agent that takes its time, fails now and then, and says what it was asked."""
 
     about = About("scripted", "for the test", wants_history=True, single_conversation=False)
+    hangs = False
 
     def __init__(self, world: World) -> None:
         self._world = world

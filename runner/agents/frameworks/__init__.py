@@ -1,4 +1,4 @@
-"""Other people's agents: one file for each framework, recognised by the names of its classes."""
+"""Other people's agents: one module for each framework, recognised by the names of its classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES: tuple[str, ...] = (
     "smolagents",
     "strands",
 )
-"""Their modules, in this package."""
+"""Their modules, in this package; those of several files are packages."""
 
 
 MODELS = frozenset({

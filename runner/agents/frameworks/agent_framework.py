@@ -29,7 +29,7 @@ from runner.agents.base import (
     ToolResult,
     Usage,
 )
-from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
+from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load, quiet
 from runner.agents.requests import InputRequest
 
 WORKFLOW_AGENTS = {
@@ -49,6 +49,7 @@ class AgentFrameworkAdapter:
     def __init__(self, agent: Any) -> None:
         self._agent = agent
         self._package = load("agent_framework")
+        quiet("agent_framework")  # It logs three lines a tool call.
 
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
         state: Json = asked.state or {"session": None, "requests": [], "calls": {}}

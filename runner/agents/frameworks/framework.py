@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -60,6 +61,12 @@ class Framework:
     takes: frozenset[str] = frozenset()
     takes_urls: bool = True
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+
+
+def quiet(logger: str) -> None:
+    """Warnings only, of one that logs each call; unless the user's module has set its level."""
+    if (named := logging.getLogger(logger)).level == logging.NOTSET:
+        named.setLevel(logging.WARNING)
 
 
 def load(module: str) -> Any:

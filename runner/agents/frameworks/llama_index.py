@@ -20,6 +20,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit, Reasoning, ToolCall, ToolResult
+from runner.agents.frameworks.exits import failing
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
 
 AGENTS = ("llama_index.core.agent.workflow.base_agent", "BaseWorkflowAgent")
@@ -39,6 +40,7 @@ class LlamaIndexAdapter:
         self._agent = agent
         is_one = isinstance(agent, workflow.BaseWorkflowAgent)
         self._agents: dict[str, Any] = {agent.name: agent} if is_one else agent.agents
+        _let_tools_fail(agent)
 
     async def answer(self, asked: Asked, emit: Emit) -> Answered:
         state: Any = asked.state or {"messages": [], "state": None, "agent": None}
@@ -135,6 +137,16 @@ class _Telling:
         if piece:
             self._said += piece
             self._emit(piece)
+
+
+def _let_tools_fail(agent: Any) -> None:
+    """A workflow waits for ever for a step that ends in a CancelledError or a SystemExit."""
+    kind = agent.__class__
+
+    async def call(*args: Any) -> Any:
+        return await failing(kind._call_tool(agent, *args))
+
+    vars(agent)["_call_tool"] = call
 
 
 def _memory(messages: list[Any]) -> Any:

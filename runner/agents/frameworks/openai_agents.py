@@ -118,8 +118,8 @@ def tool_call(item: dict[str, Any]) -> ToolCall:
 
 def requests(interruptions: Iterable[Any]) -> Iterable[InputRequest]:
     for item in interruptions:
-        name, arguments = item.name or "", json_of(item.arguments)
-        yield InputRequest("approval", f"Call {name}?", name, arguments, id_of(raw(item)))
+        arguments = json_of(item.arguments)
+        yield InputRequest("approval", "", item.name or "", arguments, id_of(raw(item)))
 
 
 def raw(item: Any) -> dict[str, Any]:

@@ -143,8 +143,7 @@ def arguments(part: Any) -> Any:
 
 def requests(deferred: Any) -> Iterable[InputRequest]:
     for call in deferred.approvals:
-        name = call.tool_name
-        yield InputRequest("approval", f"Call {name}?", name, arguments(call), call.tool_call_id)
+        yield InputRequest("approval", "", call.tool_name, arguments(call), call.tool_call_id)
     for call in deferred.calls:
         name = call.tool_name
         prompt = f"What is the result of {name}?"

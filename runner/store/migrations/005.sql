@@ -5,4 +5,3 @@ CREATE TABLE agent_states (
 ALTER TABLE turns ADD COLUMN output BLOB;
 ALTER TABLE turns ADD COLUMN requests BLOB;
 ALTER TABLE accepted ADD COLUMN more BLOB;
-ALTER TABLE accepted ADD COLUMN requests BLOB;

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from runner.agents.encoding import iterator_in
 from runner.agents.frameworks.framework import load
 
 
@@ -102,4 +103,6 @@ def _asdict(value: Any) -> Any:
 
 
 def as_json(value: Any) -> Any:
+    if iterator_in(value) is not None:  # The agent's code may go on with it.
+        return str(value)
     return to_jsonable_python(value, fallback=str, bytes_mode="base64", inf_nan_mode="strings")

@@ -23,7 +23,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit, ToolCall, ToolResult, Usage
-from runner.agents.frameworks.dspy_stream import Stream
+from runner.agents.frameworks.dspy.stream import Stream
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
 
 UNKEPT = ("trajectory", "history", "termination_reason")

@@ -22,15 +22,15 @@ from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit, Json
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
-from runner.agents.frameworks.langgraph_checkpoints import (
+from runner.agents.frameworks.langgraph.checkpoints import (
     config_of,
     dump,
     in_threads,
     restore,
     works_async,
 )
-from runner.agents.frameworks.langgraph_interrupts import requests_of, resume
-from runner.agents.frameworks.langgraph_reply import Reply, could_speak
+from runner.agents.frameworks.langgraph.interrupts import requests_of, resume
+from runner.agents.frameworks.langgraph.reply import Reply, could_speak
 
 
 class LangGraph:

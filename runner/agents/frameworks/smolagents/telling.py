@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from runner.agents.base import Emit, Reasoning, ToolCall, ToolResult
 from runner.agents.frameworks.framework import load
-from runner.agents.frameworks.smolagents_steps import as_json
+from runner.agents.frameworks.smolagents.steps import as_json
 
 
 class Telling:

@@ -22,25 +22,27 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from runner.agents.base import Answered, Asked, Emit
-from runner.agents.frameworks.autogen_telling import Telling, speakers
-from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
+from runner.agents.frameworks.autogen.telling import Telling, speakers
+from runner.agents.frameworks.exits import failing
+from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load, quiet
 from runner.agents.threads import until_done
 
 AGENT = ("autogen_agentchat.agents._base_chat_agent", "BaseChatAgent")
 TEAM = ("autogen_agentchat.base._team", "Team")
 
+ENDLESS = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
+"""Teams that end by a condition only."""
+
 
 class AutogenAdapter:
     def __init__(self, agent: Any, in_thread: InThread) -> None:
-        proxy = load("autogen_agentchat.agents._user_proxy_agent")
+        _check(agent)
         for member in _members(agent):
-            if getattr(member, "input_func", None) is proxy.cancellable_input:
-                raise Unsupported(
-                    f"{member.name} is a UserProxyAgent that reads from the console. Leave it out: "
-                    "the user's answer is the next message, if the team ends by then, for example "
-                    'with termination_condition=HandoffTermination("user").'
-                )
+            if isinstance(member, load("autogen_agentchat.agents").AssistantAgent):
+                _let_tools_fail(member)
+        quiet("autogen_core")  # It logs what users and tools say.
         self._agent = agent
+        self._swarm = load("autogen_agentchat.teams").Swarm
         self._is_team = isinstance(agent, load("autogen_agentchat.base").Team)
         self._as_found: Any = None
 
@@ -52,6 +54,8 @@ class AutogenAdapter:
         except asyncio.CancelledError:
             await until_done(asyncio.create_task(self._stop(work, token)))
             raise
+        finally:
+            token.cancel()  # Ends the tools that ran beside one that failed.
 
     async def _stop(self, work: asyncio.Task[Any], token: Any) -> None:
         """A team works in tasks of its own, and waits for them when it is cancelled."""
@@ -90,10 +94,29 @@ class AutogenAdapter:
 
     def _waits_for_user(self, last: Any) -> bool:
         """Whether it is a `Swarm` that only goes on with a handoff back."""
-        if not isinstance(self._agent, load("autogen_agentchat.teams").Swarm):
+        if not isinstance(self._agent, self._swarm):
             return False
         is_handoff = isinstance(last, load("autogen_agentchat.messages").HandoffMessage)
         return is_handoff and last.target not in speakers(self._agent)
+
+
+def _check(agent: Any) -> None:
+    """Raises Unsupported for what would wait for the console, or never end."""
+    proxy = load("autogen_agentchat.agents._user_proxy_agent")
+    for member in _members(agent):
+        if getattr(member, "input_func", None) is proxy.cancellable_input:
+            raise Unsupported(
+                f"{member.name} is a UserProxyAgent that reads from the console. Leave it out: "
+                "the user's answer is the next message, if the team ends by then, for example "
+                'with termination_condition=HandoffTermination("user").'
+            )
+    for team in _teams(agent):
+        ends = (team._termination_condition, team._max_turns)
+        if type(team).__name__ in ENDLESS and ends == (None, None):
+            raise Unsupported(
+                f"its {type(team).__name__} never ends: give it a termination_condition or "
+                "max_turns, such as the number of its members."
+            )
 
 
 def _teams(agent: Any) -> Iterator[Any]:
@@ -114,6 +137,22 @@ def _members(agent: Any) -> list[Any]:
 def _tasks(team: Any) -> list[asyncio.Task[Any]]:
     """What the team works in; nothing public can stop it."""
     return list(team._runtime._background_tasks) if team._embedded_runtime else []
+
+
+def _let_tools_fail(agent: Any) -> None:
+    """An `AssistantAgent` reads what its tools stream, and nobody else would end that stream."""
+    kind = agent.__class__
+
+    class Failing(kind):  # type: ignore[misc, valid-type]
+        @staticmethod
+        async def _execute_tool_call(*, stream: Any, **call: Any) -> Any:
+            try:
+                return await failing(kind._execute_tool_call(stream=stream, **call))
+            except BaseException:
+                stream.put_nowait(None)
+                raise
+
+    agent._process_model_result = Failing._process_model_result
 
 
 def _task(asked: Asked) -> Any:

@@ -11,18 +11,21 @@ are no coroutines run on the event loop, and hold up everyone while they work.
 from __future__ import annotations
 
 from base64 import b64decode
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from mimetypes import guess_type
 from typing import Any, cast
 
 from runner.agents.base import Answered, Asked, Emit, Json, Part
 from runner.agents.frameworks.framework import Framework, InThread, load
-from runner.agents.frameworks.google_adk_events import CONFIRMATION, Telling
+from runner.agents.frameworks.google_adk.events import CONFIRMATION, Telling
 from runner.agents.requests import Decision
 
 APP = ("google.adk.apps.app", "App")
 AGENT = ("google.adk.agents.base_agent", "BaseAgent")
 NODE = ("google.adk.workflow._base_node", "BaseNode")
+
+# The first run imports them, and the event loop stands still for seconds.
+LATE = ("google.adk.workflow._workflow", "google.adk.flows.llm_flows.auto_flow")
 
 
 class GoogleAdkAdapter:
@@ -32,6 +35,9 @@ class GoogleAdkAdapter:
         self._name = target.name
         root = getattr(target, "root_agent", target)
         self._has_schema = getattr(root, "output_schema", None) is not None
+        for module in LATE:
+            with suppress(ImportError):  # Of another version.
+                load(module)
         self._types = load("google.genai.types")
         self._runner_of = load("google.adk.runners").Runner
         self._session_of = load("google.adk.sessions").Session

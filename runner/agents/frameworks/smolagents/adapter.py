@@ -22,8 +22,8 @@ from typing import Any, cast
 
 from runner.agents.base import Answered, Asked, Emit, Part, Usage
 from runner.agents.frameworks.framework import Framework, InThread, load
-from runner.agents.frameworks.smolagents_steps import Steps, image
-from runner.agents.frameworks.smolagents_telling import Telling
+from runner.agents.frameworks.smolagents.steps import Steps, image
+from runner.agents.frameworks.smolagents.telling import Telling
 
 
 class SmolagentsAdapter:

@@ -23,9 +23,8 @@ def requests_of(interrupts: Iterable[Any]) -> Iterator[InputRequest]:
         actions = _actions(interrupt.value)
         for number, action in enumerate(actions):
             arguments = to_jsonable_python(action.get("args"), fallback=str)
-            prompt = str(action.get("description") or "")
             request_id = f"{interrupt.id}:{number}"
-            yield InputRequest("approval", prompt, action["name"], arguments, request_id)
+            yield InputRequest("approval", _prompt(action), action["name"], arguments, request_id)
         if not actions:
             value = to_jsonable_python(interrupt.value, fallback=str)
             is_text = isinstance(value, str)
@@ -61,6 +60,13 @@ def _actions(value: Any) -> list[Any]:
         return [request]
     actions: list[Any] = request.get("action_requests", [])
     return actions
+
+
+def _prompt(action: Any) -> str:
+    """What the user has written; LangChain adds what name and arguments say."""
+    tool = f"\n\nTool: {action['name']}\nArgs: {action.get('args')}"
+    words = str(action.get("description") or "").removesuffix(tool)
+    return "" if words == "Tool execution requires approval" else words
 
 
 def _decided(action: Any, decision: Decision) -> Json:

@@ -20,6 +20,7 @@ CONFIRMATION = "adk_request_confirmation"
 ASKS = frozenset({CONFIRMATION, "adk_request_input", "adk_request_credential"})
 """Calls by which an agent needs a person."""
 
+# With it end the hints that are ADK's own, and say nothing but the name.
 FOR_PROGRAMS = " by responding with a FunctionResponse with an expected ToolConfirmation payload."
 
 
@@ -128,9 +129,10 @@ def input_request(call: Any) -> InputRequest:
     if call.name != CONFIRMATION:
         return InputRequest(prompt=args.get("message") or "", arguments=args, id=call.id)
     original: Any = args["originalFunctionCall"]
+    hint = args.get("toolConfirmation", {}).get("hint", "")
     return InputRequest(
         kind="approval",
-        prompt=args.get("toolConfirmation", {}).get("hint", "").removesuffix(FOR_PROGRAMS),
+        prompt="" if hint.endswith(FOR_PROGRAMS) else hint,
         name=original["name"],
         arguments=original.get("args"),
         id=call.id,

@@ -1,0 +1,5 @@
+"""LangGraph and LangChain."""
+
+from runner.agents.frameworks.langgraph.adapter import FRAMEWORK
+
+__all__ = ["FRAMEWORK"]

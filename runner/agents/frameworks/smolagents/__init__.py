@@ -1,0 +1,5 @@
+"""smolagents."""
+
+from runner.agents.frameworks.smolagents.adapter import FRAMEWORK
+
+__all__ = ["FRAMEWORK"]
