@@ -15,7 +15,7 @@ from runner.settings import Settings
 
 __all__ = ["Door", "doors", "routes"]
 
-NAMES = ("openai", "ag_ui")
+NAMES = ("openai", "ag_ui", "a2a")
 """Modules of this folder, with a `DOOR` each."""
 
 ADDED = "runner.doors"
