@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from runner.api.openapi import Route
 from runner.api.operations import door
-from runner.doors.a2a.card import CARD_PATH, RPC_PATH, card
+from runner.doors.a2a.card import CARD_PATH, RPC_PATH, a2a_card
 from runner.doors.a2a.errors import refuse
-from runner.doors.a2a.methods import rpc
+from runner.doors.a2a.methods import a2a_call
 from runner.doors.door import Door
 from runner.settings import Settings
 
@@ -22,8 +22,8 @@ def routes(settings: Settings) -> tuple[Route, ...]:
     shown = door("The agent's card, for clients of A2A")
     called = door("JSON-RPC, for clients of A2A", stream=True, body=True)
     return (
-        Route("GET", CARD_PATH, card, shown, is_open=True),
-        Route("POST", RPC_PATH, rpc, called, any_query=True, refuse=refuse),
+        Route("GET", CARD_PATH, a2a_card, shown, is_open=True),
+        Route("POST", RPC_PATH, a2a_call, called, any_query=True, refuse=refuse),
     )
 
 

@@ -19,7 +19,7 @@ PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){1,8}")
 INPUT_MODES = {"image": ["image/*"], "file": ["application/*", "text/*"]}
 
 
-async def card(service: Service, request: Request) -> Answer:
+async def a2a_card(service: Service, request: Request) -> Answer:
     """To a stranger it does not say what it serves, where a token is needed."""
     content = describe(service, request, is_whole=not service.settings.server.tokens)
     return json_answer(content, headers=(("cache-control", "no-store"),))

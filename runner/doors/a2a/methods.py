@@ -42,7 +42,7 @@ class Call:
 Method = Callable[[Service, Request, Call], Awaitable[Response]]
 
 
-async def rpc(service: Service, request: Request) -> Response:
+async def a2a_call(service: Service, request: Request) -> Response:
     """The result, or the error, of one call."""
     fields = parse_fields(service, request)
     call_id = fields.get("id")

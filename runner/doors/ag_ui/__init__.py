@@ -29,7 +29,7 @@ from runner.turns.service import Service
 __all__ = ["DOOR"]
 
 
-async def run(service: Service, request: Request) -> Response:
+async def ag_ui_run(service: Service, request: Request) -> Response:
     """One run: always a stream, whatever is accepted; the protocol has nothing else."""
     asked = await parse_run(service, request)
     message, content = asked.message, asked.content
@@ -69,7 +69,7 @@ def refuse(document: Mapping[str, Any], headers: Headers) -> Answer:
 
 def routes(settings: Settings) -> tuple[Route, ...]:
     described = door("Run the agent, for clients of AG-UI", stream=True, body=True)
-    return (Route("POST", "/ag-ui", run, described, any_query=True, refuse=refuse),)
+    return (Route("POST", "/ag-ui", ag_ui_run, described, any_query=True, refuse=refuse),)
 
 
 DOOR = Door("ag_ui", "clients of AG-UI, such as CopilotKit: POST /ag-ui", routes)
