@@ -215,6 +215,36 @@ async def test_a_refusal_is_an_error_with_words_and_what_to_wait(
     assert server.calls() == ["began until end", "ended until end"]
 
 
+@pytest.mark.parametrize(
+    ("bound", "cause"),
+    [
+        ("max_waiting_per_conversation", "The line of this conversation is full"),
+        ("max_waiting", "The server is full"),
+    ],
+)
+async def test_a_full_line_is_an_error_too(tmp_path: Path, bound: str, cause: str) -> None:
+    with Server(tmp_path, **{f"strategy__{bound}": 1}) as server:
+        server.ask("until end", "c")
+        server.ask("second", "c")
+        async with talk(server) as one:
+            with pytest.raises(InternalError, match=cause) as no:
+                await one.all("third", context="c")
+        server.let_on("end")
+    assert float(no.value.data["retry_after_s"]) > 0
+
+
+async def test_the_newest_message_stops_the_task_that_runs(tmp_path: Path) -> None:
+    with Server(tmp_path, strategy__name="interrupt") as server:
+        async with talk(server) as one:
+            first = one.stream("hang", context="c")
+            await anext(first)
+            await asyncio.to_thread(server.until_called, "hang")
+            second = await one.all("second", context="c")
+            stopped = [event async for event in first]
+    assert stopped[-1].status_update.status.state == pb.TASK_STATE_CANCELED
+    assert json.loads(text_of(second))["echo"] == "second"
+
+
 async def test_a_failure_of_the_agent_is_a_failed_task_without_its_secrets(server: Server) -> None:
     async with talk(server) as one:
         events = await one.all("raise Exception", context="fails")

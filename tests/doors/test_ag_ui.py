@@ -151,6 +151,16 @@ def test_a_full_line_is_429(tmp_path: Path) -> None:
     assert int(answer.headers["retry-after"]) >= 1
 
 
+def test_a_full_server_is_503(tmp_path: Path) -> None:
+    with Server(tmp_path, strategy__max_waiting=1) as server:
+        server.ask("until end", "t")
+        server.ask("second", "t")
+        (refused,) = Client(server).say("t", "third")
+        server.let_on("end")
+    assert refused["status"] == 503
+    assert refused["payload"]["type"].endswith("server-full")
+
+
 def test_a_turn_that_waited_too_long_ends_its_run_with_an_error(tmp_path: Path) -> None:
     with Server(tmp_path, strategy__max_wait_s=0.2) as server:
         server.ask("until end", "t")
