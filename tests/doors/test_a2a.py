@@ -425,7 +425,7 @@ async def test_parts_reach_an_agent_that_takes_them(tmp_path: Path) -> None:
             "media_type": "application/pdf",
             "url": "https://example.org/a.pdf",
         },
-        {"type": "text", "text": '{"a":[1.0]}'},
+        {"type": "text", "text": '{"a": [1.0]}'},
     ]
 
 
@@ -462,6 +462,7 @@ CALL = {"jsonrpc": "2.0", "id": 7, "method": "SendMessage", "params": {"message"
         ({"params": {"message": {**MESSAGE, "parts": []}}}, -32602),
         ({"params": {"message": {**MESSAGE, "parts": [{"x": 1}]}}}, -32602),
         ({"params": {"message": {**MESSAGE, "role": "ROLE_AGENT"}}}, -32602),
+        ({"params": {"message": {**MESSAGE, "parts": [{"data": "\ud800"}]}}}, -32602),
         ({"params": {"message": {**MESSAGE, "contextId": "a/b"}}}, -32602),
         ({"params": {"message": {**MESSAGE, "taskId": 7}}}, -32001),
         ({"method": "GetTask"}, -32001),
@@ -482,6 +483,12 @@ async def test_a_body_that_cannot_be_read_is_an_error_of_json_rpc(server: Server
         answer = server.request("POST", "/a2a", body)
         assert answer.status == 200
         assert answer.json["error"]["code"] == code, answer.json
+
+
+async def test_an_id_that_is_no_text_is_answered(server: Server) -> None:
+    answer = server.request("POST", "/a2a", {**CALL, "id": "\ud800"})
+    assert answer.json["id"] == "?"
+    assert answer.json["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
 
 
 async def test_another_version_is_refused(server: Server) -> None:

@@ -328,6 +328,7 @@ def test_images_are_refused_by_an_agent_that_takes_none(server: Server) -> None:
         {"threadId": None},
         {"threadId": "a/b"},
         {"runId": 7},
+        {"runId": "\ud800"},
         {"messages": []},
         {"messages": "hello"},
         {"messages": [{"id": "m", "role": "assistant", "content": "hello"}]},

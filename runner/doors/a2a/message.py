@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 from runner.api import documents
 from runner.api.content import parse_content
-from runner.api.exchange import Request, to_json
+from runner.api.exchange import Request
 from runner.api.parsing import DEFAULT_CONVERSATION, check_conversation, parse_conversation
 from runner.api.problems import wrong_field
 from runner.callers import own_id
@@ -80,8 +81,15 @@ def _part(sent: object) -> dict[str, Any]:
         file = {"url": part["url"]}
         return {"type": "image", **file} if is_image else {"type": "file", **named, **file}
     if "data" in part:
-        return {"type": "text", "text": to_json(part["data"]).decode(errors="surrogatepass")}
+        return {"type": "text", "text": _as_text(part["data"])}
     raise wrong_field("/params/message/parts", "A part has text, raw, url or data.")
+
+
+def _as_text(data: object) -> str:
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise wrong_field("/params/message/parts", "A number is too large to be one.") from error
 
 
 def _check_kinds(own_fields: Fields, service: Service) -> None:

@@ -45,8 +45,7 @@ Method = Callable[[Service, Request, Call], Awaitable[Response]]
 async def a2a_call(service: Service, request: Request) -> Response:
     """The result, or the error, of one call."""
     fields = parse_fields(service, request)
-    call_id = fields.get("id")
-    call_id = call_id if isinstance(call_id, str | int) else None
+    call_id = _id(fields.get("id"))
     try:
         call = _parse(request, fields, call_id)
         return await _method(call.method)(service, request, call)
@@ -57,6 +56,13 @@ async def a2a_call(service: Service, request: Request) -> Response:
     except Exception as error:
         refusal = refusal_of(error, request.scope["path"])
         return errors.refusal(call_id, refusal.document, refusal.headers)
+
+
+def _id(sent: object) -> str | int | None:
+    """Of a call, as it can be sent again: JSON has half a surrogate pair, and UTF-8 has not."""
+    if isinstance(sent, str):
+        return sent.encode(errors="replace").decode()
+    return sent if isinstance(sent, int) else None
 
 
 def _parse(request: Request, fields: Mapping[str, Any], call_id: object) -> Call:

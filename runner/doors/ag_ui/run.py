@@ -64,7 +64,7 @@ async def parse_run(service: Service, request: Request) -> Run:
         own_fields = {"message": _message(_list(fields.get("messages")))}
     message, content = parse_content(own_fields, limits, service.about)
     run_id, version = fields.get("runId"), fields.get("protocolVersion")
-    if not isinstance(run_id, str):
+    if not isinstance(run_id, str) or not _is_whole(run_id):
         raise wrong_field("/runId", "A run needs an id that the client has made, a text.")
     return Run(thread, run_id, isinstance(version, str), message, content)
 
@@ -110,7 +110,7 @@ def _source(source: Fields, beside_url: Fields) -> dict[str, Any]:
         case "data":
             return {"media_type": source.get("mimeType"), "data": source.get("value")}
         case kind:  # A handle of a provider's, which only that provider can read.
-            raise wrong_field("/messages", f"Send data or a URL; a source of {kind!r} is not read.")
+            raise wrong_field("/messages", f"Send data or a URL; {kind!r:.32} is not read.")
 
 
 def _binary(part: Fields) -> dict[str, Any]:
@@ -163,6 +163,11 @@ async def _check_no_message(service: Service, conversation: str, fields: Fields)
     latest = await service.messages(conversation, LATEST)
     if not any(one["role"] == "user" and one["content"] == content for one in latest):
         raise wrong_field("/messages", AND_A_MESSAGE)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it can be sent again: JSON has half a surrogate pair, and UTF-8 has not."""
+    return text == text.encode(errors="ignore").decode()
 
 
 def _list(value: Any) -> list[Any]:
