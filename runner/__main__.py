@@ -253,6 +253,7 @@ def _add_list(command: str, module: str, own: str) -> None:
 
 
 _add_list("strategies", "strategies.registry", "--strategy package.module:Class")
+_add_list("doors", "runner.doors", "a Door, named by an entry point of the group runner.doors")
 
 
 @cli.command("agents")

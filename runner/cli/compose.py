@@ -23,6 +23,7 @@ def compose(settings: Settings) -> Service:
 
     Raises UsageError, and OwnCodeError for what the user's own modules raise.
     """
+    from runner import doors
     from runner.agents.threads import Threads
     from runner.store import UnknownStore, make_store
     from runner.turns.service import Service
@@ -30,7 +31,8 @@ def compose(settings: Settings) -> Service:
 
     start.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
-    with flags.usage_errors(UnknownStore, registry.UnknownStrategy):
+    with flags.usage_errors(UnknownStore, registry.UnknownStrategy, doors.UnknownDoor):
+        doors.check(settings.doors.off)
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
     threads = Threads(

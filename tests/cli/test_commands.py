@@ -25,7 +25,7 @@ def test_help_says_where_settings_come_from_and_names_every_command(run: Run) ->
     assert status == 0
     for word in ("RUNNER_SERVER__PORT", "runner.toml", "pyproject.toml", "Exit status", "Examples"):
         assert word in out
-    own = ("serve", "chat", "strategies", "agents", "config", "completion")
+    own = ("serve", "chat", "strategies", "doors", "agents", "config", "completion")
     for command in (*own, "compare", "probe", "report", "simulate"):
         assert f"\n  {command} " in out
     assert max(map(len, out.splitlines())) <= 90
@@ -41,6 +41,12 @@ def test_strategies_are_listed_for_programs(run: Run) -> None:
     status, out, _ = run("strategies", "--json")
     assert status == 0
     assert {"queue", "lock", "reject"} <= json.loads(out).keys()
+
+
+def test_doors_are_listed(run: Run) -> None:
+    status, out, _ = run("doors", "--json")
+    assert status == 0
+    assert {"openai", "ag_ui", "a2a"} <= json.loads(out).keys()
 
 
 def test_agents_and_frameworks_are_listed_for_programs(run: Run) -> None:
@@ -122,6 +128,8 @@ def test_no_secret_is_shown(run: Run, form: list[str]) -> None:
         (["config", "show", "--set", "server.prot=1"], "did you mean server.port?"),
         (["config", "show", "--set", "port"], "is not KEY=VALUE"),
         (["config", "check", "--set", "strategy.name=qeue"], "Did you mean 'queue'?"),
+        (["config", "check", "--set", "doors.off=ag-ui"], "did you mean 'ag_ui'?"),
+        (["serve", "--set", "doors.off=nothing"], "there is no door 'nothing'; there are openai"),
         (["serve", "--port", "x"], "server.port (from --port) is 'x'"),
         (["serve", "--host", "0.0.0.0"], "--insecure"),
         (["config", "check", "--set", "strategy.options.x=1"], "strategy queue: "),
