@@ -15,7 +15,7 @@ from runner.settings import Settings
 
 __all__ = ["Door", "doors", "routes"]
 
-NAMES = ("openai",)
+NAMES = ("openai", "mcp")
 """Modules of this folder, with a `DOOR` each."""
 
 ADDED = "runner.doors"
