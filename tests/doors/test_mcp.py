@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,53 @@ async def test_a_refusal_is_a_result_that_says_when_to_try_again(tmp_path: Path,
     assert refused.structured_content["status"] == 429
     assert refused.structured_content["outcome"] == "not_started"
     assert "Try again in" in refused.content[0].text
+
+
+@ERAS
+async def test_a_busy_conversation_refuses_under_reject(tmp_path: Path, era: str) -> None:
+    with Server(tmp_path, strategy__name="reject") as server:
+        async with client(server, era) as mcp:
+            first = asyncio.create_task(ask(mcp, "until go"))
+            await asyncio.to_thread(server.until_called, "until go")
+            refused = await ask(mcp, "too early")
+            server.let_on("go")
+            assert echoed(await first)["before"] == 0
+            assert echoed(await ask(mcp, "now"))["before"] == 2
+    assert refused.is_error
+    assert refused.structured_content["status"] == 409
+    assert refused.content[0].text.startswith("A turn of this conversation is running: ")
+
+
+@ERAS
+async def test_the_newest_message_stops_the_running_turn_under_interrupt(
+    tmp_path: Path, era: str
+) -> None:
+    with Server(tmp_path, strategy__name="interrupt") as server:
+        async with client(server, era) as mcp:
+            first = asyncio.create_task(ask(mcp, "hang", progress_callback=Progress()))
+            await asyncio.to_thread(server.until_called, "hang")
+            assert not (await ask(mcp, "instead")).is_error
+            stopped = await first
+    assert stopped.is_error
+    assert stopped.structured_content["type"].endswith(":turn-interrupted")
+
+
+@ERAS
+async def test_a_server_that_shuts_down_says_so(tmp_path: Path, era: str) -> None:
+    with Server(tmp_path) as server:
+        async with client(server, era) as mcp:
+            await mcp.list_tools()  # Or the client does so after its first result.
+            first = asyncio.create_task(ask(mcp, "until go"))
+            await asyncio.to_thread(server.until_called, "until go")
+            waits = asyncio.create_task(ask(mcp, "waits", progress_callback=Progress()))
+            await asyncio.to_thread(server.until_depth, 1)
+            server.signal(signal.SIGTERM)
+            refused = await waits
+            server.let_on("go")
+            assert not (await first).is_error
+    assert refused.is_error
+    assert refused.structured_content["status"] == 503
+    assert refused.structured_content["outcome"] == "not_started"
 
 
 @ERAS
