@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -423,3 +424,41 @@ def test_a_stranger_gets_a_401(guarded: Server) -> None:
     refused = post(guarded, rpc("ping"))
     assert refused.status == 401
     assert refused.headers["www-authenticate"] == "Bearer"
+
+
+def stream(server: Server, method: str, body: object = None, **headers: str) -> tuple[int, str]:
+    """The status, and all that came."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named |= {"accept": "text/event-stream", "content-type": "application/json"}
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.request(method, "/mcp", json.dumps(body) if body else None, named)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_stream_is_taken_up_again_by_its_caller_alone(guarded: Server) -> None:
+    ann, bob = ({"authorization": f"Bearer {name}-token"} for name in "ab")
+    call = rpc("tools/call", 7, name="ask", arguments={"message": "hello"})
+    call["params"] |= {"_meta": {"progressToken": "p"}}  # type: ignore[operator]
+    status, events = stream(guarded, "POST", call, **ann)
+    assert status == 200
+    first = events.partition("id: ")[2].partition("\n")[0]
+    status, again = stream(guarded, "GET", last_event_id=first, **ann)
+    assert status == 200
+    assert again == events.partition("\n\n")[2]
+    assert stream(guarded, "GET", last_event_id=first, **bob)[0] == 404
+    assert stream(guarded, "GET", last_event_id="made-up", **ann)[0] == 400
+
+
+def test_an_agent_with_one_conversation_is_asked_for_no_other(tmp_path: Path) -> None:
+    with Server(tmp_path, target="tests.support.agents:counter") as server:
+        tools = post(server, rpc("tools/list")).json["result"]["tools"]
+    assert "conversation_id" not in tools[0]["inputSchema"]["properties"]
+
+
+def test_the_door_can_be_closed(tmp_path: Path) -> None:
+    with Server(tmp_path, doors__off=["mcp"]) as server:
+        assert post(server, rpc("ping")).status == 404
