@@ -11,8 +11,9 @@ from typing import cast
 
 from quart import Quart, Response, request
 
+from runner.api import documents
 from runner.api.edge import Edge
-from runner.api.exchange import App
+from runner.api.exchange import App, to_json
 from runner.api.problems import answer_to
 from runner.api.routes import Routes
 from runner.doors import routes
@@ -34,6 +35,7 @@ def make_app(service: Service) -> Quart:
         await service.drain(service.settings.server.drain_s)
         await service.close()
 
+    service.webhooks.describe = lambda live: to_json(documents.turn(service, live))
     table = Routes(service.settings, routes(service.settings))
     edge = Edge(service, cast(App, app.asgi_app), table)
     app.asgi_app = edge  # type: ignore[method-assign, assignment]

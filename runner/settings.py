@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Literal, LiteralString, Self, cast
@@ -96,6 +97,19 @@ def _one_caller_each(tokens: tuple[str, ...]) -> tuple[str, ...]:
     return tokens
 
 
+def _a_key(value: str | None) -> str | None:
+    """As standardwebhooks.com has it: at least 24 bytes in base64."""
+    if value is None:
+        return None
+    with suppress(ValueError):
+        prefix, _, key = value.partition("_")
+        if prefix == "whsec" and 24 <= len(b64decode(key, validate=True)) <= 64:
+            return value
+    raise PydanticCustomError(
+        "webhook_secret", 'should be "whsec_" and 24 to 64 random bytes in base64'
+    )
+
+
 # A year at most: timers of the platform overflow on figures that nobody means.
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 DrainSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -122,6 +136,11 @@ Tokens = Annotated[
     Field(strict=False),
     BeforeValidator(_listed),
     AfterValidator(_one_caller_each),
+]
+WebhookSecret = Annotated[
+    str | None,
+    BeforeValidator(_none_in_words),
+    AfterValidator(_a_key),
 ]
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
 Options = dict[str, Any]
@@ -232,6 +251,20 @@ class DoorSettings(Table):
     off: Names = knob((), "doors that are not there: openai, ag_ui, a2a, langgraph, mcp, ...")
 
 
+class WebhookSettings(Table):
+    allowed_hosts: HostNames = knob((), 'hosts that Webhook-URL may name: NAME, *.NAME or "*"')
+    secret: WebhookSecret = knob(None, "what webhooks are signed with: whsec_BASE64", repr=False)
+    allow_internal: bool = knob(False, "send webhooks to private and loopback addresses too")
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if self.allowed_hosts and self.secret is None:
+            raise PydanticCustomError(
+                "unsigned", "has allowed_hosts and no secret: webhooks are always signed"
+            )
+        return self
+
+
 class StoreSettings(Table):
     url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
     on_restart: OnRestart = knob(
@@ -254,6 +287,7 @@ class Settings(Table):
     strategy: StrategySettings = StrategySettings()
     server: ServerSettings = ServerSettings()
     doors: DoorSettings = DoorSettings()
+    webhook: WebhookSettings = WebhookSettings()
     store: StoreSettings = StoreSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 

@@ -108,6 +108,11 @@ def _chat_headers(settings: Settings) -> list[Schema]:
         "Priority": (TEXT, "u=0 (most urgent) to u=7 (RFC 9218). Waiting makes it more urgent."),
         "Turn-Deadline-Ms": (milliseconds, "Refuse or stop a turn that takes more milliseconds."),
     }  # fmt: skip
+    if settings.webhook.allowed_hosts:
+        headers["Webhook-URL"] = (
+            TEXT,
+            "With respond-async: where the turn's document is posted when it has ended.",
+        )
     # Which strategy the server has, a stranger is not told.
     own = () if settings.server.tokens else (settings.strategy.name,)
     if allowed := [*dict.fromkeys((*own, *settings.strategy.per_turn))]:

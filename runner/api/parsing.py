@@ -14,10 +14,11 @@ from runner.api.exchange import Request
 from runner.api.names import check_fields
 from runner.api.problems import MALFORMED_REQUEST, RequestError, wrong_field
 from runner.callers import scoped
-from runner.settings import OnDisconnect, ServerSettings, StrategySettings
+from runner.settings import OnDisconnect, ServerSettings, StrategySettings, WebhookSettings
 from runner.turns.content import Content
 from runner.turns.service import Service
 from runner.turns.submission import Submission
+from runner.webhooks.address import NotAllowed, Target
 from strategies import Turn
 
 DEFAULT_CONVERSATION = "default"
@@ -83,7 +84,11 @@ def make_submission(
         key=key,
         stream=stream,
     )
-    return _prefer(submission, request.scope["headers"]) if b"prefer" in headers else submission
+    if b"prefer" in headers:
+        submission = _prefer(submission, request.scope["headers"])
+    if b"webhook-url" in headers:
+        submission = _with_webhook(submission, headers[b"webhook-url"], settings.webhook)
+    return submission
 
 
 def parse_conversation(value: object, limits: ServerSettings, pointer: str) -> str:
@@ -138,6 +143,19 @@ def _prefer(submission: Submission, headers: Iterable[tuple[bytes, bytes]]) -> S
         submission = replace(submission, on_disconnect=cast(OnDisconnect, policy))
         applied.append(f"on-disconnect={policy}")
     return replace(submission, applied=", ".join(applied))
+
+
+def _with_webhook(submission: Submission, value: bytes, settings: WebhookSettings) -> Submission:
+    """Raises RequestError."""
+    url = value.decode("latin1").strip()
+    try:
+        Target.parse(url, settings)
+    except NotAllowed as error:
+        raise RequestError(MALFORMED_REQUEST, str(error)) from error
+    if not submission.respond_async and submission.wait_s is None:
+        detail = "Webhook-URL is for turns in the background: send Prefer: respond-async too."
+        raise RequestError(MALFORMED_REQUEST, detail)
+    return replace(submission, webhook=url)
 
 
 def _parse_priority(value: bytes) -> int:

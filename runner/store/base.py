@@ -119,6 +119,7 @@ class AcceptedTurn:
     more         what was asked besides the message, as JSON, or None.
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
     attempts     how often the agent was called for it, in all processes.
+    webhook      the URL that is to be told of its end, until that is done.
     ending       what became of it, or None.
     """
 
@@ -133,6 +134,7 @@ class AcceptedTurn:
     key: str | None = None
     digest: str | None = None
     attempts: int = 0
+    webhook: str | None = None
     ending: Ending | None = None
 
 
@@ -226,6 +228,13 @@ class Store(Protocol):
     async def keyed(self) -> list[AcceptedTurn]:
         """Those with a key. What was asked, and what the history has, may be left out."""
         ...
+
+    async def untold(self) -> list[AcceptedTurn]:
+        """Those with a webhook. What was asked, and an agent's requests, may be left out."""
+        ...
+
+    async def told(self, turn_id: str) -> None:
+        """Its webhook is delivered, or given up. Where there is no such turn, nothing is done."""
 
     async def shift(self, by_s: float) -> None:
         """The wall clock was set by so much: move the instants of all of them along."""

@@ -242,6 +242,13 @@ class MemoryStore:
     async def keyed(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.key is not None]
 
+    async def untold(self) -> list[AcceptedTurn]:
+        return [turn for turn in self._accepted.values() if turn.webhook is not None]
+
+    async def told(self, turn_id: str) -> None:
+        if (turn := self._accepted.get(turn_id)) is not None:
+            self._accepted[turn_id] = replace(turn, webhook=None)
+
     async def shift(self, by_s: float) -> None:
         for turn in self._accepted.values():
             deadline_at = None if turn.deadline_at is None else turn.deadline_at + by_s

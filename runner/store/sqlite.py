@@ -186,8 +186,18 @@ class SqliteStore:
         return await self.database.read(lambda db: [_accepted(row) for row in db.execute(sql)])
 
     async def keyed(self) -> list[AcceptedTurn]:
+        return await self._with("key")
+
+    async def untold(self) -> list[AcceptedTurn]:
+        return await self._with("webhook")
+
+    async def told(self, turn_id: str) -> None:
+        sql = "UPDATE accepted SET webhook = NULL WHERE id = ?"
+        await self.database.write(lambda db: db.execute(sql, (turn_id,)))
+
+    async def _with(self, column: str) -> list[AcceptedTurn]:
         columns = ", ".join(name for name in (*TURN, *ENDING) if name not in LONG)
-        sql = f"SELECT '' AS message, {columns} FROM accepted WHERE key IS NOT NULL"
+        sql = f"SELECT '' AS message, {columns} FROM accepted WHERE {column} IS NOT NULL"
         return await self.database.read(
             lambda db: [_accepted(row) for row in db.execute(f"{sql} ORDER BY sequence")]
         )

@@ -107,7 +107,7 @@ class Journal:
         log.warning("turn interrupted", turn_id=kept.id, attempts=kept.attempts)
         return False
 
-    def write(self, live: LiveTurn) -> None:
+    def write(self, live: LiveTurn, webhook: str | None = None) -> None:
         """Begin to write the turn down; `live.row` tells when and whether that is done."""
         turn, now = live.turn, self.now()
         more = None
@@ -124,6 +124,7 @@ class Journal:
             more=more,
             key=live.key,
             digest=live.key and digest(turn),
+            webhook=webhook,
         )
         self.keys.add(row)
         live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))

@@ -31,6 +31,7 @@ from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
 from runner.turns.settling import Settling
 from runner.turns.submission import Submission
+from runner.webhooks.deliveries import Deliveries
 from strategies import (
     Answer,
     ConversationBusy,
@@ -107,6 +108,7 @@ class Service:
         self._strategy = make_strategy(answering.answer)
         self._settling = Settling(settings, self._known, self._journal, durable=store.durable)
         self._last_submitted_at = monotonic()
+        self.webhooks = Deliveries(settings.webhook, store, self.find)
         self._forgetting: dict[str, asyncio.Future[None]] = {}
         self.load = self._strategy.load
         self.messages = store.messages
@@ -133,6 +135,7 @@ class Service:
                     ending = endings.of(error, live.attempts)
                     await self._journal.end(live, ending)
                     self._settling.end_key(live, ending)
+            await self.webhooks.open()
             self.lag.start()
             self.opened = True
 
@@ -141,6 +144,7 @@ class Service:
         self.opened = False
         self.lag.stop()
         self._journal.close()
+        self.webhooks.close()
         await self._store.close()
 
     async def drain(self, timeout_s: float) -> None:
@@ -197,7 +201,9 @@ class Service:
             self._settling.refused(turn, error=error)
             raise
         if submission.needs_row:
-            self._journal.write(live)
+            self._journal.write(live, submission.webhook)
+        if submission.webhook is not None:
+            self.webhooks.expect(turn.id, submission.webhook)
         return live, False
 
     async def _asked_before(self, turn: Turn, key: str | None) -> LiveTurn | None:

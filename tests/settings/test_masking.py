@@ -47,9 +47,9 @@ def test_a_switch_is_no_secret() -> None:
     assert shown(("agent", "options", "token"), None) is None
 
 
-def test_of_the_known_settings_only_the_tokens_are_masked() -> None:
+def test_of_the_known_settings_only_tokens_and_a_secret_are_masked() -> None:
     masked = [path for path in FIELDS if shown(path, "readable") != "readable"]
-    assert masked == [("server", "tokens")]
+    assert masked == [("server", "tokens"), ("webhook", "secret")]
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,20 @@ async def test_what_was_asked_is_there_until_the_turn_has_ended(store: Store, en
     assert found.ending.requests is None
 
 
+async def test_a_webhook_is_outstanding_until_it_is_told(store: Store) -> None:
+    await store.accept(replace(turn("a"), webhook="https://hooks.example/"))
+    await store.accept(turn("b"))
+    await store.end("a", Ending(State.CANCELLED, cause="TurnCancelled"))
+    (kept,) = await store.untold()
+    assert (kept.id, kept.webhook) == ("a", "https://hooks.example/")
+    await store.told("a")
+    await store.told("unknown")
+    assert await store.untold() == []
+    found = await store.find("a")
+    assert found is not None
+    assert found.ending is not None
+
+
 # SQLite alone.
 
 

@@ -138,6 +138,12 @@ class Disk:
     async def keyed(self) -> list[AcceptedTurn]:
         return await self._kept.keyed()
 
+    async def untold(self) -> list[AcceptedTurn]:
+        return await self._kept.untold()
+
+    async def told(self, turn_id: str) -> None:
+        await self._kept.told(turn_id)
+
     async def shift(self, by_s: float) -> None:
         await self._kept.shift(by_s)
 
