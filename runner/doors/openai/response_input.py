@@ -40,6 +40,8 @@ def parse_input(service: Service, fields: Mapping[str, Any]) -> tuple[str, Conte
     except RequestError as error:  # It speaks of our own fields.
         document = error.refusal.document
         pointer = str(document.get("pointer")).replace("/message", "/input")
+        if sent:
+            pointer = pointer.replace("/resume", "/input")
         error.refusal = Refusal({**document, "pointer": pointer}, error.refusal.headers)
         raise
 
@@ -101,4 +103,4 @@ def _answer(item: Mapping[str, Any]) -> dict[str, Any]:
 def _joined(parts: list[Any]) -> Any:
     """A message of one text is that text."""
     is_text = len(parts) == 1 and parts[0]["type"] == "text"
-    return parts[0]["text"] if is_text else parts
+    return parts[0]["text"] if is_text and parts[0]["text"] else parts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from mimetypes import guess_type
+from mimetypes import types_map
+from pathlib import PurePosixPath
 from typing import Any, TypeGuard, cast
 
 from runner.api.problems import wrong_field
@@ -53,7 +54,7 @@ def _as_part(sent: object, pointer: str) -> dict[str, Any]:
 def _file(part: dict[str, Any]) -> dict[str, Any]:
     url = part.get("file_url")
     name = part.get("filename") or str(url or "file").rpartition("/")[2] or "file"
-    guessed = guess_type(str(name))[0] or "application/octet-stream"
+    guessed = types_map.get(PurePosixPath(str(name)).suffix.lower(), "application/octet-stream")
     found: dict[str, Any] = {"type": "file", "name": name, "media_type": guessed}
     if url:
         return found | {"url": url}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from runner.api.parsing import (
     parse_conversation,
     parse_fields,
 )
-from runner.api.problems import BUSY, NO_TURN, RequestError, wrong_field
+from runner.api.problems import NO_TURN, RequestError, wrong_field
 from runner.api.stream import EventStream
 from runner.callers import own_id, owns
 from runner.doors.openai.conversations import keyed_id, new_id
@@ -31,6 +32,8 @@ from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from runner.turns.submission import Submission
 
+RESPONSE_ID = re.compile(f"{PREFIX}([0-9a-f]{{32}})")
+NUMBER = re.compile("-?[0-9]{1,15}")
 NONE_SUCH = "It was never accepted, ended too long ago, or is not yours."
 GONE_ON = (
     "The conversation of this response has gone on since: continue its last response, or begin "
@@ -66,7 +69,7 @@ async def retrieve_response(service: Service, request: Request) -> Response:
     if request.query.get("stream", "").lower() not in ("true", "1"):
         return json_answer(document(service, live))
     after = request.query.get("starting_after", "-1")
-    if not after.lstrip("-").isdecimal() or len(after) > 15:
+    if NUMBER.fullmatch(after) is None:
         raise wrong_field("?starting_after", "starting_after is the number of an event.")
     return EventStream(service, live, Cursor(), ResponseWords(service, live, int(after)))
 
@@ -83,7 +86,7 @@ async def delete_response(service: Service, request: Request) -> Response:
     known = await service.conversation(live.turn.conversation)
     if known is not None:
         if len(known.line) + known.turns > 1:
-            raise RequestError(BUSY, PART_OF_MORE.format(own_id(live.turn.conversation)))
+            raise wrong_field("/id", PART_OF_MORE.format(own_id(live.turn.conversation)))
         await service.forget(live.turn.conversation)
     return json_answer({"id": response_id(live), "object": "response", "deleted": True})
 
@@ -110,7 +113,8 @@ class ResponseForm:
 
 async def _find(service: Service, request: Request, name: str) -> LiveTurn:
     """The caller's turn. Raises RequestError for any other."""
-    live = await service.find(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+    match = RESPONSE_ID.fullmatch(name)
+    live = None if match is None else await service.find(match[1])
     if live is None or not owns(request.caller, live.turn.conversation):
         raise RequestError(NO_TURN, NONE_SUCH)
     return live
