@@ -19,11 +19,22 @@ openai = pytest.importorskip("openai")
 KEEPERS = "tests.support.keepers"
 TELLER = "tests.support.agents:teller"
 PNG = "iVBORw0KGgo="
+OPENED: list[Any] = []
 
 
 def client_of(server: Server, key: str = "none", retries: int = 2) -> Any:
     base_url = f"http://127.0.0.1:{server.port}/v1"
-    return openai.OpenAI(base_url=base_url, api_key=key, max_retries=retries, timeout=30.0)
+    opened = openai.OpenAI(base_url=base_url, api_key=key, max_retries=retries, timeout=30.0)
+    OPENED.append(opened)
+    return opened
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    """All clients, in the end: a connection that is left open is a warning in another test."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 @pytest.fixture(scope="module")
