@@ -121,6 +121,15 @@ def test_a_conversation_of_chat_goes_on_here(server: Server, client: Any) -> Non
     assert echoed(ask(client, "again", conversation="both")) == ("again", 2)
 
 
+def test_an_agent_that_is_one_object_has_one_conversation(folder: Path) -> None:
+    with Server(folder, target="tests.support.agents:counter") as server:
+        client = client_of(server)
+        counts = [json.loads(ask(client, "hi").output_text)["count"] for _ in range(2)]
+        assert counts == [1, 2]
+        with pytest.raises(openai.UnprocessableEntityError, match="one conversation"):
+            ask(client, "hi", conversation="other")
+
+
 def test_metadata_reaches_the_agent_and_comes_back(folder: Path) -> None:
     with Server(folder, target=f"{KEEPERS}:aware") as server:
         response = ask(client_of(server), "hello", metadata={"a": "b"})
@@ -266,6 +275,18 @@ def test_a_full_line_is_a_rate_limit_and_says_when_to_come_again(folder: Path) -
             ask(client, "refused", conversation="c", stream=True)
         assert float(caught.value.response.headers["retry-after-ms"]) > 0
         assert caught.value.response.headers["x-should-retry"] == "true"
+
+
+def test_a_turn_that_waits_too_long_in_a_stream_fails_in_words(folder: Path) -> None:
+    with Server(folder, strategy__max_wait_s=0.3) as server:
+        client = client_of(server)
+        background(client, "until waited", conversation="c")
+        server.until_called("until waited")
+        *_, last = ask(client, "late", conversation="c", stream=True)
+        assert last.type == "response.failed"
+        assert last.response.error.code == "rate_limit_exceeded"
+        assert "could not start in time" in last.response.error.message
+        assert "began late" not in server.calls()
 
 
 def test_a_full_server_is_an_error_of_the_server(folder: Path) -> None:
