@@ -16,6 +16,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from runner import doors
 from runner.api import examples
 from runner.api.openapi import describe
 from runner.api.problems import ALL_CAUSES
@@ -24,7 +25,7 @@ from runner.settings import Settings
 from tests.support import client
 from tests.support.server import Knobs, Server
 
-ROUTES = Routes(Settings()).all
+ROUTES = Routes(Settings(), doors.routes(Settings())).all
 DOCUMENT = json.loads(json.dumps(describe(ROUTES, Settings())))
 OPERATIONS = [one for methods in DOCUMENT["paths"].values() for one in methods.values()]
 schema = schemathesis.openapi.from_dict(DOCUMENT)
