@@ -184,10 +184,10 @@ class Service:
         """
         turn = submission.turn
         self._last_submitted_at = monotonic()
-        known = await self._asked_before(turn, submission.key)
+        known = await self.asked_before(turn, submission.key)
         while known is None and turn.conversation in self._forgetting:
             await asyncio.shield(self._forgetting[turn.conversation])
-            known = await self._asked_before(turn, submission.key)
+            known = await self.asked_before(turn, submission.key)
         if known is not None:
             known.wish(submission.on_disconnect)
             return known, True
@@ -206,7 +206,8 @@ class Service:
             self.webhooks.expect(turn.id, submission.webhook)
         return live, False
 
-    async def _asked_before(self, turn: Turn, key: str | None) -> LiveTurn | None:
+    async def asked_before(self, turn: Turn, key: str | None) -> LiveTurn | None:
+        """The turn that was asked for under this key. Raises KeyReused."""
         # Again after each wait: another client may have used the key meanwhile.
         while key and (turn_id := self._keys.find(turn, key, self._journal.now())) is not None:
             known = await self.find(turn_id)

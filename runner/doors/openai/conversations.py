@@ -1,0 +1,118 @@
+"""`/v1/conversations`: ours, and the messages of each as items.
+
+Nothing is kept of a conversation before its first turn, and any id that fits is one. So an id
+that is made here says when it was made, and is known before anything was said under it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any
+
+from runner.agents.base import Message
+from runner.api.exchange import Answer, Request, json_answer
+from runner.api.parsing import parse_conversation, parse_fields
+from runner.api.problems import NO_CONVERSATION, RequestError, wrong_field
+from runner.callers import scoped
+from runner.turns.service import Service
+
+MADE_HERE = re.compile("conv_([0-9a-f]{8})[0-9a-f]{24}")
+NONE_SUCH = "Nothing was said in it, or it is not yours."
+NO_ITEMS = (
+    "A conversation begins empty here, and grows by its turns: send the message to /v1/responses."
+)
+MOST = 100
+
+
+def new_id() -> str:
+    return f"conv_{int(time.time()):08x}{token_hex(12)}"
+
+
+def keyed_id(key: bytes) -> str:
+    """Of whoever asks under this key and names no conversation."""
+    return f"conv_key_{sha256(key).hexdigest()[:32]}"
+
+
+async def create_conversation(service: Service, request: Request) -> Answer:
+    fields = parse_fields(service, request) if request.body else {}
+    if fields.get("items"):
+        raise wrong_field("/items", NO_ITEMS)
+    return json_answer(_shown(new_id()))
+
+
+async def retrieve_conversation(service: Service, request: Request) -> Answer:
+    own = request.params["name"]
+    if MADE_HERE.fullmatch(own) is None and not await _is_known(service, request, own):
+        raise RequestError(NO_CONVERSATION, NONE_SUCH)
+    return json_answer(_shown(own))
+
+
+async def delete_conversation(service: Service, request: Request) -> Answer:
+    """Raises ConversationBusy. One in which nothing was said yet is deleted likewise."""
+    own = request.params["name"]
+    if await _is_known(service, request, own):
+        await service.forget(scoped(request.caller, own))
+    elif MADE_HERE.fullmatch(own) is None:
+        raise RequestError(NO_CONVERSATION, NONE_SUCH)
+    return json_answer({"id": own, "object": "conversation.deleted", "deleted": True})
+
+
+async def list_items(service: Service, request: Request) -> Answer:
+    """Those of answered turns, the newest first, after the item `after`."""
+    own = request.params["name"]
+    if MADE_HERE.fullmatch(own) is None and not await _is_known(service, request, own):
+        raise RequestError(NO_CONVERSATION, NONE_SUCH)
+    first, messages = await _messages(service, scoped(request.caller, own))
+    items = [_item(first + place, message) for place, message in enumerate(messages)]
+    if request.query.get("order") != "asc":
+        items.reverse()
+    after, most = request.query.get("after"), _limit(request.query.get("limit"))
+    if after:
+        places = [place for place, item in enumerate(items) if item["id"] == after]
+        if not places:
+            raise wrong_field("?after", "The conversation has no item of this id.")
+        items = items[places[0] + 1 :]
+    ids = [item["id"] for item in items[:most]] or [None]
+    listed = {"object": "list", "data": items[:most], "has_more": len(items) > most}
+    return json_answer(listed | {"first_id": ids[0], "last_id": ids[-1]})
+
+
+async def _is_known(service: Service, request: Request, own: str) -> bool:
+    parse_conversation(own, service.settings.server, "/conversation")
+    return await service.conversation(scoped(request.caller, own)) is not None
+
+
+async def _messages(service: Service, conversation: str) -> tuple[int, Sequence[Message]]:
+    """The messages that are kept, and the number of the first among all there ever were."""
+    while True:
+        known = await service.conversation(conversation)
+        messages = await service.messages(conversation, 0)
+        again = await service.conversation(conversation)
+        if (turns := known.turns if known else 0) == (again.turns if again else 0):
+            return max(2 * turns - len(messages), 0) + 1, messages
+
+
+def _shown(own: str) -> dict[str, Any]:
+    made = MADE_HERE.fullmatch(own)
+    created_at = int(made[1], 16) if made else 0
+    return {"id": own, "object": "conversation", "created_at": created_at, "metadata": {}}
+
+
+def _item(number: int, message: Message) -> dict[str, Any]:
+    is_user = message["role"] == "user"
+    part: dict[str, Any] = {"type": "input_text" if is_user else "output_text"}
+    part |= {"text": message["content"]} | ({} if is_user else {"annotations": []})
+    item: dict[str, Any] = {"type": "message", "id": f"msg_{number}", "status": "completed"}
+    return item | {"role": message["role"], "content": [part]}
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 20
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 0 < int(text) <= MOST):
+        raise wrong_field("?limit", f"limit is 1 to {MOST}.")
+    return int(text)
