@@ -32,7 +32,7 @@ async def test_a_full_disk_fails_the_commit_and_not_the_next_one(tmp_path: Path)
     await store.open()
     await store.commit(Record("1", "c", "m", "r"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:
         with pytest.raises(StoreUnavailable) as failure:
             await store.commit(Record("2", "c", "x" * 400_000, "r"))
