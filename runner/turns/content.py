@@ -28,6 +28,7 @@ class Content:
     resume    in place of a message, or None.
     said      a digest of all that was said with this message, where its client has no id for
               the conversation and is to find it by that; or None.
+    digest    of what its client asked, where that may be put to the agent in several ways.
     past      what was said before, as that client has it, of a conversation that is new here.
     """
 
@@ -35,6 +36,7 @@ class Content:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     resume: Resume | None = None
     said: str | None = None
+    digest: str | None = None
     past: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> bytes:

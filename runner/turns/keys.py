@@ -110,9 +110,7 @@ def digest(turn: Turn) -> str:
     """What is compared instead of what was asked, which may be long."""
     found = sha256(turn.message.encode())
     if isinstance(more := turn.more, Content):
-        if more.said is not None:
-            # It tells what was asked, in whatever way that was put to the agent.
-            found = sha256()
-            more = Content(metadata=more.metadata, said=more.said)
+        if more.digest is not None:
+            return more.digest
         found.update(b"\0" + more.to_json())
     return found.hexdigest()

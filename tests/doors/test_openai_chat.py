@@ -14,8 +14,6 @@ from tests.support.server import Server
 
 openai: Any = pytest.importorskip("openai", reason="OpenAI's client is not installed")
 
-ASKING = "tests.support.keepers:asking"
-
 
 @pytest.fixture
 def client(server: Server) -> Any:
@@ -154,9 +152,9 @@ def test_an_image_is_refused_in_words_by_an_agent_that_takes_none(client: Any) -
 def test_an_image_and_a_file_reach_an_agent_that_takes_them(tmp_path: Path) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGVsbG8="}}
     file = {"filename": "a.txt", "file_data": "data:text/plain;base64,aGVsbG8="}
-    with Server(tmp_path, target="tests.support.keepers:looking") as server:
+    with Server(tmp_path, target="tests.support.keepers:parts_of") as server:
         answer = create(client_of(server, openai), [image, {"type": "file", "file": file}])
-    kinds = [part["type"] for part in json.loads(answer.choices[0].message.content)]
+    kinds = [part["type"] for part in json.loads(answer.choices[0].message.content)["parts"]]
     assert kinds == ["image", "file"]
 
 

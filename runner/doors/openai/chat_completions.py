@@ -14,7 +14,7 @@ from runner.api.parsing import make_submission, parse_fields
 from runner.api.problems import RequestError, wrong_field
 from runner.doors.openai.chat_words import Completion
 from runner.doors.openai.messages import Messages, as_ours, moved, parse_messages
-from runner.doors.openai.whereto import Place, find_place, in_answer
+from runner.doors.openai.whereto import Place, digest, find_place, in_answer
 from runner.turns.content import NO_CONTENT, Content, in_words
 from runner.turns.service import Service
 
@@ -66,7 +66,8 @@ def _asked(
         resume = in_answer(service, request.caller, place.own, message)
         if resume is not None:
             content, message = replace(content, resume=resume), in_words(resume)
-    content = replace(content, said=place.said, past=place.past)
+    asked_for = digest(place, content, ours.get("resume"))
+    content = replace(content, said=place.said, digest=asked_for, past=place.past)
     return message, None if content == NO_CONTENT else content
 
 

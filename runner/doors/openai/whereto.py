@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from secrets import token_hex
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from runner.api.parsing import DEFAULT_CONVERSATION, check_conversation, parse_c
 from runner.api.problems import wrong_field
 from runner.callers import own_id, scoped
 from runner.doors.openai.messages import Message, Messages
-from runner.turns.content import Resume
+from runner.turns.content import Content, Resume
 from runner.turns.said import after, beginning
 from runner.turns.service import Service
 
@@ -71,8 +72,6 @@ def find_place(
     said = before
     for message in messages.asked:
         said = _with(said, message)
-    if "resume" in fields:
-        said = after(said, "resume", "", to_json(fields["resume"], inf_nan_mode="strings"))
     return _by_what_was_said(service, request, messages, before, said)
 
 
@@ -93,6 +92,16 @@ def _by_what_was_said(
     if not known:
         how = "new" if not messages.past else "given" if takes_past else "lost"
     return Place(own, how, said, past)
+
+
+def digest(place: Place, content: Content, resume: object) -> str | None:
+    """Of what was asked, for its idempotency key; None where the turn itself says it.
+
+    resume  what the client sent as that: what a message answers depends on when it is asked.
+    """
+    if place.said is None:
+        return None
+    return sha256(to_json((place.said, content.metadata, resume))).hexdigest()
 
 
 def _user(fields: Mapping[str, Any]) -> str:
