@@ -101,5 +101,7 @@ def _operation_of(route: Route, settings: Settings) -> Operation:
         for status in ("401", "422"):
             operation["responses"].pop(status, None)
     needs_token = bool(settings.server.tokens) and not route.is_open
-    samples = examples.samples(route.method, route.path, needs_token=needs_token)
-    return {"operationId": route.handler.__name__, "x-codeSamples": samples, **operation}
+    if "x-codeSamples" not in operation:
+        samples = examples.samples(route.method, route.path, needs_token=needs_token)
+        operation["x-codeSamples"] = samples
+    return {"operationId": route.handler.__name__, **operation}

@@ -57,6 +57,7 @@ def door(summary: str, *, stream: bool = False, body: bool = False) -> Describe:
 
     def describe(_: Settings) -> Operation:
         operation: Operation = {"summary": summary, "responses": answers, "parameters": []}
+        operation["x-codeSamples"] = []  # The client makes the calls.
         if body:
             schema = {"schema": {"type": "object"}}
             operation["requestBody"] = {"required": True, "content": {"application/json": schema}}
