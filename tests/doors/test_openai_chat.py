@@ -114,6 +114,9 @@ def test_a_conversation_may_go_on_through_another_door(client: Any, server: Serv
     [
         ("n", 2),
         ("modalities", ["text", "audio"]),
+        ("modalities", 7),
+        ("metadata", {"a": 1}),
+        ("metadata", [7]),
         ("tool_choice", "required"),
         ("stream", "yes"),
         ("messages", []),
@@ -123,6 +126,11 @@ def test_a_conversation_may_go_on_through_another_door(client: Any, server: Serv
         ("messages", [{"role": "user", "content": ""}]),
         ("messages", [{"role": "user", "content": 7}]),
         ("messages", ["hello"]),
+        ("messages", [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]),
+        ("messages", [{"role": "user", "content": [{"type": ["text"]}]}]),
+        ("messages", {"role": "user"}),
+        ("resume", {"r1": {"approve": 1}}),
+        ("resume", []),
         ("conversation_id", "not one"),
         ("user", 7),
     ],
@@ -141,6 +149,12 @@ def test_half_a_character_in_the_past_is_refused(server: Server) -> None:
     )
     answer = server.request("POST", "/v1/chat/completions", body)
     assert (answer.status, answer.json["error"]["param"]) == (422, "/messages/0/content")
+
+
+def test_half_a_character_in_a_files_type_is_refused(server: Server) -> None:
+    data = b'{"type": "file", "file": {"file_data": "data:\\ud800;base64,aGVsbG8="}}'
+    body = b'{"messages": [{"role": "user", "content": [%b]}]}' % data
+    assert server.request("POST", "/v1/chat/completions", body).status == 422
 
 
 def test_an_image_is_refused_in_words_by_an_agent_that_takes_none(client: Any) -> None:

@@ -75,7 +75,7 @@ def _check(fields: Mapping[str, Any]) -> None:
     """Raise RequestError for what would be lost, and its client not notice."""
     if fields.get("n") not in (None, 1):
         raise wrong_field("/n", "An agent answers once.")
-    if fields.get("audio") is not None or "audio" in (fields.get("modalities") or ()):
+    if fields.get("audio") is not None or fields.get("modalities") not in (None, [], ["text"]):
         raise wrong_field("/modalities", "No agent here speaks; it answers with text.")
     if not isinstance(fields.get("stream"), bool | None):
         raise wrong_field("/stream", '"stream" is true or false.')

@@ -126,9 +126,8 @@ def _image(image: Json, pointer: str) -> Json:
     url = image.get("url")
     if not isinstance(url, str):
         raise wrong_field(pointer, "An image has a url, https: or data:.")
-    _whole(url, pointer)
     if not url.startswith("data:"):
-        return {"type": "image", "url": url}
+        return {"type": "image", "url": _whole(url, pointer)}
     return {"type": "image", **_data(url, pointer)}
 
 
@@ -141,10 +140,10 @@ def _file(file: Json, pointer: str) -> Json:
 
 
 def _data(url: str, pointer: str) -> dict[str, str]:
-    head = DATA_URL.match(url)
+    head = DATA_URL.match(_whole(url, pointer))
     if head is None:
         raise wrong_field(pointer, "A data: URL has a media type and is in base64.")
-    return {"media_type": head[1], "data": _whole(url[head.end() :], pointer)}
+    return {"media_type": head[1], "data": url[head.end() :]}
 
 
 def _whole(text: str, pointer: str) -> str:
