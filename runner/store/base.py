@@ -68,6 +68,8 @@ class Record:
 
     output   the reply as JSON, where it is more than a text.
     left     what it leaves for the next turn; None: what there is stays.
+    said     a digest of all that was said up to here, by which the conversation can be found.
+    before   messages and replies from elsewhere, with which a new conversation begins.
     answers  the ids of the accepted turns that it answers; () for `turn_id` alone.
     state    ANSWERED, or INTERRUPTED with the words until then.
     waited_s, ran_s  seconds that each of `answers` waited, and that the agent took.
@@ -83,10 +85,16 @@ class Record:
     ran_s: float = 0.0
     output: bytes | None = None
     left: AgentState | None = None
+    said: str | None = None
+    before: tuple[tuple[str, str], ...] = ()
 
     @property
     def requests(self) -> bytes | None:
         return None if self.left is None else self.left.requests
+
+    def id_before(self, place: int) -> str:
+        """Of a turn of `before`; places count from 1."""
+        return f"{self.turn_id}.{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +192,13 @@ class Store(Protocol):
 
         The accepted turns that it answers get their ending in the same step. A second commit
         of a turn id is refused. Who is cancelled meanwhile learns of it at the next `await`.
+        """
+        ...
+
+    def said(self, digest: str, most: int) -> list[str]:
+        """Conversations whose last turn has this digest, `most` of them at most.
+
+        Read in the thread that asks.
         """
         ...
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from sys import getsizeof
 
 from runner.agents.base import Message
@@ -46,11 +47,12 @@ MOST_NUMBERS = 10_000
 class _Past:
     """One conversation's turns by their numbers, from `first` to `last`, and what they left."""
 
-    __slots__ = ("first", "last", "left", "turns")
+    __slots__ = ("first", "last", "left", "said", "turns")
 
     def __init__(self, last: int) -> None:
         self.first, self.last = last + 1, last
         self.left: dict[str, AgentState] = {}
+        self.said: str | None = None
         self.turns: dict[int, Kept] = {}
 
 
@@ -71,6 +73,7 @@ class MemoryStore:
         self._numbers: dict[str, int] = {}
         self._number_bound: FairBound[str] = FairBound(MOST_NUMBERS)
         self._committed: dict[str, Kept] = {}
+        self._said: dict[str, dict[str, None]] = {}  # Of digests: the conversations.
         self._merged: dict[str, str] = {}  # Of turns that another answered: the id of that one.
         self._accepted: dict[str, AcceptedTurn] = {}
 
@@ -108,6 +111,7 @@ class MemoryStore:
         conversation = record.conversation
         past = self._pasts.get(conversation)
         number = (past.last if past else self._numbers.get(conversation, 0)) + 1
+        number += len(record.before) if number == 1 else 0
         turn = (
             record.message, record.reply, record.turn_id, conversation,
             number, time.time(), record.state.value, record.answers,
@@ -117,7 +121,9 @@ class MemoryStore:
             left = {} if past is None else past.left
             if record.left is not None:
                 left = left | {record.left.form: record.left}
+            before = _before(record) if number == len(record.before) + 1 else []
             weight = _weight(turn) + (_weight_left(left) if left else 0)
+            weight += sum(map(_weight, before))
             ended = {
                 turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
                 for turn_id in record.answers or (record.turn_id,)
@@ -127,15 +133,17 @@ class MemoryStore:
             raise NothingKept from error
         if past and past.left:
             self._drop_left(conversation, past)
-        self._make_room(conversation, weight)
-        self._add(turn, left)
+        self._make_room(conversation, len(before) + 1, weight)
+        for one in (*before, turn):
+            self._add(one, left)
+        self._say(conversation, record.said)
         self._accepted |= ended
         return number
 
-    def _make_room(self, conversation: str, weight: int) -> None:
+    def _make_room(self, conversation: str, turns: int, weight: int) -> None:
         self._use(conversation)
         # It counts, but is not there yet: so it is none of those that go.
-        self._bound.count(caller_of(conversation), 1, weight)
+        self._bound.count(caller_of(conversation), turns, weight)
         while (surplus := self._bound.surplus()) is not None:
             past = self._pasts[surplus]
             oldest = past.turns.pop(past.first)
@@ -157,6 +165,20 @@ class MemoryStore:
         past.last, past.left = number, left
         past.turns[number] = self._committed[turn[2]] = turn
 
+    def said(self, digest: str, most: int) -> list[str]:
+        return list(islice(self._said.get(digest, ()), most))
+
+    def _say(self, conversation: str, digest: str | None) -> None:
+        past = self._pasts[conversation]
+        if past.said is not None:
+            found = self._said[past.said]
+            del found[conversation]
+            if not found:
+                del self._said[past.said]
+        past.said = digest
+        if digest is not None:
+            self._said.setdefault(digest, {})[conversation] = None
+
     def _use(self, conversation: str) -> None:
         """Of the caller's conversations it is the last one to lose turns."""
         if conversation in self._pasts:
@@ -173,6 +195,7 @@ class MemoryStore:
         past.left = {}
 
     def _leave(self, conversation: str) -> None:
+        self._say(conversation, None)
         self._drop_left(conversation, self._pasts.pop(conversation))
         self._bound.drop(caller_of(conversation), conversation)
 
@@ -269,6 +292,15 @@ class MemoryStore:
 
     def _ended(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is not None]
+
+
+def _before(record: Record) -> list[Kept]:
+    """The turns from elsewhere."""
+    now, answered = time.time(), State.ANSWERED.value
+    return [
+        (*said, record.id_before(place), record.conversation, place, now, answered, (), None, None)
+        for place, said in enumerate(record.before, 1)
+    ]
 
 
 def _found(turn: Kept, turn_id: str) -> AcceptedTurn:

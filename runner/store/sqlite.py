@@ -99,6 +99,11 @@ class SqliteStore:
             though_cancelled=True,
         )
 
+    def said(self, digest: str, most: int) -> list[str]:
+        sql = "SELECT id FROM conversations WHERE said = ? LIMIT ?"
+        rows = self.database.read_here(lambda db: db.execute(sql, (digest, most)).fetchall())
+        return [row["id"] for row in rows]
+
     async def turns(self, conversation: str) -> int:
         return await self.database.read(lambda db: _last_number(db, conversation))
 
@@ -247,7 +252,12 @@ def _number_of(db: Connection, turn_id: str) -> int | None:
 def _commit(db: Connection, record: Record) -> int:
     number = _last_number(db, record.conversation) + 1
     if number == 1:
-        db.execute("INSERT INTO conversations (id) VALUES (?)", (record.conversation,))
+        sql = "INSERT INTO conversations (id, said) VALUES (?, ?)"
+        db.execute(sql, (record.conversation, record.said))
+        number += _begin_with(db, record)
+    else:
+        sql = "UPDATE conversations SET said = :said WHERE id = :id AND said IS NOT :said"
+        db.execute(sql, {"id": record.conversation, "said": record.said})
     sql = """
         INSERT INTO turns (conversation, number, id, message, reply, state, output, requests)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -271,6 +281,17 @@ def _commit(db: Connection, record: Record) -> int:
             merged = "INSERT INTO merged (id, conversation, number) VALUES (?, ?, ?)"
             db.execute(merged, (turn_id, record.conversation, number))
     return number
+
+
+def _begin_with(db: Connection, record: Record) -> int:
+    """What was said elsewhere; gives how many turns that makes."""
+    sql = "INSERT INTO turns (conversation, number, id, message, reply) VALUES (?, ?, ?, ?, ?)"
+    turns = enumerate(record.before, 1)
+    db.executemany(
+        sql,
+        ((record.conversation, place, record.id_before(place), *said) for place, said in turns),
+    )
+    return len(record.before)
 
 
 def _accepted(row: Row) -> AcceptedTurn:

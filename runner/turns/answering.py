@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from time import monotonic
 
 import structlog
 from pydantic_core import from_json
 
-from runner.agents.base import CURRENT, Agent, Asked, CurrentTurn, Said, Told
+from runner.agents.base import CURRENT, Agent, Asked, CurrentTurn, Message, Said, Told
 from runner.agents.requests import Decision
 from runner.store.base import (
     AgentState,
@@ -25,6 +25,7 @@ from runner.turns.content import NO_CONTENT, Besides, Content
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
+from runner.turns.said import after, shown
 from strategies import Attempt, Reply, State, Turn
 
 # Names of the module: in Python 3.11 `State.RUNNING` takes ten times as long.
@@ -89,6 +90,8 @@ class Answering:
                 ran_s,
                 said.output,
                 self._leaves(said, content, left),
+                _said_with(content, said),
+                content.past,
             )
             with whatever_it_raises:
                 number = await self.store.commit(record)
@@ -161,12 +164,18 @@ class Answering:
         )
 
     def _asked(self, turn: Turn, content: Content, left: AgentState | None) -> Asked:
-        history = self.store.history(turn.conversation, self._history_turns)
+        history = self._history(turn, content)
         state = from_json(left.state) if left is not None and left.state is not None else None
         if self.agent.about.state_form and left is None and len(history):
             log.warning("the agent does not know the turns before this one", turn_id=turn.id)
         said = turn.conversation, turn.message, history, state
         return Asked(*said, content.parts, _decisions(content))
+
+    def _history(self, turn: Turn, content: Content) -> Sequence[Message]:
+        history = self.store.history(turn.conversation, self._history_turns)
+        if content.past and not len(history):
+            return _as_messages(content.past[-(self._history_turns or 0) :])
+        return history
 
     def _leaves(self, said: Said, content: Content, left: AgentState | None) -> AgentState | None:
         """What the turn leaves for the next one; None: what there is stays."""
@@ -178,6 +187,21 @@ class Answering:
             before = None if left is None else left.before if is_open else left.state
             return AgentState(form, said.state, said.requests, before)
         return AgentState(form, said.state) if form or is_open else None
+
+
+def _as_messages(past: Sequence[tuple[str, str]]) -> list[Message]:
+    messages: list[Message] = []
+    for message, reply in past:
+        messages.append({"role": "user", "content": message})
+        messages.append({"role": "assistant", "content": reply})
+    return messages
+
+
+def _said_with(content: Content, said: Said) -> str | None:
+    """The digest of all that was said when this is said too, where somebody looks for that."""
+    if content.said is None:
+        return None
+    return after(content.said, "assistant", shown(said.text, said.requests))
 
 
 def _decisions(content: Content) -> Mapping[str, Decision] | None:

@@ -26,11 +26,18 @@ class Content:
     parts     the whole message where it is more than its text, or ().
     metadata  what the client says about the turn.
     resume    in place of a message, or None.
+    said      a digest of all that was said with this message, where its client has no id for
+              the conversation and is to find it by that; or None.
+    digest    of what its client asked, where that may be put to the agent in several ways.
+    past      what was said before, as that client has it, of a conversation that is new here.
     """
 
     parts: tuple[Part, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     resume: Resume | None = None
+    said: str | None = None
+    digest: str | None = None
+    past: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> bytes:
         return CONTENT.dump_json(self, exclude_defaults=True)
@@ -39,8 +46,9 @@ class Content:
     def bytes(self) -> int:
         """About what it weighs in memory."""
         texts = (text for part in self.parts for text in part.values())
-        texts_bytes = sum(getsizeof(text) for text in (*texts, *self.metadata.values()))
-        return OWN_BYTES + texts_bytes + (len(self.to_json()) if self.resume else 0)
+        past = (text for turn in self.past for text in turn)
+        weight = sum(map(getsizeof, (*texts, *self.metadata.values(), *past)))
+        return OWN_BYTES + weight + (len(self.to_json()) if self.resume else 0)
 
 
 CONTENT = TypeAdapter(Content)

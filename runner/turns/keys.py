@@ -34,6 +34,7 @@ class Keys:
         self._age_s = age_s
         self._living: dict[Name, Entry] = {}
         self._ended: OrderedDict[Name, Entry] = OrderedDict()
+        self._where: dict[tuple[str, str], str] = {}
         self._bound: FairBound[Name] = FairBound(most)
 
     def find(self, turn: Turn, key: str, now: float) -> str | None:
@@ -48,10 +49,15 @@ class Keys:
             raise KeyReused(KeyReused.__doc__)
         return turn_id
 
+    def where(self, caller: str, key: str) -> str | None:
+        """The conversation in which the caller last used this key, or None."""
+        return self._where.get((caller, key))
+
     def add(self, row: AcceptedTurn) -> None:
         """The turn was asked under a key, if it has one."""
         if row.key is not None:
             self._living[row.conversation, row.key] = row.id, row.digest, row.accepted_at
+            self._where[caller_of(row.conversation), row.key] = row.conversation
             if row.ending is not None:
                 self.end(row.conversation, row.key)
             self._drop_old(row.accepted_at)
@@ -71,6 +77,7 @@ class Keys:
         name = conversation, key
         if self._living.get(name, ("",))[0] == turn_id:
             del self._living[name]
+            self._leave(name)
         elif self._ended.get(name, ("",))[0] == turn_id:
             self._drop(name)
 
@@ -79,8 +86,15 @@ class Keys:
         for name in [name for name in self._ended if name[0] == conversation]:
             self._drop(name)
 
+    def _leave(self, name: Name) -> None:
+        conversation, key = name
+        if self._where.get((caller := caller_of(conversation), key)) == conversation:
+            del self._where[caller, key]
+
     def _drop(self, name: Name) -> None:
         del self._ended[name]
+        if name not in self._living:
+            self._leave(name)
         caller = caller_of(name[0])
         self._bound.remove(caller, name)
 
@@ -95,6 +109,8 @@ class Keys:
 def digest(turn: Turn) -> str:
     """What is compared instead of what was asked, which may be long."""
     found = sha256(turn.message.encode())
-    if isinstance(turn.more, Content):
-        found.update(b"\0" + turn.more.to_json())
+    if isinstance(more := turn.more, Content):
+        if more.digest is not None:
+            return more.digest
+        found.update(b"\0" + more.to_json())
     return found.hexdigest()

@@ -26,6 +26,7 @@ from runner.store.base import Store
 from runner.turns import ending as endings
 from runner.turns import requests
 from runner.turns.answering import Answering
+from runner.turns.finding import Finding
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
@@ -110,6 +111,8 @@ class Service:
         self._last_submitted_at = monotonic()
         self.webhooks = Deliveries(settings.webhook, store, self.find)
         self._forgetting: dict[str, asyncio.Future[None]] = {}
+        form = agent.about.state_form
+        self.finding = Finding(store, self._known, self._keys, form, self._forgetting)
         self.load = self._strategy.load
         self.messages = store.messages
         self.watching = self._known.watching

@@ -71,7 +71,7 @@ def test_the_server_does_what_its_description_says(case: Any, server: Server) ->
 def test_the_document_is_served_as_it_is_made(server: Server) -> None:
     document = server.request("GET", "/openapi.json").json
     assert document["openapi"].startswith("3.1")
-    assert document["paths"] == DOCUMENT["paths"]
+    assert document["paths"].items() >= DOCUMENT["paths"].items()  # The doors add theirs.
 
 
 def test_every_cause_of_a_problem_is_described() -> None:

@@ -96,6 +96,9 @@ class Disk:
             raise NothingKept
         return self._kept.agent_state(conversation, form)
 
+    def said(self, digest: str, most: int) -> list[str]:
+        return self._kept.said(digest, most)
+
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self._do(lambda: self._kept.messages(conversation, count))
 

@@ -31,9 +31,12 @@ def error_object(document: Mapping[str, Any]) -> dict[str, Any]:
     """`message` is all that a person sees of it."""
     status = document["status"]
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {
+    found = {
         "message": f"{document['title']}: {document['detail']}",
         "type": kind,
         "param": document.get("pointer"),
         "code": document["type"].rpartition(":")[2],
     }
+    if "requests" in document:  # What an agent needs a person for, before it hears a message.
+        found["requests"] = document["requests"]
+    return found

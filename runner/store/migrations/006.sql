@@ -1,0 +1,2 @@
+ALTER TABLE conversations ADD COLUMN said TEXT;
+CREATE INDEX said ON conversations (said) WHERE said IS NOT NULL;
