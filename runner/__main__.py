@@ -232,8 +232,8 @@ def make_asgi_app() -> Quart:
 def chat_command(context: click.Context, url: str, conversation: str, token: str | None) -> None:
     """Talk to a running server, from a terminal or a pipe.
 
-    One message a line; the reply is shown as it comes. Ctrl-C cancels the turn,
-    /quit or Ctrl-D leaves.
+    One message a line; the reply is shown as it comes. What the agent asks is asked here:
+    y or n for a tool, or your words. Ctrl-C cancels the turn, /quit or Ctrl-D leaves.
     """
     from runner.cli.chat import chat
     from runner.cli.client import is_http_url

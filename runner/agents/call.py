@@ -62,12 +62,21 @@ def as_call(target: object) -> Call | None:
     else:
         sync = "generator" if inspect.isgeneratorfunction(function) else "function"
         kind, is_async = f"sync {sync}{noun}, run in threads", False
-    stateful = target if noun else target.__self__ if inspect.ismethod(target) else None
-    methods = [getattr(stateful, name, None) for name in STATE]
-    if inspect.isclass(stateful) or not all(map(callable, methods)):
-        methods = [None, None]
-    is_method = stateful is not None and not inspect.isclass(stateful)
-    return Call(function, arguments, is_async, is_method, kind, *methods)
+    keeper = keeper_of(target)
+    methods = [None, None] if lacks_state(keeper) else [getattr(keeper, name) for name in STATE]
+    return Call(function, arguments, is_async, keeper is not None, kind, *methods)
+
+
+def keeper_of(target: object) -> object | None:
+    """The object that remembers what is said to it; None for a function, and a class's method."""
+    if is_function(target):
+        target = target.__self__ if inspect.ismethod(target) else None
+    return None if inspect.isclass(target) else target
+
+
+def lacks_state(keeper: object) -> list[str]:
+    """Which of STATE it does not have."""
+    return [name for name in STATE if not callable(getattr(keeper, name, None))]
 
 
 def is_function(target: object) -> TypeGuard[Callable[..., Any]]:

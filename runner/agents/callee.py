@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.agents.call import as_call
+from runner.agents.call import STATE, as_call, keeper_of, lacks_state
 from runner.agents.frameworks import recognise
-from runner.agents.frameworks.framework import Adapter, InThread
+from runner.agents.frameworks.framework import Adapter, InThread, Unsupported
 from runner.agents.own import OwnAgent
 
 PARTS = frozenset({"image", "file"})
@@ -55,6 +55,7 @@ def as_callee(target: object, in_thread: InThread) -> Callee | None:
     call = as_call(target)
     if call is None:
         return None
+    _check_state(keeper_of(target))
     wants_history = "history" in call.arguments
     return Callee(
         OwnAgent(call, in_thread),
@@ -67,3 +68,11 @@ def as_callee(target: object, in_thread: InThread) -> Callee | None:
         is_shared=call.get_state is None,
         takes=PARTS if "parts" in call.arguments else frozenset(),
     )
+
+
+def _check_state(keeper: object) -> None:
+    """Raises Unsupported for one whose author believes that its state is kept."""
+    lacks = lacks_state(keeper)
+    if len(lacks) == 1:
+        has = next(name for name in STATE if name not in lacks)
+        raise Unsupported(f"{type(keeper).__name__} has {has}, and not {lacks[0]}: give it both.")

@@ -63,14 +63,24 @@ def load_agent(
     except Unsupported as error:
         raise AgentNotFound(f"agent {target!r}: {error}") from error
     if callee is None:
-        article = "an" if type(found).__name__[0] in "AEIOUaeiou" else "a"
-        raise AgentNotFound(
-            f"agent {target!r} is {article} {type(found).__name__}, which cannot be asked. An "
-            "agent is a function of (message) or (message, history), an object with such a "
-            f"method ({', '.join(METHODS)}), a class or factory that makes one, or an agent of a "
-            "framework that `runner agents` lists"
-        )
+        raise AgentNotFound(f"agent {target!r} {_why_not(found)}")
     return SharedAgent(_about(target, callee), callee, boundary)
+
+
+def _why_not(found: object) -> str:
+    """Why it cannot be asked."""
+    if is_function(found) and (wanted := wanted_parameters(found)):
+        return (
+            f"wants ({', '.join(wanted)}), and an agent is given `message`, `history` and `parts`: "
+            "give its other parameters default values"
+        )
+    article = "an" if type(found).__name__[0] in "AEIOUaeiou" else "a"
+    return (
+        f"is {article} {type(found).__name__}, which cannot be asked. An agent is a function of "
+        "(message) or (message, history), an object with such a method "
+        f"({', '.join(METHODS)}), a class or factory that makes one, or an agent of a framework "
+        "that `runner agents` lists"
+    )
 
 
 def _about(target: str, callee: Callee) -> About:

@@ -166,15 +166,16 @@ def _resume(value: Any) -> Resume:
         return "cancel"
     if not isinstance(value, dict) or not value:
         raise wrong_field("/resume", RESUME_IS)
-    return {name: _decision(said) for name, said in cast("dict[str, Any]", value).items()}
+    answers = cast("dict[str, Any]", value).items()
+    return {name: _decision(said, f"/resume/{as_pointer(name)}") for name, said in answers}
 
 
-def _decision(value: Any) -> Decision:
+def _decision(value: Any, pointer: str) -> Decision:
     if not isinstance(value, dict):
-        raise wrong_field("/resume", RESUME_IS)
+        raise wrong_field(pointer, RESUME_IS)
     said = cast("dict[str, Any]", value)
     reason = said.get("reason", "")
     has_approve = isinstance(said.get("approve"), bool)
     if not (has_approve and isinstance(reason, str) and {*said} <= {"approve", "value", "reason"}):
-        raise wrong_field("/resume", RESUME_IS)
+        raise wrong_field(pointer, RESUME_IS)
     return Decision(said["approve"], said.get("value"), reason)

@@ -54,6 +54,9 @@ class HistoryOnly:
 only = HistoryOnly()
 def needs_more(message, *, model): return message
 own, stateless = Own(), Stateless()
+class Half(Own):
+    def get_state(self): return {}
+half = Half()
 def make(): return Own()
 def make_for(conversation_id): return lambda message: f"{conversation_id}: {message}"
 async def make_async(): return Own()
@@ -186,7 +189,8 @@ async def test_options_reach_a_factory_by_name(module: str, name: str) -> None:
         ("Needs", {}, "needs the option 'model'"),
         ("value", {}, "is an int, which cannot be asked"),
         ("only", {}, "is a HistoryOnly, which cannot be asked"),
-        ("needs_more", {}, "is a function, which cannot be asked"),
+        ("needs_more", {}, "wants (message, model), and an agent is given `message`"),
+        ("half", {}, "Half has get_state, and not set_state: give it both."),
         ("needs_more", {"model": "x"}, "takes no options"),
         ("nothing", {}, "has no 'nothing'"),
     ],

@@ -156,14 +156,22 @@ def test_metadata_as_large_as_may_be_is_taken() -> None:
 
 @pytest.mark.parametrize(
     "resume",
-    [None, "", "Cancel", [], {}, 7, {"r": True}, {"r": {}}, {"r": {"approve": 1}},
-     {"r": {"approve": "yes"}}, {"r": {"approve": None}}, {"r": {"value": 1}},
-     {"r": {"approve": True, "reason": 7}}, {"r": {"approve": True, "reason": None}},
-     {"r": {"approve": True, "because": "x"}}, {"r": "cancel"}, {"a": {"approve": True}, "b": []}],
-)  # fmt: skip
-def test_answers_of_a_wrong_shape_are_refused(resume: object) -> None:
+    [None, "", "Cancel", [], {}, 7],
+)
+def test_answers_that_are_no_object_are_refused(resume: object) -> None:
     document = refused({"resume": resume})
     assert (document["status"], document["pointer"]) == (422, "/resume")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [True, {}, {"approve": 1}, {"approve": "yes"}, {"approve": None}, {"value": 1},
+     {"approve": True, "reason": 7}, {"approve": True, "reason": None},
+     {"approve": True, "because": "x"}, "cancel", []],
+)  # fmt: skip
+def test_an_answer_of_a_wrong_shape_is_refused_with_its_place(answer: object) -> None:
+    document = refused({"resume": {"a": {"approve": True}, "b/c": answer}})
+    assert (document["status"], document["pointer"]) == (422, "/resume/b~1c")
 
 
 @pytest.mark.parametrize("message", ["x", None, [TEXT]])

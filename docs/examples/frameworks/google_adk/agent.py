@@ -1,4 +1,4 @@
-"""A Google ADK agent: `runner serve agent:agent`."""
+"""A Google ADK agent with two tools, one of which a person must confirm."""
 
 from google.adk.agents import LlmAgent
 from google.adk.tools import FunctionTool
@@ -8,12 +8,12 @@ from scripted_model import ScriptedModel
 model = ScriptedModel()
 
 
-def add(a: int, b: int) -> int:
+async def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
 
 
-def delete_file(path: str) -> str:
+async def delete_file(path: str) -> str:
     """Delete a file. A person must confirm it."""
     return f"deleted {path}"
 
