@@ -15,7 +15,7 @@ from runner.settings import Settings
 
 __all__ = ["Door", "doors", "routes"]
 
-NAMES = ("openai",)
+NAMES = ("openai", "langgraph")
 """Modules of this folder, with a `DOOR` each."""
 
 ADDED = "runner.doors"
