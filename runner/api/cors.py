@@ -10,9 +10,9 @@ from runner.api.exchange import Scope, Send
 ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE",
     b"access-control-allow-headers": b"authorization, content-type, idempotency-key, "
-    b"last-event-id, prefer, priority, turn-deadline-ms, turn-strategy",
-    b"access-control-expose-headers": b"idempotent-replayed, location, preference-applied, "
-    b"retry-after, turn-outcome",
+    b"last-event-id, prefer, priority, turn-deadline-ms, turn-strategy, x-api-key",
+    b"access-control-expose-headers": b"content-location, idempotent-replayed, location, "
+    b"preference-applied, retry-after, turn-outcome",
     b"access-control-max-age": b"600",
 }
 
