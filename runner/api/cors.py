@@ -11,9 +11,9 @@ ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE",
     b"access-control-allow-headers": b"authorization, content-type, idempotency-key, "
     b"last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, prefer, priority, "
-    b"turn-deadline-ms, turn-strategy, webhook-url",
-    b"access-control-expose-headers": b"idempotent-replayed, location, mcp-session-id, "
-    b"preference-applied, retry-after, turn-outcome",
+    b"turn-deadline-ms, turn-strategy, webhook-url, x-api-key",
+    b"access-control-expose-headers": b"content-location, idempotent-replayed, location, "
+    b"mcp-session-id, preference-applied, retry-after, turn-outcome",
     b"access-control-max-age": b"600",
 }
 

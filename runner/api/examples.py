@@ -162,7 +162,7 @@ Sample = dict[str, str]
 
 def samples(method: str, path: str, *, needs_token: bool) -> list[Sample]:
     """The call as curl makes it, as the extension `x-codeSamples`: known to many readers."""
-    address = path.format(turn_id=TURN_ID, conversation_id=CONVERSATION)
+    address = path.replace("{turn_id}", TURN_ID).replace("{conversation_id}", CONVERSATION)
     token = (TOKEN,) if needs_token else ()
     ways = WAYS.get(path, {"": ("-X DELETE" if method == "DELETE" else "",)})
     return [

@@ -16,7 +16,7 @@ from strategies.naming import did_you_mean
 
 __all__ = ["Door", "UnknownDoor", "check", "doors", "names", "routes"]
 
-NAMES = ("openai", "ag_ui", "a2a", "mcp")
+NAMES = ("openai", "ag_ui", "a2a", "langgraph", "mcp")
 """Modules of this folder, with a `DOOR` each."""
 
 ADDED = "runner.doors"

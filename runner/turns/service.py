@@ -276,6 +276,11 @@ class Service:
         shown = [Conversation(one, turns[one], tuple(self._known.line(one))) for one in names]
         return shown, total
 
+    def requests(self, conversation: str) -> bytes | None:
+        """JSON: what its agent needs a person for before it can go on. Raises StoreUnavailable."""
+        left = self._store.agent_state(conversation, self.about.state_form)
+        return None if left is None else left.requests
+
     async def forget(self, conversation: str) -> None:
         """Delete its history and its ended turns. Raises ConversationBusy, StoreUnavailable.
 

@@ -1,0 +1,144 @@
+"""Threads: conversations, under the ids that their callers give them.
+
+A thread is there as soon as it is named: one in which nothing was said is idle and empty, and
+nothing is written down for it. So a thread that was created needs no state of its own, and
+`if_not_exists` has nothing to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runner.api.exchange import Answer, Request, json_answer
+from runner.api.parsing import check_conversation, parse_conversation, parse_fields
+from runner.api.problems import (
+    NO_CONVERSATION,
+    Cause,
+    RequestError,
+    as_answer,
+    problem_document,
+    wrong_field,
+)
+from runner.callers import own_id, scoped
+from runner.doors.langgraph import documents, ids
+from runner.doors.langgraph.documents import Document
+from runner.doors.langgraph.given import as_dict, as_list
+from runner.doors.langgraph.interrupts import opened
+from runner.doors.langgraph.messages import shown
+from runner.doors.langgraph.paging import listed, page
+from runner.turns.service import Conversation, Service
+
+MOST_STATES = 10
+EXISTS = problem_document(
+    Cause(409, "thread-exists", "The thread is there already"),
+    'Something was said in this thread. Send if_exists="do_nothing" to go on with it.',
+)
+del EXISTS["retry_after_s"]  # Another try comes to the same.
+NO_SUPERSTEPS = "What was said in a thread cannot be written; it is said, by runs."
+
+
+async def thread_create(service: Service, request: Request) -> Answer:
+    fields = parse_fields(service, request)
+    if fields.get("supersteps"):
+        raise wrong_field("/supersteps", NO_SUPERSTEPS)
+    if (asked := fields.get("thread_id")) is None:
+        return json_answer(documents.new_thread(service, ids.new_thread(service)))
+    own = parse_conversation(asked, service.settings.server, "/thread_id")
+    check_conversation(service, own, "/thread_id")
+    known = await service.conversation(scoped(request.caller, own))
+    if known is None:
+        return json_answer(documents.new_thread(service, own))
+    if fields.get("if_exists") != "do_nothing":
+        return as_answer(EXISTS)
+    return json_answer(documents.thread(service, known, own))
+
+
+async def thread_get(service: Service, request: Request) -> Answer:
+    own, known = await _thread(service, request)
+    document = documents.thread(service, known, own)
+    if known.turns:
+        document["values"] = {"messages": shown(await service.messages(known.id, 0))}
+    return json_answer(document)
+
+
+async def thread_delete(service: Service, request: Request) -> Answer:
+    _, known = await _thread(service, request)
+    await service.forget(known.id)
+    return Answer(204)
+
+
+async def thread_search(service: Service, request: Request) -> Answer:
+    """Those in which something was said. Without their values, which may be long."""
+    asked = parse_fields(service, request)
+    offset, limit = page(asked)
+    wanted = {key: asked[key] for key in ("metadata", "status", "ids", "values") if asked.get(key)}
+    # All of them, where one of the later ones may be the first that is wanted.
+    count = 0 if wanted else offset + limit
+    if not limit:
+        return listed([], asked)
+    found, _ = await service.conversations(request.caller, count)
+    threads = [documents.thread(service, one, own_id(one.id)) for one in found]
+    return listed([one for one in threads if _is_wanted(one, wanted)], asked)
+
+
+def _is_wanted(thread: Document, wanted: Mapping[str, Any]) -> bool:
+    metadata, named = as_dict(wanted.get("metadata")), as_list(wanted.get("ids"))
+    return (
+        "values" not in wanted  # Nothing is found by what was said.
+        and wanted.get("status", thread["status"]) == thread["status"]
+        and (named is None or thread["thread_id"] in named)
+        and metadata.items() <= thread["metadata"].items()
+    )
+
+
+async def thread_state(service: Service, request: Request) -> Answer:
+    own, known = await _thread(service, request)
+    messages = await service.messages(known.id, 0)
+    requests = opened(service.requests(known.id))
+    return json_answer(documents.state(own, known.turns, messages, requests))
+
+
+async def thread_state_at(service: Service, request: Request) -> Answer:
+    own, known = await _thread(service, request)
+    asked = request.params["checkpoint_id"]
+    if asked not in map(str, range(1, known.turns + 1)):
+        raise RequestError(NO_CONVERSATION, "The thread has no such checkpoint.")
+    number = int(asked)
+    messages = await service.messages(known.id, 0)
+    requests = opened(service.requests(known.id)) if number == known.turns else []
+    return json_answer(documents.state(own, number, messages[: 2 * number], requests))
+
+
+async def thread_history(service: Service, request: Request) -> Answer:
+    """Its states after each of its turns, the newest first."""
+    own, known = await _thread(service, request)
+    asked = parse_fields(service, request)
+    _, limit = page(asked)
+    last = _before(asked.get("before"), known.turns + 1) - 1
+    messages = await service.messages(known.id, 0)
+    requests = opened(service.requests(known.id))
+    numbers = range(last, max(0, last - min(limit, MOST_STATES)), -1)
+    states = [
+        documents.state(
+            own, number, messages[: 2 * number], requests if number == known.turns else []
+        )
+        for number in numbers
+    ]
+    return listed(states, {"limit": limit})
+
+
+def _before(asked: object, default: int) -> int:
+    """The number of the checkpoint, where one is named that the thread has."""
+    named = as_dict(asked)
+    named = as_dict(named.get("configurable")) or named  # As LangChain's configs have it.
+    number = named.get("checkpoint_id", asked)
+    is_number = isinstance(number, str) and number.isascii() and number.isdecimal()
+    return min(default, int(number[:9])) if is_number else default
+
+
+async def _thread(service: Service, request: Request) -> tuple[str, Conversation]:
+    own = ids.parse_thread(service, request)
+    conversation = scoped(request.caller, own)
+    known = await service.conversation(conversation)
+    return own, known or Conversation(conversation, 0, ())
