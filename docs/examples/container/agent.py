@@ -47,7 +47,7 @@ async def place_order(tool_context: ToolContext) -> str:
         return "the basket is empty"
     # The turn ends here. The next one calls this function again, with the customer's answer.
     answer = tool_context.interrupt("place_order", reason=f"Order {in_words(basket)}?")
-    if answer not in (True, "yes"):
+    if answer not in (True, "y", "yes"):
         return "nothing was ordered"
     state.set("basket", {})
     return f"ordered {in_words(basket)}"

@@ -16,8 +16,6 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from runner.agents.base import (
     Answered,
     Asked,
@@ -31,6 +29,7 @@ from runner.agents.base import (
     Usage,
 )
 from runner.agents.frameworks.framework import Framework, InThread, load
+from runner.agents.frameworks.output import answered, as_json
 from runner.agents.requests import InputRequest
 
 
@@ -155,19 +154,6 @@ def input_part(part: Part) -> dict[str, str]:
     if url:
         return {"type": "input_file", "file_url": url}
     return {"type": "input_file", "filename": part["name"], "file_data": data}
-
-
-def answered(said: str, output: Any, state: Json) -> Answered:
-    """Output is not said where it is no text, or where a tool's result ended the run."""
-    ended = as_json(output)
-    if not said and ended is not None:
-        said = ended if isinstance(ended, str) else json.dumps(ended)
-    was_said = isinstance(ended, str) and said.endswith(ended)
-    return Answered(said, state, output=None if was_said else ended)
-
-
-def as_json(value: Any) -> Json:
-    return to_jsonable_python(value, bytes_mode="base64", serialize_unknown=True)
 
 
 FRAMEWORK = Framework(

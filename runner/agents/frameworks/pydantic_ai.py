@@ -7,12 +7,9 @@ and files are in it too, so they make every later state as large.
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-from pydantic_core import to_jsonable_python
 
 from runner.agents.base import (
     Answered,
@@ -26,6 +23,7 @@ from runner.agents.base import (
     Usage,
 )
 from runner.agents.frameworks.framework import Framework, InThread, Unsupported, load
+from runner.agents.frameworks.output import answered, as_json
 from runner.agents.requests import Decision, InputRequest
 
 NEEDS_DEPS = """\
@@ -181,19 +179,6 @@ def content(part: Part) -> Any:
     by_kind = {"image": "ImageUrl", "audio": "AudioUrl", "video": "VideoUrl"}
     as_kind = getattr(messages, by_kind.get(kind, "DocumentUrl"))
     return as_kind(url, media_type=media_type, identifier=part["name"])
-
-
-def answered(said: str, output: Any, state: Any) -> Answered:
-    """Output is not said where the model gave it by a tool, or a function made it of the text."""
-    ended = as_json(output)
-    if not said and ended is not None:
-        said = ended if isinstance(ended, str) else json.dumps(ended)
-    was_said = isinstance(ended, str) and said.endswith(ended)
-    return Answered(said, state, output=None if was_said else ended)
-
-
-def as_json(value: Any) -> Any:
-    return to_jsonable_python(value, bytes_mode="base64", serialize_unknown=True)
 
 
 FRAMEWORK = Framework(

@@ -22,7 +22,7 @@ def add(a: int, b: int) -> int:
 def delete_file(path: str) -> str:
     """Delete a file, if the user agrees."""
     # The answer is True, False, or what a person typed: "no" is a text, and so is true.
-    if interrupt(f"Delete {path}?") not in (True, "yes"):
+    if interrupt(f"Delete {path}?") not in (True, "y", "yes"):
         return f"kept {path}"
     return f"deleted {path}"
 

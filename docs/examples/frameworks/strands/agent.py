@@ -23,7 +23,7 @@ async def delete_file(path: str, tool_context: ToolContext) -> str:
         path: The file to delete.
     """
     answer = tool_context.interrupt("delete_file", reason=f"Delete {path}?")
-    return f"deleted {path}" if answer in (True, "yes") else f"kept {path}"
+    return f"deleted {path}" if answer in (True, "y", "yes") else f"kept {path}"
 
 
 agent = Agent(
