@@ -19,6 +19,7 @@ from runner.turns.keys import KeyReused
 from runner.turns.live_turn import LiveTurn, wake
 from runner.turns.service import Service
 from runner.turns.submission import Submission
+from strategies import State
 
 
 class Form(Protocol):
@@ -40,8 +41,18 @@ class Form(Protocol):
         ...
 
 
-async def ask(service: Service, request: Request, submission: Submission, form: Form) -> Response:
+async def ask(
+    service: Service,
+    request: Request,
+    submission: Submission,
+    form: Form,
+    *,
+    holds_head: bool = False,
+) -> Response:
     """Submit the turn, and answer as was asked for.
+
+    With `holds_head` a stream begins when its turn does, or after `stream_comment_s`: a turn
+    that is refused while it waits is then told by a status, by which its client tries again.
 
     Raises the TurnError of a refusal, RequestError, ClientLeft.
     """
@@ -56,6 +67,8 @@ async def ask(service: Service, request: Request, submission: Submission, form: 
     live.waiters += 1
     response: Response | None = None
     try:
+        if submission.stream and holds_head:
+            await until_begun(service, live, request, service.settings.server.stream_comment_s)
         return (response := await _respond(service, submission, live, request, form, headers))
     finally:
         if not isinstance(response, EventStream):  # That waits on, and says when it leaves.
@@ -70,7 +83,7 @@ async def _respond(
     form: Form,
     headers: Headers,
 ) -> Response:
-    if submission.stream:
+    if submission.stream and not _is_refused(live):
         # Not where the turn was to be written down and could not be: that is a plain refusal.
         if submission.respond_async:
             is_kept = await live.promise()
@@ -86,23 +99,46 @@ async def _respond(
     return form.ended(live, headers)
 
 
+def _is_refused(live: LiveTurn) -> bool:
+    """Whether it has ended without its agent."""
+    return live.ending is not None and live.ending.reply is None and not live.attempts
+
+
+async def until_begun(service: Service, live: LiveTurn, request: Request, limit_s: float) -> None:
+    """Wait until the turn waits no more, for `limit_s` at most. Raises ClientLeft."""
+    begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def look() -> None:
+        if live.state is not State.WAITING:
+            wake(begun)
+
+    with service.watching(live, look):
+        look()
+        if not begun.done():
+            await _until(begun, live, request, limit_s)
+
+
 async def until_ended(live: LiveTurn, request: Request, limit_s: float | None) -> None:
     """Wait until the turn has ended, for `limit_s` at most. Raises ClientLeft."""
-    if live.ending is not None or limit_s == 0:
-        return
-    ended = live.until_ended()
+    if live.ending is None and limit_s != 0:
+        await _until(live.until_ended(), live, request, limit_s)
+
+
+async def _until(
+    event: asyncio.Future[None], live: LiveTurn, request: Request, limit_s: float | None
+) -> None:
     loop = asyncio.get_running_loop()
-    timer = None if limit_s is None else loop.call_later(limit_s, wake, ended)
+    timer = None if limit_s is None else loop.call_later(limit_s, wake, event)
     departure = None
     if not live.ends_alike:
         departure = loop.create_task(until_left(request.receive))
-        departure.add_done_callback(partial(wake, ended))
+        departure.add_done_callback(partial(wake, event))
     try:
-        await ended
+        await event
         if departure is not None and departure.done() and live.ending is None:
             departure.result()  # Raises what `receive` raised, if it did.
             raise ClientLeft
     finally:
-        for one in (ended, timer, departure):
+        for one in (event, timer, departure):
             if one is not None:
                 one.cancel()

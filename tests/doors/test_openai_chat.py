@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.chat_program import ChatProgram, client_of
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 
 openai: Any = pytest.importorskip("openai", reason="OpenAI's client is not installed")
 
@@ -182,7 +182,7 @@ def test_what_is_not_heeded_is_told(client: Any) -> None:
 
 
 def test_a_full_line_is_a_rate_limit_that_the_client_waits_out_by_itself(tmp_path: Path) -> None:
-    limits = {"strategy__max_waiting_per_conversation": 1}
+    limits: Knobs = {"strategy__max_waiting_per_conversation": 1}
     with Server(tmp_path, **limits) as server, ThreadPoolExecutor() as pool:
         client = client_of(server, openai)
         pool.submit(create, client, "until full", "full")

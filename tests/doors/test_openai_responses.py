@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import until
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 
 openai = pytest.importorskip("openai")
 
@@ -278,7 +278,8 @@ def test_a_full_line_is_a_rate_limit_and_says_when_to_come_again(folder: Path) -
 
 
 def test_a_turn_that_waits_too_long_in_a_stream_fails_in_words(folder: Path) -> None:
-    with Server(folder, strategy__max_wait_s=0.3) as server:
+    limits: Knobs = {"strategy__max_wait_s": 0.3, "server__stream_comment_s": 0.1}
+    with Server(folder, **limits) as server:
         client = client_of(server)
         background(client, "until waited", conversation="c")
         server.until_called("until waited")
@@ -287,6 +288,17 @@ def test_a_turn_that_waits_too_long_in_a_stream_fails_in_words(folder: Path) -> 
         assert last.response.error.code == "rate_limit_exceeded"
         assert "could not start in time" in last.response.error.message
         assert "began late" not in server.calls()
+
+
+def test_a_stream_whose_turn_never_began_is_a_refusal(folder: Path) -> None:
+    with Server(folder, strategy__max_wait_s=0.3) as server:
+        client = client_of(server, retries=0)
+        background(client, "until waited", conversation="c")
+        server.until_called("until waited")
+        with pytest.raises(openai.InternalServerError, match="could not start in time") as caught:
+            ask(client, "late", conversation="c", stream=True)
+        assert caught.value.status_code == 503
+        assert caught.value.response.headers["x-should-retry"] == "true"
 
 
 def test_a_full_server_is_an_error_of_the_server(folder: Path) -> None:

@@ -42,7 +42,7 @@ async def chat_completions(service: Service, request: Request) -> Response:
         with_usage=_flag(fields.get("stream_options"), "include_usage"),
         created=int(time()),
     )
-    return await ask(service, request, submission, form)
+    return await ask(service, request, submission, form, holds_head=True)
 
 
 def _asked(

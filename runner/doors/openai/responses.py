@@ -60,7 +60,8 @@ async def create_response(service: Service, request: Request) -> Response:
         await _check_last(service, previous, submission)
     named = ignored(fields)
     headers = (("turnline-ignored", named),) if named else ()
-    return await ask(service, request, submission, ResponseForm(service, headers))
+    form = ResponseForm(service, headers)
+    return await ask(service, request, submission, form, holds_head=True)
 
 
 async def retrieve_response(service: Service, request: Request) -> Response:
