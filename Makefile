@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -n 2 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install hooks serve test test-slow test-all test-frameworks soak check lock compare review bench bench-adapters demo-llm clean
+.PHONY: help install hooks serve test test-slow test-all test-frameworks test-doors soak check lock compare review bench bench-adapters demo-llm clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -40,9 +40,13 @@ soak: install  ## Ten minutes of honest clients beside hostile ones, over each H
 test-all: install  ## Run the fast tests on every Python from 3.11 on that is here.
 	$(BIN)/python tests/matrix.py $(TEST_ALL_ARGS)
 
-# In environments of their own, below .venv-frameworks.
+# In environments of their own, below .venvs.
 test-frameworks: install  ## Test the adapters with the frameworks themselves, in a few minutes.
 	$(BIN)/python -m tests.frameworks.environments $(FRAMEWORKS_ARGS)
+
+# Their Python ones in .venvs/clients, those of npm beside the tests. Needs node and npm.
+test-doors: install  ## Test the doors with other people's clients, in a few minutes.
+	$(BIN)/python -m tests.doors.clients
 
 check: install  ## Lint, types, import directions, lock file in step, design review in step with its data.
 	$(BIN)/ruff check .
@@ -62,6 +66,7 @@ lock: install  ## Write the lock files again, with the newest versions that pypr
 	$(COMPILE) --upgrade --extra smollm --output-file requirements-smollm.lock
 	$(COMPILE) --upgrade --group frameworks --output-file requirements-frameworks.lock
 	$(COMPILE) --upgrade --group frameworks-crewai --output-file requirements-frameworks-crewai.lock
+	$(COMPILE) --upgrade --group clients --output-file requirements-clients.lock
 
 compare: install  ## Compare the strategies on real servers, in about 2 minutes; the report is in comparison/.
 	$(BIN)/runner compare $(COMPARE_ARGS)
@@ -74,8 +79,8 @@ bench: install  ## Measure, as ratios in one interleaved run.
 
 bench-adapters: install  ## Measure what the adapters add to their frameworks.
 	$(BIN)/python -m tests.frameworks.environments --make
-	.venv-frameworks/most/bin/python -m loadtests.bench --only adapters $(BENCH_ARGS)
-	.venv-frameworks/crewai/bin/python -m loadtests.bench --only adapters $(BENCH_ARGS)
+	.venvs/most/bin/python -m loadtests.bench --only adapters $(BENCH_ARGS)
+	.venvs/crewai/bin/python -m loadtests.bench --only adapters $(BENCH_ARGS)
 
 # llama-cpp-python is compiled here, once, in about four minutes.
 demo-llm: install  ## Five messages at once to a real model, under each strategy and under none.
@@ -83,4 +88,4 @@ demo-llm: install  ## Five messages at once to a real model, under each strategy
 	$(BIN)/python -m loadtests.demo_llm
 
 clean:  ## Remove what the other targets made.
-	rm -rf $(VENV) .venv-frameworks build dist comparison .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venvs build dist comparison .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -41,6 +41,7 @@ def faults() -> list[str]:
         "requirements.lock": base + groups["dev"],
         "requirements-frameworks.lock": base + listed(groups, "frameworks"),
         "requirements-frameworks-crewai.lock": base + listed(groups, "frameworks-crewai"),
+        "requirements-clients.lock": base + listed(groups, "clients"),
         "requirements-smollm.lock": base + project["project"]["optional-dependencies"]["smollm"],
     }
     found: list[str] = []

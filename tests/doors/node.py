@@ -17,11 +17,19 @@ LIMIT_S = 60.0
 
 
 def need(*packages: str) -> None:
-    """Skip the module where one is not there: `npm ci --prefix tests/doors/npm` installs them."""
+    """Skip the module where one is not there: `make test-doors` installs them."""
     absent = [one for one in packages if not (MODULES / one).is_dir()]
     if absent or shutil.which("node") is None:
         reason = f"not installed: {', '.join(absent or ['node'])}"
         pytest.skip(reason, allow_module_level=True)
+
+
+def install() -> None:
+    """The locked packages, if they are not there yet. Needs npm."""
+    made, lock = MODULES / ".package-lock.json", HERE / "package-lock.json"
+    if not made.exists() or made.stat().st_mtime < lock.stat().st_mtime:
+        command = ["npm", "ci", "--prefix", str(HERE), "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(command, check=True)
 
 
 def start(script: str, plan: dict[str, Any]) -> subprocess.Popen[str]:

@@ -1,7 +1,7 @@
 """Test the frameworks where they are installed: `make test-frameworks`.
 
 Not all of them go into one environment, and none belongs into the project's own: those below
-.venv-frameworks have the locked versions. llama.cpp has to be compiled; it is tested in the
+.venvs have the locked versions. llama.cpp has to be compiled; it is tested in the
 project's own environment once `make demo-llm` has installed it there.
 
 The table in docs/frameworks.md must be what the tests find; `--write` writes it. With `--make`
@@ -10,7 +10,6 @@ the environments are made, and nothing is tested.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.frameworks.table import markdown, write, written
+from tests.support.environment import make
 from tests.support.server import ROOT
 
 LOCKS = {"most": "requirements-frameworks.lock", "crewai": "requirements-frameworks-crewai.lock"}
@@ -30,27 +30,6 @@ COMPILED = "llama.cpp"
 
 OPTIONS = ("-q", "-n", "2", "--dist", "loadscope", "-W", "default", "--disable-warnings")
 """Warnings of other people's code are not ours to mend."""
-
-
-def make(name: str, lock: Path) -> Path:
-    """The Python of an environment with all that the lock file names."""
-    folder = ROOT / ".venv-frameworks" / name
-    python, stamp = folder / "bin" / "python", folder / "made-from"
-    source = lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
-    digest = hashlib.sha256(source).hexdigest()
-    if not stamp.exists() or stamp.read_text() != digest:
-        print(f"Making {folder.relative_to(ROOT)} from {lock.name}.", flush=True)
-        _uv("venv", "--clear", "--python", sys.executable, str(folder))
-        install = "pip", "install", "--python", str(python)
-        _uv(*install, "--require-hashes", "--requirement", str(lock))
-        _uv(*install, "--no-deps", "--editable", str(ROOT))
-        stamp.write_text(digest)
-    return python
-
-
-def _uv(*arguments: str) -> None:
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "--quiet", *arguments], cwd=ROOT, check=True)
 
 
 def test(python: Path) -> dict[str, Any] | None:
