@@ -7,7 +7,17 @@ import time
 from collections.abc import Callable
 
 from loadtests import bench
-from loadtests.bench import adapters, hand_over, history, pieces, states, streams, turns, waiting
+from loadtests.bench import (
+    adapters,
+    doors,
+    hand_over,
+    history,
+    pieces,
+    states,
+    streams,
+    turns,
+    waiting,
+)
 
 SECTIONS: dict[str, Callable[[bool], None]] = {
     "turns": turns.measure,
@@ -15,6 +25,7 @@ SECTIONS: dict[str, Callable[[bool], None]] = {
     "history": history.measure,
     "states": states.measure,
     "streams": streams.measure,
+    "doors": doors.measure,
     "hand-over": hand_over.measure,
     "waiting": waiting.measure,
 }

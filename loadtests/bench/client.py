@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -12,11 +13,17 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 def request(message: str, conversation: str, path: str = "/chat", streamed: bool = False) -> bytes:
-    body = f'{{"message": "{message}", "conversation_id": "{conversation}"}}'
     accept = "text/event-stream" if streamed else "application/json"
+    return post(path, {"message": message, "conversation_id": conversation}, accept=accept)
+
+
+def post(path: str, document: object, **headers: str) -> bytes:
+    """A request with this document as its body; `_` in the name of a header is `-`."""
+    body = json.dumps(document)
+    more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return (
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        f"accept: {accept}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        f"{more}content-length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
 
