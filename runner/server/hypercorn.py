@@ -6,8 +6,7 @@
 4. HTTP/2 is never spoken: its connections have no idle limit.
 5. An offer of WebSocket is a plain request: its connections have none either.
 6. What is not HTTP is answered with a problem document.
-7. What is sent in one turn of the event loop goes to the socket in one call: the head, the body
-   and the end of a response were three, which was half of what a short stream cost.
+7. A response is written to the socket in one call, not in three.
 
 There is no public way in, so pyproject.toml pins Hypercorn. test_slow_clients.py and
 test_held_connections.py in tests/process fail where a mend no longer takes effect.
@@ -26,13 +25,14 @@ from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import serve as hypercorn_serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
-from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.events import Closed, Event, Updated
 from hypercorn.protocol import h11 as hypercorn_h11
 from hypercorn.protocol.events import Body, EndBody, Response
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 
 from runner.server import CLOSE_S
+from runner.server.joined import Joined
 from runner.server.listener import BACKLOG, MALFORMED, Listener
 from runner.settings import ServerSettings
 
@@ -45,16 +45,14 @@ async def serve(
     await hypercorn_serve(app, _config(settings, listener), shutdown_trigger=ended.wait)
 
 
-HELD_BYTES = 65_536
-"""More is written at once."""
-
-
 class _ClientLeft(Exception):
     """The requests that it had pipelined are nobody's any more."""
 
 
 class _PromptServer(TCPServer):
-    _held = b""
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.writer = cast(Any, Joined(self.writer))
 
     async def _read_data(self) -> None:
         try:
@@ -64,7 +62,6 @@ class _PromptServer(TCPServer):
         await self.idle_task.stop()
 
     async def _close(self) -> None:
-        self._flush()
         with suppress(OSError):  # A reader that took nothing for so long that the kernel gave up.
             await super()._close()
 
@@ -72,28 +69,7 @@ class _PromptServer(TCPServer):
         is_next_request = isinstance(event, Updated) and not event.idle
         if is_next_request and (self.reader.at_eof() or self.writer.is_closing()):
             raise _ClientLeft
-        if isinstance(event, RawData):
-            await self._write(event.data)
-        else:
-            await super().protocol_send(event)
-
-    async def _write(self, data: bytes) -> None:
-        if not self._held:
-            self.loop.call_soon(self._flush)
-        self._held += data
-        if len(self._held) > HELD_BYTES:
-            self._flush()
-        await super().protocol_send(RawData(b""))  # Waits for a reader that is slow.
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        if held:
-            with suppress(ConnectionError, RuntimeError):  # Of a closed one the next write hears.
-                self.writer.write(held)
-
-    async def _initiate_server_close(self) -> None:
-        self._flush()
-        await super()._initiate_server_close()
+        await super().protocol_send(event)
 
 
 _handle = H11Protocol.handle
@@ -127,7 +103,7 @@ def _as_it_is(connection: h11.Connection) -> h11.Connection:
     return connection
 
 
-hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
+hypercorn_run.TCPServer = _PromptServer  # type: ignore[assignment, attr-defined]
 H11Protocol.handle = _let_go_of_the_reader  # type: ignore[method-assign]
 H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 H11Protocol._send_error_response = _send_problem  # type: ignore[method-assign]

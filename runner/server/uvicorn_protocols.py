@@ -8,6 +8,7 @@ Guarded by tests/process over `http=uvicorn`; pyproject.toml bounds uvicorn's ve
 - Bounded pipelining: `receive`, with which an app waits for its client's departure, makes
   uvicorn read on, whatever is waiting in the pipeline.
 - A malformed request gets a problem document, and not in the middle of another answer.
+- A response is written to the socket in one call.
 - A client that closes its own side after its request is answered, unless the app goes by its
   departure: as over Hypercorn.
 """
@@ -22,6 +23,7 @@ from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from runner.server.joined import Joined
 from runner.server.listener import FULL, MALFORMED, as_bytes
 
 BAD_REQUEST = as_bytes(MALFORMED, "Bad Request")
@@ -85,7 +87,7 @@ class Mended(asyncio.Protocol):
             transport.write(FULL)
             transport.close()
             return
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.BaseTransport, Joined(transport)))
         self.flow = Flow(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.config.timeout_keep_alive, self.timeout_keep_alive_handler
