@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from secrets import token_hex
 from typing import Any, cast, get_args
 
 from runner.api.body import check_media_type, parse_object
@@ -18,6 +17,7 @@ from runner.settings import OnDisconnect, ServerSettings, StrategySettings, Webh
 from runner.turns.content import Content
 from runner.turns.service import Service
 from runner.turns.submission import Submission
+from runner.turns.turn_ids import new_id
 from runner.webhooks.address import NotAllowed, Target
 from strategies import Turn
 
@@ -69,7 +69,7 @@ def make_submission(
     key = _parse_header(headers.get(b"idempotency-key"), KEY, KEY_IS)
     deadline_ms = _parse_header(headers.get(b"turn-deadline-ms"), MILLISECONDS, DEADLINE_IS)
     turn = Turn(
-        id=token_hex(16),
+        id=new_id(),
         conversation=scoped(request.caller, own),
         message=message,
         deadline_s=None if deadline_ms is None else int(deadline_ms) / 1000,

@@ -176,6 +176,13 @@ class Store(Protocol):
         """The conversation's messages, or those of its last `turns`. Reads nothing yet."""
         ...
 
+    def span(self, conversation: str) -> tuple[int, int]:
+        """The numbers of the first and the last turn that are kept; (1, 0) for none.
+
+        Read in the thread that asks.
+        """
+        ...
+
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         """The last `count` messages, oldest first; 0 means all."""
         ...

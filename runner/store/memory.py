@@ -121,9 +121,9 @@ class MemoryStore:
             left = {} if past is None else past.left
             if record.left is not None:
                 left = left | {record.left.form: record.left}
-            before = _before(record) if number == len(record.before) + 1 else []
+            before = _before(record) if number == len(record.before) + 1 > 1 else []
             weight = _weight(turn) + (_weight_left(left) if left else 0)
-            weight += sum(map(_weight, before))
+            weight += sum(map(_weight, before)) if before else 0
             ended = {
                 turn_id: _with(self._accepted[turn_id], _ending(record, turn_id, number))
                 for turn_id in record.answers or (record.turn_id,)
@@ -136,7 +136,8 @@ class MemoryStore:
         self._make_room(conversation, len(before) + 1, weight)
         for one in (*before, turn):
             self._add(one, left)
-        self._say(conversation, record.said)
+        if record.said is not None or (past is not None and past.said is not None):
+            self._say(conversation, record.said)
         self._accepted |= ended
         return number
 

@@ -250,14 +250,20 @@ def _number_of(db: Connection, turn_id: str) -> int | None:
 
 
 def _commit(db: Connection, record: Record) -> int:
-    number = _last_number(db, record.conversation) + 1
+    sql = """
+        SELECT max(number) AS number,
+        (SELECT said FROM conversations WHERE id = :id) IS NOT NULL AS is_found
+        FROM turns WHERE conversation = :id
+    """
+    last, is_found = db.execute(sql, {"id": record.conversation}).fetchone()
+    number = (last or 0) + 1
     if number == 1:
         sql = "INSERT INTO conversations (id, said) VALUES (?, ?)"
         db.execute(sql, (record.conversation, record.said))
         number += _begin_with(db, record)
-    else:
-        sql = "UPDATE conversations SET said = :said WHERE id = :id AND said IS NOT :said"
-        db.execute(sql, {"id": record.conversation, "said": record.said})
+    elif is_found or record.said is not None:
+        sql = "UPDATE conversations SET said = ? WHERE id = ?"
+        db.execute(sql, (record.said, record.conversation))
     sql = """
         INSERT INTO turns (conversation, number, id, message, reply, state, output, requests)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)

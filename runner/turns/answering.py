@@ -90,7 +90,7 @@ class Answering:
                 ran_s,
                 said.output,
                 self._leaves(said, content, left),
-                _said_with(content, said),
+                None if content.said is None else _said_with(content.said, said),
                 content.past,
             )
             with whatever_it_raises:
@@ -197,11 +197,9 @@ def _as_messages(past: Sequence[tuple[str, str]]) -> list[Message]:
     return messages
 
 
-def _said_with(content: Content, said: Said) -> str | None:
-    """The digest of all that was said when this is said too, where somebody looks for that."""
-    if content.said is None:
-        return None
-    return after(content.said, "assistant", shown(said.text, said.requests))
+def _said_with(before: str, said: Said) -> str:
+    """The digest of all that was said, when this is said too."""
+    return after(before, "assistant", shown(said.text, said.requests))
 
 
 def _decisions(content: Content) -> Mapping[str, Decision] | None:

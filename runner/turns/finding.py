@@ -11,6 +11,7 @@ from runner.callers import owns
 from runner.store.base import Store
 from runner.turns.keys import Keys
 from runner.turns.known_turns import KnownTurns
+from runner.turns.live_turn import LiveTurn
 
 MOST_LOOKED_AT = 64
 """Conversations in which the same was said; each of these may be busy."""
@@ -44,6 +45,14 @@ class Finding:
     def by_key(self, caller: str, key: str) -> str | None:
         """The conversation in which the caller last asked something under this key, or None."""
         return self._keys.where(caller, key)
+
+    def last(self, conversation: str) -> LiveTurn | None:
+        """Its turn that was accepted last and has not ended."""
+        return next(reversed(self._known.line(conversation)), None)
+
+    def number(self, conversation: str) -> int:
+        """As `Store.turns`. Raises StoreUnavailable."""
+        return self._store.span(conversation)[1]
 
     def is_idle(self, conversation: str) -> bool:
         return not self._known.line(conversation) and conversation not in self._forgetting

@@ -123,7 +123,7 @@ class Journal:
             strategy=turn.strategy,
             more=more,
             key=live.key,
-            digest=live.key and digest(turn),
+            digest=live.key and digest(turn.message, turn.more),
             webhook=webhook,
         )
         self.keys.add(row)

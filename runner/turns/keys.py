@@ -45,7 +45,7 @@ class Keys:
         if entry is None:
             return None
         turn_id, asked, _ = entry
-        if asked != digest(turn):
+        if asked != digest(turn.message, turn.more):
             raise KeyReused(KeyReused.__doc__)
         return turn_id
 
@@ -106,10 +106,10 @@ class Keys:
             self._drop(name)
 
 
-def digest(turn: Turn) -> str:
+def digest(message: str, more: object) -> str:
     """What is compared instead of what was asked, which may be long."""
-    found = sha256(turn.message.encode())
-    if isinstance(more := turn.more, Content):
+    found = sha256(message.encode())
+    if isinstance(more, Content):
         if more.digest is not None:
             return more.digest
         found.update(b"\0" + more.to_json())

@@ -6,6 +6,7 @@ is that of the conversation's last turn, or there is no such conversation.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -20,9 +21,9 @@ def beginning(*whose: str) -> str:
 def after(said: str, role: str, text: str, more: bytes = b"") -> str:
     """When this was said too. Programs trim texts, so the blanks around them do not count.
 
-    more  what the message has besides its text.
+    more  what the message has besides its text. Raises ValueError for half a surrogate pair.
     """
-    as_one = "\n".join(text.split("\r\n")).strip().encode()
+    as_one = text.replace("\r\n", "\n").strip().encode()
     head = f"{said} {role} {len(as_one)} ".encode()
     return sha256(head + as_one + more).hexdigest()
 
@@ -31,14 +32,21 @@ def shown(reply: str, requests: bytes | None) -> str:
     """A reply to those who are shown nothing but text: with what the agent needs a person for."""
     if requests is None:
         return reply
-    asked = [_question(one) for one in from_json(requests)]
-    return "\n\n".join([text for text in (reply, *asked) if text])
+    asked = (text for one in from_json(requests) for text in _asked(one, reply))
+    return "\n\n".join(text for text in (reply, *asked) if text)
 
 
-def _question(request: dict[str, Any]) -> str:
+def prompt_of(request: Mapping[str, Any], reply: str) -> str:
+    """What it asks in words of its own, where the reply has not said that already."""
     prompt = str(request.get("prompt") or "")
-    if request["kind"] == "question":
-        return prompt
-    arguments = to_json(request.get("arguments")).decode()
-    words = f"May {request.get('name') or 'it'} be done, with {arguments}? Answer yes or no."
-    return f"{prompt}\n{words}" if prompt else words
+    return "" if prompt in reply else prompt
+
+
+def approval(name: object, arguments: object) -> str:
+    return f"May {name} be done, with {to_json(arguments).decode()}? Answer yes or no."
+
+
+def _asked(request: Mapping[str, Any], reply: str) -> Iterator[str]:
+    yield prompt_of(request, reply)
+    if request["kind"] == "approval":
+        yield approval(request.get("name") or "it", request.get("arguments"))

@@ -70,7 +70,7 @@ def test_the_description_has_all_routes_of_the_door(server: Server) -> None:
     paths = server.request("GET", "/openapi.json").json["paths"]
     assert {"post"} == {*paths["/v1/responses"]}
     assert {"get", "delete"} == {*paths["/v1/responses/{response_id}"]}
-    assert {"get", "delete"} == {*paths["/v1/conversations/{name}"]}
+    assert {"get", "post", "delete"} == {*paths["/v1/conversations/{name}"]}
     assert server.request("GET", "/docs").status == 200
 
 

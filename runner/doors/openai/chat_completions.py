@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from time import time
+from secrets import token_hex
 from typing import Any, cast
 
 from runner.api.asking import ask
-from runner.api.content import parse_content
 from runner.api.exchange import Request, Response
-from runner.api.parsing import make_submission, parse_fields
-from runner.api.problems import RequestError, wrong_field
+from runner.api.parsing import (
+    check_conversation,
+    make_submission,
+    parse_conversation,
+    parse_fields,
+)
+from runner.api.problems import wrong_field
+from runner.doors.openai.asked import parse_asked
 from runner.doors.openai.chat_words import Completion
-from runner.doors.openai.messages import Messages, as_ours, moved, parse_messages
-from runner.doors.openai.whereto import Place, digest, find_place, in_answer
-from runner.turns.content import NO_CONTENT, Content, in_words
+from runner.doors.openai.messages import Messages, parse_messages
+from runner.doors.openai.whereto import Place, find_place
 from runner.turns.service import Service
 
 IGNORED = (
@@ -30,8 +33,10 @@ async def chat_completions(service: Service, request: Request) -> Response:
     fields = parse_fields(service, request)
     _check(fields)
     messages = parse_messages(fields.get("messages"))
-    place = find_place(service, request, fields, messages)
-    message, content = _asked(service, request, fields, messages, place)
+    place = _place(service, request, fields, messages)
+    ours = {name: fields.get(name) for name in ("metadata", "resume")}
+    asked = messages.asked[-1:] if place.how == "named" else messages.asked
+    message, content = parse_asked(service, request, ours, asked, place, messages.pointer)
     stream = fields.get("stream") or False
     submission = make_submission(service, request, place.own, message, content, stream=stream)
     form = Completion(
@@ -40,35 +45,18 @@ async def chat_completions(service: Service, request: Request) -> Response:
         place.how,
         ignored=_ignored(fields, messages),
         with_usage=_flag(fields.get("stream_options"), "include_usage"),
-        created=int(time()),
     )
     return await ask(service, request, submission, form, holds_head=True)
 
 
-def _asked(
-    service: Service,
-    request: Request,
-    fields: Mapping[str, Any],
-    messages: Messages,
-    place: Place,
-) -> tuple[str, Content | None]:
-    ours = {name: fields[name] for name in ("metadata", "resume") if fields.get(name) is not None}
-    asked = messages.asked[-1:] if place.how == "named" else messages.asked
-    if "resume" not in ours:
-        ours["message"] = as_ours(asked)
-    try:
-        message, content = parse_content(ours, service.settings.server, service.about)
-    except RequestError as error:
-        where = f"/messages/{asked[-1].place}/content" if asked else "/messages"
-        raise moved(error, where) from error
-    content = content or NO_CONTENT
-    if content.resume is None and not content.parts:
-        resume = in_answer(service, request.caller, place.own, message)
-        if resume is not None:
-            content, message = replace(content, resume=resume), in_words(resume)
-    asked_for = digest(place, content, ours.get("resume"))
-    content = replace(content, said=place.said, digest=asked_for, past=place.past)
-    return message, None if content == NO_CONTENT else content
+def _place(
+    service: Service, request: Request, fields: Mapping[str, Any], messages: Messages
+) -> Place:
+    if (own := fields.get("conversation_id")) is not None:
+        own = parse_conversation(own, service.settings.server, "/conversation_id")
+        check_conversation(service, own, "/conversation_id")
+        return Place(own, "named")
+    return find_place(service, request, messages, f"chat-{token_hex(16)}", fields.get("user"))
 
 
 def _check(fields: Mapping[str, Any]) -> None:

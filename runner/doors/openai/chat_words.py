@@ -16,6 +16,7 @@ from runner.turns.events import Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.said import shown
 from runner.turns.service import Service
+from runner.turns.turn_ids import made_at
 
 DONE = b"data: [DONE]\n\n"
 
@@ -27,7 +28,6 @@ class Completion:
     own, how    the conversation, and what was done to find it: see `whereto.How`.
     ignored     what the client sent and the agent was not told.
     with_usage  the client wants the tokens at the end of a stream.
-    created     seconds since 1970.
     """
 
     service: Service
@@ -35,7 +35,6 @@ class Completion:
     how: str
     ignored: list[str]
     with_usage: bool
-    created: int
 
     @property
     def headers(self) -> Headers:
@@ -68,7 +67,7 @@ class Completion:
         return {
             "id": f"chatcmpl-{live.turn.id}",
             "object": kind,
-            "created": self.created,
+            "created": made_at(live.turn.id),
             "model": self.service.settings.agent.id,
         }
 

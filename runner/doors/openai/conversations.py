@@ -25,6 +25,10 @@ NONE_SUCH = "Nothing was said in it, or it is not yours."
 NO_ITEMS = (
     "A conversation begins empty here, and grows by its turns: send the message to /v1/responses."
 )
+NO_METADATA = (
+    "Nothing is kept of a conversation but its turns. Metadata of a response reaches the agent: "
+    "send it to /v1/responses."
+)
 MOST = 100
 
 
@@ -32,9 +36,9 @@ def new_id() -> str:
     return f"conv_{int(time.time()):08x}{token_hex(12)}"
 
 
-def keyed_id(key: bytes) -> str:
-    """Of whoever asks under this key and names no conversation."""
-    return f"conv_key_{sha256(key).hexdigest()[:32]}"
+def keyed_id(key: bytes, after: str = "") -> str:
+    """Of whoever asks under this key and names no conversation, or a response to follow."""
+    return f"conv_key_{sha256(key + after.encode()).hexdigest()[:32]}"
 
 
 async def create_conversation(service: Service, request: Request) -> Answer:
@@ -49,6 +53,13 @@ async def retrieve_conversation(service: Service, request: Request) -> Answer:
     if MADE_HERE.fullmatch(own) is None and not await _is_known(service, request, own):
         raise RequestError(NO_CONVERSATION, NONE_SUCH)
     return json_answer(_shown(own))
+
+
+async def update_conversation(service: Service, request: Request) -> Answer:
+    """Its metadata is all that could be changed, and none is kept."""
+    if parse_fields(service, request).get("metadata"):
+        raise wrong_field("/metadata", NO_METADATA)
+    return await retrieve_conversation(service, request)
 
 
 async def delete_conversation(service: Service, request: Request) -> Answer:
@@ -66,19 +77,24 @@ async def list_items(service: Service, request: Request) -> Answer:
     own = request.params["name"]
     if MADE_HERE.fullmatch(own) is None and not await _is_known(service, request, own):
         raise RequestError(NO_CONVERSATION, NONE_SUCH)
-    first, messages = await _messages(service, scoped(request.caller, own))
-    items = [_item(first + place, message) for place, message in enumerate(messages)]
+    first, messages = await all_messages(service, scoped(request.caller, own))
+    items = [message_item(f"msg_{first + n}", one) for n, one in enumerate(messages)]
+    return json_answer(paged(request, items))
+
+
+def paged(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
+    """A page of them, which are given oldest first. Raises RequestError."""
     if request.query.get("order") != "asc":
-        items.reverse()
+        items = items[::-1]
     after, most = request.query.get("after"), _limit(request.query.get("limit"))
     if after:
         places = [place for place, item in enumerate(items) if item["id"] == after]
         if not places:
-            raise wrong_field("?after", "The conversation has no item of this id.")
+            raise wrong_field("?after", "There is no item of this id.")
         items = items[places[0] + 1 :]
     ids = [item["id"] for item in items[:most]] or [None]
     listed = {"object": "list", "data": items[:most], "has_more": len(items) > most}
-    return json_answer(listed | {"first_id": ids[0], "last_id": ids[-1]})
+    return listed | {"first_id": ids[0], "last_id": ids[-1]}
 
 
 async def _is_known(service: Service, request: Request, own: str) -> bool:
@@ -86,7 +102,7 @@ async def _is_known(service: Service, request: Request, own: str) -> bool:
     return await service.conversation(scoped(request.caller, own)) is not None
 
 
-async def _messages(service: Service, conversation: str) -> tuple[int, Sequence[Message]]:
+async def all_messages(service: Service, conversation: str) -> tuple[int, Sequence[Message]]:
     """The messages that are kept, and the number of the first among all there ever were."""
     while True:
         known = await service.conversation(conversation)
@@ -102,11 +118,11 @@ def _shown(own: str) -> dict[str, Any]:
     return {"id": own, "object": "conversation", "created_at": created_at, "metadata": {}}
 
 
-def _item(number: int, message: Message) -> dict[str, Any]:
+def message_item(name: str, message: Message) -> dict[str, Any]:
     is_user = message["role"] == "user"
     part: dict[str, Any] = {"type": "input_text" if is_user else "output_text"}
     part |= {"text": message["content"]} | ({} if is_user else {"annotations": []})
-    item: dict[str, Any] = {"type": "message", "id": f"msg_{number}", "status": "completed"}
+    item: dict[str, Any] = {"type": "message", "id": name, "status": "completed"}
     return item | {"role": message["role"], "content": [part]}
 
 

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from runner.turns.events import Cursor, Event
 from runner.turns.live_turn import LiveTurn
+from runner.turns.said import prompt_of
 
 Item = dict[str, Any]
 
@@ -66,13 +67,16 @@ class Output:
     def ask(self, requests: list[Any], said: str) -> Iterator[Piece]:
         """What the agent needs a person for."""
         for one in requests:
+            if prompt := prompt_of(one, said):
+                # Joined, the texts of a reply are what other clients are shown of it.
+                is_first = not any(item["type"] == "message" for item in self.items)
+                yield from self._speak("message", prompt if is_first else f"\n\n{prompt}")
+                yield from self._fall_silent("completed")
             if one["kind"] == "approval":
                 arguments = as_text(one.get("arguments", {}))
-                item = {"type": "mcp_approval_request", "id": one["id"], "name": one["name"]}
-                yield from self._whole(item | {"arguments": arguments, "server_label": self.label})
-            elif (prompt := one.get("prompt", "")) and prompt not in said:
-                yield from self._speak("message", prompt)
-                yield from self._fall_silent("completed")
+                item = {"type": "mcp_approval_request", "name": one["name"]}
+                item |= {"id": f"mcpr_{self.turn_id}_{one['id']}", "server_label": self.label}
+                yield from self._whole(item | {"arguments": arguments})
 
     # Text.
 

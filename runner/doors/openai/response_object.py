@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from asyncio import get_running_loop
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,6 +12,7 @@ from runner.doors.openai.response_items import Output, all_of
 from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
+from runner.turns.turn_ids import made_at
 from strategies import State
 
 PREFIX = "resp_"
@@ -80,7 +79,7 @@ def of_output(service: Service, live: LiveTurn, output: Output) -> dict[str, Any
     shown: dict[str, Any] = {
         "id": response_id(live),
         "object": "response",
-        "created_at": _created_at(live),
+        "created_at": made_at(live.turn.id),
         "status": status,
         "model": service.settings.agent.id,
         "output": [output.now(index) for index in range(len(output.items))],
@@ -118,11 +117,3 @@ def _usage(told: Mapping[str, int] | None) -> dict[str, Any] | None:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": taken + given,
     }
-
-
-def _created_at(live: LiveTurn) -> int:
-    times = live.ending or live.ticket
-    age_s = 0.0 if times is None else times.waited_s + times.ran_s
-    if live.ending is not None:
-        age_s += get_running_loop().time() - live.ended_at
-    return int(time.time() - age_s)

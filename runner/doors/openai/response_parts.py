@@ -7,11 +7,13 @@ from mimetypes import types_map
 from pathlib import PurePosixPath
 from typing import Any, TypeGuard, cast
 
+from runner.agents.base import Part
 from runner.api.problems import wrong_field
 
 DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
 NO_FILES = "This server keeps no files: send the data itself, or a URL."
 CONTENT_IS = 'A "content" is a text, or a list of parts: input_text, input_image, input_file.'
+SAID_IS = "What was said before is text: parts of the type output_text."
 
 
 def as_parts(content: object, pointer: str) -> list[dict[str, Any]]:
@@ -21,6 +23,31 @@ def as_parts(content: object, pointer: str) -> list[dict[str, Any]]:
     if not (parts := listed(content)):
         raise wrong_field(pointer, CONTENT_IS)
     return [_as_part(part, pointed(pointer, place)) for place, part in enumerate(parts)]
+
+
+def as_sent(part: Part) -> dict[str, Any]:
+    """One of ours, as its client knows it."""
+    if part["type"] == "text":
+        return {"type": "input_text", "text": part["text"]}
+    url = part.get("url") or f"data:{part.get('media_type')};base64,{part.get('data')}"
+    if part["type"] == "image":
+        return {"type": "input_image", "image_url": url, "detail": "auto"}
+    name = "file_url" if "url" in part else "file_data"
+    return {"type": "input_file", "filename": part.get("name"), name: url}
+
+
+def reply_text(content: object, pointer: str) -> str:
+    """What an agent said: its client may quote it in parts. Raises RequestError."""
+    if isinstance(content, str):
+        return content
+    found: list[str] = []
+    for place, part in enumerate(listed(content)):
+        shown = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+        text = shown.get("refusal" if shown.get("type") == "refusal" else "text")
+        if not isinstance(text, str):
+            raise wrong_field(pointed(pointer, place), SAID_IS)
+        found.append(text)
+    return "".join(found)
 
 
 def listed(sent: object) -> list[Any]:
@@ -42,7 +69,9 @@ def _as_part(sent: object, pointer: str) -> dict[str, Any]:
         raise wrong_field(pointed(pointer, "file_id"), NO_FILES)
     match part.get("type"):
         case "input_text" | "text":
-            return {"type": "text", "text": part.get("text")}
+            if not isinstance(part.get("text"), str):
+                raise wrong_field(pointed(pointer, "text"), CONTENT_IS)
+            return {"type": "text", "text": part["text"]}
         case "input_image":
             return {"type": "image", **_source(part.get("image_url"))}
         case "input_file":

@@ -39,7 +39,7 @@ class ResponseWords:
     service: Service
     live: LiveTurn
     after: int = -1
-    ignored: Headers = ()
+    told: Headers = ()
     output: Output = field(init=False)
     _number: int = 0
     _heard: int = 0
@@ -49,7 +49,7 @@ class ResponseWords:
 
     @property
     def headers(self) -> Headers:
-        return self.ignored
+        return self.told
 
     def opening(self) -> bytes:
         return b""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from runner.api import documents
 from runner.api.asking import ask
 from runner.api.exchange import Answer, Headers, Request, Response, json_answer
 from runner.api.parsing import (
-    DEFAULT_CONVERSATION,
     check_conversation,
     make_submission,
     parse_conversation,
@@ -21,23 +20,33 @@ from runner.api.parsing import (
 from runner.api.problems import NO_TURN, RequestError, wrong_field
 from runner.api.stream import EventStream
 from runner.callers import own_id, owns
-from runner.doors.openai.conversations import keyed_id, new_id
+from runner.doors.openai.asked import parse_asked
+from runner.doors.openai.conversations import (
+    all_messages,
+    keyed_id,
+    message_item,
+    new_id,
+    paged,
+)
 from runner.doors.openai.errors import refuse
-from runner.doors.openai.response_input import ignored, parse_input
+from runner.doors.openai.messages import Messages
+from runner.doors.openai.previous import after_response
+from runner.doors.openai.response_input import INPUT_IS, ignored, read_input
 from runner.doors.openai.response_object import PREFIX, document, response_id
+from runner.doors.openai.response_parts import as_sent
 from runner.doors.openai.response_stream import ResponseWords
+from runner.doors.openai.whereto import Place, find_place
+from runner.turns.content import Content
 from runner.turns.events import Cursor
-from runner.turns.keys import KeyReused
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.turns.submission import Submission
 
 RESPONSE_ID = re.compile(f"{PREFIX}([0-9a-f]{{32}})")
 NUMBER = re.compile("-?[0-9]{1,15}")
 NONE_SUCH = "It was never accepted, ended too long ago, or is not yours."
-GONE_ON = (
-    "The conversation of this response has gone on since: continue its last response, or begin "
-    "a new conversation. A past that is edited is not served here."
+KEPT_HERE = (
+    "This server keeps the conversation that you name: send only what is new. Or name none, and "
+    "send all that was said."
 )
 PART_OF_MORE = (
     "A response is a turn of its conversation and cannot be taken out of it. Delete the "
@@ -48,20 +57,46 @@ PART_OF_MORE = (
 async def create_response(service: Service, request: Request) -> Response:
     """`POST /v1/responses`."""
     fields = parse_fields(service, request)
-    previous = await _previous(service, request, fields)
-    own = _conversation(service, request, fields, previous)
-    message, content = parse_input(service, fields)
+    sent = await read_input(partial(_own_turn, service, request), fields.get("input"))
+    ours = {"metadata": fields.get("metadata"), "resume": sent.answers or fields.get("resume")}
+    if not sent.said and ours["resume"] is None:
+        raise wrong_field("/input", INPUT_IS)
+    place = await _find_place(service, request, fields, sent.messages)
+    # From here on nothing is waited for until the turn stands in its line: what was found is so.
+    message, content = parse_asked(
+        service, request, ours, sent.messages.asked, place, sent.messages.pointer
+    )
     submission = make_submission(
-        service, request, own, message, content, stream=fields.get("stream") is True
+        service, request, place.own, message, content, stream=fields.get("stream") is True
     )
     if fields.get("background") is True:
         submission = replace(submission, respond_async=True)
-    if previous is not None:
-        await _check_last(service, previous, submission)
-    named = ignored(fields)
-    headers = (("turnline-ignored", named),) if named else ()
+    headers: Headers = (("conversation-id", place.own), ("conversation-found", place.how))
+    if named := ignored(fields):
+        headers = (*headers, ("turnline-ignored", named))
     form = ResponseForm(service, headers)
     return await ask(service, request, submission, form, holds_head=True)
+
+
+async def _find_place(
+    service: Service, request: Request, fields: Mapping[str, Any], messages: Messages
+) -> Place:
+    previous, asked = fields.get("previous_response_id"), fields.get("conversation")
+    if previous is not None and asked is not None:
+        raise wrong_field("/conversation", "Send conversation or previous_response_id, not both.")
+    if (previous is not None or asked is not None) and messages.past:
+        raise wrong_field(f"/input/{messages.past[-1].place}", KEPT_HERE)
+    if previous is not None:
+        return await after_response(service, request, await _find(service, request, str(previous)))
+    if asked is None:
+        key = request.headers.get(b"idempotency-key")
+        new = new_id() if key is None else keyed_id(key)
+        return find_place(service, request, messages, new, fields.get("user"))
+    if isinstance(asked, dict):
+        asked = cast("dict[str, Any]", asked).get("id", "")
+    own = parse_conversation(asked, service.settings.server, "/conversation")
+    check_conversation(service, own, "/conversation")
+    return Place(own, "named")
 
 
 async def retrieve_response(service: Service, request: Request) -> Response:
@@ -73,6 +108,19 @@ async def retrieve_response(service: Service, request: Request) -> Response:
     if NUMBER.fullmatch(after) is None:
         raise wrong_field("?starting_after", "starting_after is the number of an event.")
     return EventStream(service, live, Cursor(), ResponseWords(service, live, int(after)))
+
+
+async def list_input_items(service: Service, request: Request) -> Answer:
+    """The message that it answers."""
+    live = await _find(service, request, request.params["response_id"])
+    message = live.turn.message
+    if not message and live.ending is not None and live.ending.number:
+        first, messages = await all_messages(service, live.turn.conversation)
+        message = messages[2 * live.ending.number - 1 - first]["content"]
+    item = message_item(f"msg_{live.turn.id}", {"role": "user", "content": message})
+    if isinstance(live.turn.more, Content) and live.turn.more.parts:
+        item["content"] = [as_sent(part) for part in live.turn.more.parts]
+    return json_answer(paged(request, [item] if message or live.turn.more else []))
 
 
 async def cancel_response(service: Service, request: Request) -> Response:
@@ -94,76 +142,33 @@ async def delete_response(service: Service, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class ResponseForm:
-    """ignored  a header that says what of the request changes nothing."""
+    """headers  say where it went, and what of the request changes nothing."""
 
     service: Service
-    ignored: Headers = ()
+    told: Headers = ()
 
     def ended(self, live: LiveTurn, headers: Headers) -> Answer:
         shown = cast("Mapping[str, Any]", documents.ended(self.service, live))
         if "title" in shown:
-            return refuse(shown, (*self.ignored, *headers))
+            return refuse(shown, (*self.told, *headers))
         return self.accepted(live, headers)
 
     def accepted(self, live: LiveTurn, headers: Headers) -> Answer:
-        return json_answer(document(self.service, live), 200, (*self.ignored, *headers))
+        return json_answer(document(self.service, live), 200, (*self.told, *headers))
 
     def words(self, live: LiveTurn) -> ResponseWords:
-        return ResponseWords(self.service, live, ignored=self.ignored)
+        return ResponseWords(self.service, live, told=self.told)
 
 
 async def _find(service: Service, request: Request, name: str) -> LiveTurn:
     """The caller's turn. Raises RequestError for any other."""
     match = RESPONSE_ID.fullmatch(name)
-    live = None if match is None else await service.find(match[1])
-    if live is None or not owns(request.caller, live.turn.conversation):
+    live = None if match is None else await _own_turn(service, request, match[1])
+    if live is None:
         raise RequestError(NO_TURN, NONE_SUCH)
     return live
 
 
-async def _previous(
-    service: Service, request: Request, fields: Mapping[str, Any]
-) -> LiveTurn | None:
-    name = fields.get("previous_response_id")
-    if name is None:
-        return None
-    if fields.get("conversation") is not None:
-        raise wrong_field("/conversation", "Send conversation or previous_response_id, not both.")
-    return await _find(service, request, str(name))
-
-
-def _conversation(
-    service: Service, request: Request, fields: Mapping[str, Any], previous: LiveTurn | None
-) -> str:
-    """Its id as the caller knows it. Without one it is a new conversation."""
-    if previous is not None:
-        return own_id(previous.turn.conversation)
-    asked = fields.get("conversation")
-    if isinstance(asked, dict):
-        asked = cast("dict[str, Any]", asked).get("id", "")
-    if asked is not None:
-        own = parse_conversation(asked, service.settings.server, "/conversation")
-        check_conversation(service, own, "/conversation")
-        return own
-    if service.about.single_conversation:
-        return DEFAULT_CONVERSATION
-    # Who asks again under its key has to find the turn, and keys count in a conversation.
-    key = request.headers.get(b"idempotency-key")
-    return new_id() if key is None else keyed_id(key)
-
-
-async def _check_last(service: Service, previous: LiveTurn, submission: Submission) -> None:
-    """Raise RequestError where its conversation has gone on, but for what was asked before."""
-    if await _is_last(service, previous):
-        return
-    with suppress(KeyReused):  # This is told in the end.
-        if await service.asked_before(submission.turn, submission.key) is None:
-            raise wrong_field("/previous_response_id", GONE_ON)
-
-
-async def _is_last(service: Service, previous: LiveTurn) -> bool:
-    known = await service.conversation(previous.turn.conversation)
-    if known is None or previous.ending is None:
-        return known is None or (bool(known.line) and known.line[-1] is previous)
-    # One that failed left nothing, so its conversation stands where it stood before.
-    return not known.line and previous.ending.number in (0, known.turns)
+async def _own_turn(service: Service, request: Request, turn_id: str) -> LiveTurn | None:
+    live = await service.find(turn_id)
+    return live if live is not None and owns(request.caller, live.turn.conversation) else None

@@ -7,17 +7,16 @@ on; for everything else a new one begins, from what the client says was said.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from secrets import token_hex
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic_core import to_json
 
 from runner.agents.requests import Decision
 from runner.api.exchange import Request
-from runner.api.parsing import DEFAULT_CONVERSATION, check_conversation, parse_conversation
+from runner.api.parsing import DEFAULT_CONVERSATION
 from runner.api.problems import wrong_field
 from runner.callers import own_id, scoped
 from runner.doors.openai.messages import Message, Messages
@@ -57,27 +56,19 @@ class Place:
 
 
 def find_place(
-    service: Service, request: Request, fields: Mapping[str, Any], messages: Messages
+    service: Service, request: Request, messages: Messages, new: str, user: object = None
 ) -> Place:
-    """Raises RequestError, StoreUnavailable."""
-    if (own := fields.get("conversation_id")) is not None:
-        own = parse_conversation(own, service.settings.server, "/conversation_id")
-        check_conversation(service, own, "/conversation_id")
-        return Place(own, "named")
+    """Of who sends all that was said. Nothing is waited for after the look.
+
+    new   the id of the conversation, if a new one begins.
+    user  whom the client names: no two of these ever share one by saying the same.
+
+    Raises RequestError, StoreUnavailable.
+    """
     if service.about.single_conversation:
         return Place(DEFAULT_CONVERSATION, "only")
-    before = beginning("chat", request.caller, _user(fields))
-    for message in messages.past:
-        before = _with(before, message)
-    said = before
-    for message in messages.asked:
-        said = _with(said, message)
-    return _by_what_was_said(service, request, messages, before, said)
-
-
-def _by_what_was_said(
-    service: Service, request: Request, messages: Messages, before: str, said: str
-) -> Place:
+    before = _with(beginning("chat", request.caller, _user(user)), messages.past, messages.pointer)
+    said = _with(before, messages.asked, messages.pointer)
     key = request.headers.get(b"idempotency-key")
     known = key and service.finding.by_key(request.caller, key.decode("latin1"))
     how: How = "again" if known else "continued"
@@ -86,7 +77,7 @@ def _by_what_was_said(
         if known:
             return Place(own_id(known), how, said)
     # Where it was asked before, that may have come to nothing: then it begins here after all.
-    own = own_id(known) if known else f"chat-{token_hex(16)}"
+    own = own_id(known) if known else new
     takes_past = service.about.wants_history
     past = messages.pairs if takes_past else ()
     if not known:
@@ -104,9 +95,7 @@ def digest(place: Place, content: Content, resume: object) -> str | None:
     return sha256(to_json((place.said, content.metadata, resume))).hexdigest()
 
 
-def _user(fields: Mapping[str, Any]) -> str:
-    """Whom the client names: no two of these ever share a conversation by saying the same."""
-    user = fields.get("user")
+def _user(user: object) -> str:
     if user is None:
         return ""
     if not isinstance(user, str) or not user.isprintable():
@@ -114,9 +103,14 @@ def _user(fields: Mapping[str, Any]) -> str:
     return user
 
 
-def _with(said: str, message: Message) -> str:
-    more = to_json(message.others) if message.others else b""
-    return after(said, message.role, message.text, more)
+def _with(said: str, messages: Iterable[Message], pointer: str) -> str:
+    for one in messages:
+        try:
+            said = after(said, one.role, one.text, to_json(one.others) if one.parts else b"")
+        except ValueError as error:
+            at = f"{pointer}/{one.place}/content"
+            raise wrong_field(at, "A text holds half a surrogate pair.") from error
+    return said
 
 
 def in_answer(service: Service, caller: str, own: str, message: str) -> Resume | None:
