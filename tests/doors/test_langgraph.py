@@ -137,7 +137,7 @@ async def test_a_run_that_is_awaited_answers_the_state(client: Any) -> None:
 
 
 async def test_a_run_is_known_as_soon_as_it_is_accepted(client: Any) -> None:
-    own, created = await new_thread(client), []
+    own, created = await new_thread(client), list[Any]()
     run = client.runs.wait(own, "agent", input=say("hello"), on_run_created=created.append)
     await run
     [one] = created
@@ -188,8 +188,7 @@ async def test_the_place_in_the_line_is_a_custom_event(client: Any, server: Serv
 
 async def test_three_at_once_are_answered_in_order(client: Any) -> None:
     own = await new_thread(client)
-    modes = ["values"]
-    streams = []
+    modes, streams = ["values"], list[Any]()
     for number in range(3):
         stream = client.runs.stream(own, "agent", input=say(f"say {number}"), stream_mode=modes)
         assert (await anext(stream)).event == "metadata"  # It is in the line.
@@ -448,20 +447,23 @@ async def test_a_run_is_cancelled_with_who_joined_it_if_that_wants_it(
 @pytest.mark.filterwarnings("ignore:Request failed, attempting reconnect")
 @pytest.mark.filterwarnings("ignore:Reconnecting without a Last-Event-ID")
 async def test_clients_come_back_by_themselves_after_a_kill(folder: Any) -> None:
-    target = "tests.support.agents:counting_attempts"
+    target, known = "tests.support.agents:counting_attempts", list[Any]()
     with Server(folder, target=target) as server:
         async with connect(server) as client:
             run: dict[str, Any] = {"input": say("until later"), "on_disconnect": "continue"}
-            waiting = asyncio.ensure_future(client.runs.wait("waited", "agent", **run))
+            run["on_run_created"] = known.append  # Then it knows where to come back to.
+            waiting: Any = asyncio.ensure_future(client.runs.wait("waited", "agent", **run))
             modes = ["messages-tuple", "values"]
             streaming = asyncio.ensure_future(
                 collected(client.runs.stream("streamed", "agent", stream_mode=modes, **run))
             )
-            await asyncio.to_thread(until, lambda: server.health()["running"] == 2, "both run")
+            await asyncio.to_thread(
+                until, lambda: len(known) == len(server.calls()) == 2, "both are known, and run"
+            )
             server.kill()
             await asyncio.to_thread(server.start)
             server.let_on("later")
-            state, parts = await asyncio.gather(waiting, streaming)
+            state, parts = await waiting, await streaming
     for reply in (*replies(state), *replies(parts[-2].data)):
         assert reply == {"echo": "until later", "attempt": 2, "before": 0}
     assert json.loads(spoken(parts))["attempt"] == 2
