@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 
+from tests.doors.langgraph import (
+    collected,
+    connect,
+    errors,
+    new_thread,
+    replies,
+    say,
+    spoken,
+    texts,
+)
 from tests.support.client import Answer, until
 from tests.support.server import Knobs, Server
-
-sdk = pytest.importorskip("langgraph_sdk")
-errors = pytest.importorskip("langgraph_sdk.errors")
 
 TOKENS: Knobs = {"server__tokens": ["ann:a-token", "bob:b-token"]}
 
@@ -24,37 +31,6 @@ TOKENS: Knobs = {"server__tokens": ["ann:a-token", "bob:b-token"]}
 async def client(server: Server) -> AsyncIterator[Any]:
     async with connect(server) as one:
         yield one
-
-
-def connect(server: Server, key: str | None = None) -> Any:
-    return sdk.get_client(url=f"http://127.0.0.1:{server.port}/langgraph", api_key=key)
-
-
-def say(message: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": message}]}
-
-
-def texts(state: Any) -> list[str]:
-    return [message["content"] for message in state["messages"]]
-
-
-def replies(state: Any) -> list[Any]:
-    """What the echo agent said, each as it is in JSON."""
-    return [json.loads(one["content"]) for one in state["messages"] if one["type"] == "ai"]
-
-
-async def new_thread(client: Any) -> str:
-    thread: dict[str, Any] = await client.threads.create()
-    return str(thread["thread_id"])
-
-
-async def collected(stream: AsyncIterator[Any]) -> list[Any]:
-    return [part async for part in stream]
-
-
-def spoken(parts: list[Any]) -> str:
-    """What was streamed of the reply."""
-    return "".join(part.data[0]["content"] for part in parts if part.event == "messages")
 
 
 # Assistants and threads.
@@ -66,6 +42,8 @@ async def test_the_agent_is_the_one_assistant(client: Any) -> None:
     assert await client.assistants.get(found["assistant_id"]) == found
     assert await client.assistants.get("agent") == found
     assert await client.assistants.search(graph_id="another") == []
+    assert await client.assistants.count() == 1
+    assert await client.assistants.count(graph_id="another") == 0
 
 
 async def test_another_assistant_is_not_found(client: Any) -> None:
@@ -81,6 +59,9 @@ async def test_a_thread_in_which_nothing_was_said_is_idle_and_empty(client: Any)
     state = await client.threads.get_state(thread["thread_id"])
     assert state["values"] == {"messages": []}
     assert state["checkpoint"]["checkpoint_id"] is None
+    of_it = await client.threads.get_state(thread["thread_id"], checkpoint=state["checkpoint"])
+    assert of_it == state
+    assert await client.threads.get_history(thread["thread_id"]) == []
 
 
 async def test_a_thread_has_the_id_that_its_client_gives_it(client: Any, server: Server) -> None:
@@ -101,6 +82,8 @@ async def test_threads_are_searched_by_what_is_known_of_them(client: Any) -> Non
     assert own in [one["thread_id"] for one in of_agent]
     assert await client.threads.search(metadata={"user": "ann"}) == []
     assert await client.threads.search(ids=[own], status="busy") == []
+    assert await client.threads.count() == len(await client.threads.search(limit=1000)) > 0
+    assert await client.threads.count(metadata={"user": "ann"}) == 0
 
 
 async def test_a_deleted_thread_is_empty(client: Any) -> None:
@@ -122,6 +105,14 @@ async def test_the_history_of_a_thread_has_its_state_after_each_turn(client: Any
     earlier = await client.threads.get_history(own, before=states[1]["checkpoint"])
     assert earlier == states[2:]
     assert await client.threads.get_state(own, checkpoint_id="1") == states[2]
+    assert await client.threads.get_state(own, checkpoint=states[1]["checkpoint"]) == states[1]
+    with pytest.raises(errors.NotFoundError, match="no such checkpoint"):
+        await client.threads.get_state(own, checkpoint_id="4")
+
+
+async def test_what_a_client_asks_before_it_begins_is_answered(client: Any) -> None:
+    assert await client.http.get("/ok") == {"ok": True}
+    assert (await client.http.get("/info"))["flags"] == {"assistants": True, "crons": False}
 
 
 # Runs.
