@@ -302,7 +302,7 @@ async def test_the_checkpoint_that_was_seen_last_is_gone_on_from(client: Any) ->
         await client.runs.create(own, "agent", input=say("three"), checkpoint=last)
 
 
-# Refusals, and strategies.
+# Refusals.
 
 
 async def test_a_full_line_is_a_rate_limit_with_the_time_to_wait(folder: Any) -> None:
@@ -332,16 +332,6 @@ async def test_under_reject_a_busy_thread_is_a_conflict(folder: Any) -> None:
             server.let_on("later")
 
 
-async def test_a_full_server_is_a_server_error(folder: Any) -> None:
-    with Server(folder, strategy__max_running=1, strategy__max_waiting=0) as server:
-        async with connect(server) as client:
-            await client.runs.create(None, "agent", input=say("until later"))
-            with pytest.raises(errors.InternalServerError) as caught:
-                await client.runs.create(None, "agent", input=say("hello"))
-            assert caught.value.response.status_code == 503
-            server.let_on("later")
-
-
 async def test_no_run_chooses_what_the_server_does_not_allow(client: Any) -> None:
     for strategy in ("reject", "interrupt", "rollback"):
         run = {"input": say("hello"), "multitask_strategy": strategy}
@@ -349,49 +339,6 @@ async def test_no_run_chooses_what_the_server_does_not_allow(client: Any) -> Non
             await client.runs.create(None, "agent", **run)
     run = {"input": say("hello"), "multitask_strategy": "enqueue"}
     assert (await client.runs.create(None, "agent", **run))["multitask_strategy"] == "enqueue"
-
-
-@pytest.fixture(scope="module")
-def choosing(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose runs choose their strategy."""
-    allowed = ["enqueue", "reject", "interrupt", "rollback"]
-    folder = tmp_path_factory.mktemp("choosing")
-    target = "tests.support.agents:teller"
-    with Server(folder, target=target, strategy__per_turn=allowed) as running:
-        yield running
-
-
-async def busy(client: Any, server: Server) -> tuple[str, str]:
-    """A thread in which a run has said something, and goes on until `let go`."""
-    own = await new_thread(client)
-    stream = client.runs.stream(
-        own, "agent", input=say("1 0 hang"), stream_mode="messages-tuple", on_disconnect="continue"
-    )
-    run = (await anext(stream)).data["run_id"]
-    assert (await anext(stream)).event == "messages"
-    await stream.aclose()
-    return own, run
-
-
-async def test_a_run_may_reject_itself(choosing: Server) -> None:
-    async with connect(choosing) as client:
-        own, run = await busy(client, choosing)
-        strategy = {"multitask_strategy": "reject"}
-        with pytest.raises(errors.ConflictError):
-            await client.runs.create(own, "agent", input=say("1 0 "), **strategy)
-        await client.runs.cancel(own, run, wait=True)
-
-
-@pytest.mark.parametrize(("strategy", "kept"), [("interrupt", True), ("rollback", False)])
-async def test_a_run_may_stop_the_one_that_runs(
-    choosing: Server, strategy: str, kept: bool
-) -> None:
-    async with connect(choosing) as client:
-        own, run = await busy(client, choosing)
-        choice = {"multitask_strategy": strategy}
-        state = await client.runs.wait(own, "agent", input=say("1 0 "), **choice)
-        assert texts(state) == (["1 0 hang", "piece 0, "] if kept else []) + ["1 0 ", "piece 0, "]
-        assert (await client.runs.get(own, run))["status"] == "interrupted"
 
 
 # Cancelling, leaving and coming back.
