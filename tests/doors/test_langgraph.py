@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 
+from tests.doors.langgraph import (
+    collected,
+    connect,
+    errors,
+    new_thread,
+    replies,
+    say,
+    spoken,
+    texts,
+)
 from tests.support.client import Answer, until
 from tests.support.server import Knobs, Server
-
-sdk = pytest.importorskip("langgraph_sdk")
-errors = pytest.importorskip("langgraph_sdk.errors")
 
 TOKENS: Knobs = {"server__tokens": ["ann:a-token", "bob:b-token"]}
 
@@ -24,37 +31,6 @@ TOKENS: Knobs = {"server__tokens": ["ann:a-token", "bob:b-token"]}
 async def client(server: Server) -> AsyncIterator[Any]:
     async with connect(server) as one:
         yield one
-
-
-def connect(server: Server, key: str | None = None) -> Any:
-    return sdk.get_client(url=f"http://127.0.0.1:{server.port}/langgraph", api_key=key)
-
-
-def say(message: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": message}]}
-
-
-def texts(state: Any) -> list[str]:
-    return [message["content"] for message in state["messages"]]
-
-
-def replies(state: Any) -> list[Any]:
-    """What the echo agent said, each as it is in JSON."""
-    return [json.loads(one["content"]) for one in state["messages"] if one["type"] == "ai"]
-
-
-async def new_thread(client: Any) -> str:
-    thread: dict[str, Any] = await client.threads.create()
-    return str(thread["thread_id"])
-
-
-async def collected(stream: AsyncIterator[Any]) -> list[Any]:
-    return [part async for part in stream]
-
-
-def spoken(parts: list[Any]) -> str:
-    """What was streamed of the reply."""
-    return "".join(part.data[0]["content"] for part in parts if part.event == "messages")
 
 
 # Assistants and threads.
@@ -66,6 +42,8 @@ async def test_the_agent_is_the_one_assistant(client: Any) -> None:
     assert await client.assistants.get(found["assistant_id"]) == found
     assert await client.assistants.get("agent") == found
     assert await client.assistants.search(graph_id="another") == []
+    assert await client.assistants.count() == 1
+    assert await client.assistants.count(graph_id="another") == 0
 
 
 async def test_another_assistant_is_not_found(client: Any) -> None:
@@ -81,6 +59,9 @@ async def test_a_thread_in_which_nothing_was_said_is_idle_and_empty(client: Any)
     state = await client.threads.get_state(thread["thread_id"])
     assert state["values"] == {"messages": []}
     assert state["checkpoint"]["checkpoint_id"] is None
+    of_it = await client.threads.get_state(thread["thread_id"], checkpoint=state["checkpoint"])
+    assert of_it == state
+    assert await client.threads.get_history(thread["thread_id"]) == []
 
 
 async def test_a_thread_has_the_id_that_its_client_gives_it(client: Any, server: Server) -> None:
@@ -101,6 +82,8 @@ async def test_threads_are_searched_by_what_is_known_of_them(client: Any) -> Non
     assert own in [one["thread_id"] for one in of_agent]
     assert await client.threads.search(metadata={"user": "ann"}) == []
     assert await client.threads.search(ids=[own], status="busy") == []
+    assert await client.threads.count() == len(await client.threads.search(limit=1000)) > 0
+    assert await client.threads.count(metadata={"user": "ann"}) == 0
 
 
 async def test_a_deleted_thread_is_empty(client: Any) -> None:
@@ -122,6 +105,14 @@ async def test_the_history_of_a_thread_has_its_state_after_each_turn(client: Any
     earlier = await client.threads.get_history(own, before=states[1]["checkpoint"])
     assert earlier == states[2:]
     assert await client.threads.get_state(own, checkpoint_id="1") == states[2]
+    assert await client.threads.get_state(own, checkpoint=states[1]["checkpoint"]) == states[1]
+    with pytest.raises(errors.NotFoundError, match="no such checkpoint"):
+        await client.threads.get_state(own, checkpoint_id="4")
+
+
+async def test_what_a_client_asks_before_it_begins_is_answered(client: Any) -> None:
+    assert await client.http.get("/ok") == {"ok": True}
+    assert (await client.http.get("/info"))["flags"] == {"assistants": True, "crons": False}
 
 
 # Runs.
@@ -137,7 +128,7 @@ async def test_a_run_that_is_awaited_answers_the_state(client: Any) -> None:
 
 
 async def test_a_run_is_known_as_soon_as_it_is_accepted(client: Any) -> None:
-    own, created = await new_thread(client), []
+    own, created = await new_thread(client), list[Any]()
     run = client.runs.wait(own, "agent", input=say("hello"), on_run_created=created.append)
     await run
     [one] = created
@@ -188,8 +179,7 @@ async def test_the_place_in_the_line_is_a_custom_event(client: Any, server: Serv
 
 async def test_three_at_once_are_answered_in_order(client: Any) -> None:
     own = await new_thread(client)
-    modes = ["values"]
-    streams = []
+    modes, streams = ["values"], list[Any]()
     for number in range(3):
         stream = client.runs.stream(own, "agent", input=say(f"say {number}"), stream_mode=modes)
         assert (await anext(stream)).event == "metadata"  # It is in the line.
@@ -312,7 +302,7 @@ async def test_the_checkpoint_that_was_seen_last_is_gone_on_from(client: Any) ->
         await client.runs.create(own, "agent", input=say("three"), checkpoint=last)
 
 
-# Refusals, and strategies.
+# Refusals.
 
 
 async def test_a_full_line_is_a_rate_limit_with_the_time_to_wait(folder: Any) -> None:
@@ -342,16 +332,6 @@ async def test_under_reject_a_busy_thread_is_a_conflict(folder: Any) -> None:
             server.let_on("later")
 
 
-async def test_a_full_server_is_a_server_error(folder: Any) -> None:
-    with Server(folder, strategy__max_running=1, strategy__max_waiting=0) as server:
-        async with connect(server) as client:
-            await client.runs.create(None, "agent", input=say("until later"))
-            with pytest.raises(errors.InternalServerError) as caught:
-                await client.runs.create(None, "agent", input=say("hello"))
-            assert caught.value.response.status_code == 503
-            server.let_on("later")
-
-
 async def test_no_run_chooses_what_the_server_does_not_allow(client: Any) -> None:
     for strategy in ("reject", "interrupt", "rollback"):
         run = {"input": say("hello"), "multitask_strategy": strategy}
@@ -359,49 +339,6 @@ async def test_no_run_chooses_what_the_server_does_not_allow(client: Any) -> Non
             await client.runs.create(None, "agent", **run)
     run = {"input": say("hello"), "multitask_strategy": "enqueue"}
     assert (await client.runs.create(None, "agent", **run))["multitask_strategy"] == "enqueue"
-
-
-@pytest.fixture(scope="module")
-def choosing(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose runs choose their strategy."""
-    allowed = ["enqueue", "reject", "interrupt", "rollback"]
-    folder = tmp_path_factory.mktemp("choosing")
-    target = "tests.support.agents:teller"
-    with Server(folder, target=target, strategy__per_turn=allowed) as running:
-        yield running
-
-
-async def busy(client: Any, server: Server) -> tuple[str, str]:
-    """A thread in which a run has said something, and goes on until `let go`."""
-    own = await new_thread(client)
-    stream = client.runs.stream(
-        own, "agent", input=say("1 0 hang"), stream_mode="messages-tuple", on_disconnect="continue"
-    )
-    run = (await anext(stream)).data["run_id"]
-    assert (await anext(stream)).event == "messages"
-    await stream.aclose()
-    return own, run
-
-
-async def test_a_run_may_reject_itself(choosing: Server) -> None:
-    async with connect(choosing) as client:
-        own, run = await busy(client, choosing)
-        strategy = {"multitask_strategy": "reject"}
-        with pytest.raises(errors.ConflictError):
-            await client.runs.create(own, "agent", input=say("1 0 "), **strategy)
-        await client.runs.cancel(own, run, wait=True)
-
-
-@pytest.mark.parametrize(("strategy", "kept"), [("interrupt", True), ("rollback", False)])
-async def test_a_run_may_stop_the_one_that_runs(
-    choosing: Server, strategy: str, kept: bool
-) -> None:
-    async with connect(choosing) as client:
-        own, run = await busy(client, choosing)
-        choice = {"multitask_strategy": strategy}
-        state = await client.runs.wait(own, "agent", input=say("1 0 "), **choice)
-        assert texts(state) == (["1 0 hang", "piece 0, "] if kept else []) + ["1 0 ", "piece 0, "]
-        assert (await client.runs.get(own, run))["status"] == "interrupted"
 
 
 # Cancelling, leaving and coming back.
@@ -448,20 +385,23 @@ async def test_a_run_is_cancelled_with_who_joined_it_if_that_wants_it(
 @pytest.mark.filterwarnings("ignore:Request failed, attempting reconnect")
 @pytest.mark.filterwarnings("ignore:Reconnecting without a Last-Event-ID")
 async def test_clients_come_back_by_themselves_after_a_kill(folder: Any) -> None:
-    target = "tests.support.agents:counting_attempts"
+    target, known = "tests.support.agents:counting_attempts", list[Any]()
     with Server(folder, target=target) as server:
         async with connect(server) as client:
             run: dict[str, Any] = {"input": say("until later"), "on_disconnect": "continue"}
-            waiting = asyncio.ensure_future(client.runs.wait("waited", "agent", **run))
+            run["on_run_created"] = known.append  # Then it knows where to come back to.
+            waiting: Any = asyncio.ensure_future(client.runs.wait("waited", "agent", **run))
             modes = ["messages-tuple", "values"]
             streaming = asyncio.ensure_future(
                 collected(client.runs.stream("streamed", "agent", stream_mode=modes, **run))
             )
-            await asyncio.to_thread(until, lambda: server.health()["running"] == 2, "both run")
+            await asyncio.to_thread(
+                until, lambda: len(known) == len(server.calls()) == 2, "both are known, and run"
+            )
             server.kill()
             await asyncio.to_thread(server.start)
             server.let_on("later")
-            state, parts = await asyncio.gather(waiting, streaming)
+            state, parts = await waiting, await streaming
     for reply in (*replies(state), *replies(parts[-2].data)):
         assert reply == {"echo": "until later", "attempt": 2, "before": 0}
     assert json.loads(spoken(parts))["attempt"] == 2

@@ -10,7 +10,7 @@ from runner.api.exchange import Answer, Request, json_answer
 from runner.api.parsing import parse_fields
 from runner.doors.langgraph import documents
 from runner.doors.langgraph.ids import check_assistant
-from runner.doors.langgraph.paging import listed
+from runner.doors.langgraph.paging import counted, listed
 from runner.turns.service import Service
 
 
@@ -21,8 +21,16 @@ async def assistant_get(service: Service, request: Request) -> Answer:
 
 async def assistant_search(service: Service, request: Request) -> Answer:
     asked = parse_fields(service, request)
+    return listed(_found(service, asked), asked)
+
+
+async def assistant_count(service: Service, request: Request) -> Answer:
+    return counted(_found(service, parse_fields(service, request)))
+
+
+def _found(service: Service, asked: Mapping[str, Any]) -> list[documents.Document]:
     one = documents.assistant(service.settings)
-    return listed([one] if _is_wanted(one, asked) else [], asked)
+    return [one] if _is_wanted(one, asked) else []
 
 
 def _is_wanted(one: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

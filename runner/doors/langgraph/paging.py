@@ -1,4 +1,4 @@
-"""Answers that are lists."""
+"""Answers that are lists, or say how long one is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from runner.api.exchange import Answer, to_json
 from runner.api.problems import wrong_field
 
 PAGE = 10
+JSON = (("content-type", "application/json"),)
 
 
 def page(asked: Mapping[str, Any]) -> tuple[int, int]:
@@ -28,4 +29,8 @@ def listed(items: Sequence[Any], asked: Mapping[str, Any]) -> Answer:
     """The page of them that is asked for."""
     offset, limit = page(asked)
     shown = items[offset : offset + limit]
-    return Answer(200, (("content-type", "application/json"),), to_json(shown))
+    return Answer(200, JSON, to_json(shown))
+
+
+def counted(items: Sequence[Any]) -> Answer:
+    return Answer(200, JSON, to_json(len(items)))

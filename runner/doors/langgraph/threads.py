@@ -22,11 +22,12 @@ from runner.api.problems import (
 )
 from runner.callers import own_id, scoped
 from runner.doors.langgraph import documents, ids
+from runner.doors.langgraph.absent import SAID
 from runner.doors.langgraph.documents import Document
 from runner.doors.langgraph.given import as_dict, as_list
 from runner.doors.langgraph.interrupts import opened
 from runner.doors.langgraph.messages import shown
-from runner.doors.langgraph.paging import listed, page
+from runner.doors.langgraph.paging import counted, listed, page
 from runner.turns.service import Conversation, Service
 
 MOST_STATES = 10
@@ -35,13 +36,15 @@ EXISTS = problem_document(
     'Something was said in this thread. Send if_exists="do_nothing" to go on with it.',
 )
 del EXISTS["retry_after_s"]  # Another try comes to the same.
-NO_SUPERSTEPS = "What was said in a thread cannot be written; it is said, by runs."
+NO_TTL = 'A thread is kept until it is deleted: call threads.delete, and leave "ttl" out.'
 
 
 async def thread_create(service: Service, request: Request) -> Answer:
     fields = parse_fields(service, request)
     if fields.get("supersteps"):
-        raise wrong_field("/supersteps", NO_SUPERSTEPS)
+        raise wrong_field("/supersteps", SAID)
+    if fields.get("ttl") is not None:
+        raise wrong_field("/ttl", NO_TTL)
     if (asked := fields.get("thread_id")) is None:
         return json_answer(documents.new_thread(service, ids.new_thread(service)))
     own = parse_conversation(asked, service.settings.server, "/thread_id")
@@ -72,14 +75,22 @@ async def thread_search(service: Service, request: Request) -> Answer:
     """Those in which something was said. Without their values, which may be long."""
     asked = parse_fields(service, request)
     offset, limit = page(asked)
+    return listed(await _found(service, request.caller, asked, offset + limit or 1), asked)
+
+
+async def thread_count(service: Service, request: Request) -> Answer:
+    return counted(await _found(service, request.caller, parse_fields(service, request)))
+
+
+async def _found(
+    service: Service, caller: str, asked: Mapping[str, Any], most: int = 0
+) -> list[Document]:
+    """Those that are wanted, `most` of them at least if there are so many; 0 means all."""
     wanted = {key: asked[key] for key in ("metadata", "status", "ids", "values") if asked.get(key)}
-    # All of them, where one of the later ones may be the first that is wanted.
-    count = 0 if wanted else offset + limit
-    if not limit:
-        return listed([], asked)
-    found, _ = await service.conversations(request.caller, count)
+    # All are looked at where one of the later ones may be the first that is wanted.
+    found, _ = await service.conversations(caller, 0 if wanted else most)
     threads = [documents.thread(service, one, own_id(one.id)) for one in found]
-    return listed([one for one in threads if _is_wanted(one, wanted)], asked)
+    return [one for one in threads if _is_wanted(one, wanted)]
 
 
 def _is_wanted(thread: Document, wanted: Mapping[str, Any]) -> bool:
@@ -100,11 +111,23 @@ async def thread_state(service: Service, request: Request) -> Answer:
 
 
 async def thread_state_at(service: Service, request: Request) -> Answer:
+    return await _state_at(service, request, request.params["checkpoint_id"])
+
+
+async def thread_state_of(service: Service, request: Request) -> Answer:
+    """The checkpoint as states have it: that of a thread in which nothing was said has no id."""
+    checkpoint = as_dict(parse_fields(service, request).get("checkpoint"))
+    asked = checkpoint.get("checkpoint_id")
+    return await (
+        thread_state(service, request) if asked is None else _state_at(service, request, asked)
+    )
+
+
+async def _state_at(service: Service, request: Request, asked: object) -> Answer:
     own, known = await _thread(service, request)
-    asked = request.params["checkpoint_id"]
-    if asked not in map(str, range(1, known.turns + 1)):
+    number = next((one for one in range(1, known.turns + 1) if str(one) == asked), None)
+    if number is None:
         raise RequestError(NO_CONVERSATION, "The thread has no such checkpoint.")
-    number = int(asked)
     messages = await service.messages(known.id, 0)
     requests = opened(service.requests(known.id)) if number == known.turns else []
     return json_answer(documents.state(own, number, messages[: 2 * number], requests))
