@@ -159,6 +159,15 @@ async def teller(message: str, history: list[dict[str, str]]) -> AsyncIterator[s
         note("ended", message)
 
 
+async def by_files(message: str, history: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Tells the names of files that the message has, each when the file before is there."""
+    note("began", message)
+    for name in message.split():
+        yield f"{name}, "
+        await obey(f"until {name}")
+    note("ended", message)
+
+
 async def counting_attempts(message: str, history: list[dict[str, str]]) -> str:
     """Says which attempt it is, and does what the message says."""
     turn = current_turn()

@@ -11,9 +11,10 @@ from typing import Self
 class CuttingProxy:
     """Forwards to a port; each connection in turn is cut after as many bytes of the answer."""
 
-    def __init__(self, port: int, cuts: list[int]) -> None:
+    def __init__(self, port: int, cuts: list[int] | None = None) -> None:
         self._target = port
-        self._cuts = cuts
+        self._cuts = cuts or []
+        self._held: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
@@ -26,6 +27,11 @@ class CuttingProxy:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def cut(self) -> None:
+        """All that are there now."""
+        while self._held:
+            _end(self._held.pop())
 
     def _accept(self) -> None:
         while True:
@@ -40,10 +46,15 @@ class CuttingProxy:
     def _serve(self, client: socket.socket, limit: int | None) -> None:
         with client, socket.create_connection(("127.0.0.1", self._target)) as server:
             threading.Thread(target=_forward, args=(client, server), daemon=True).start()
+            self._held.append(client)
             _forward(server, client, limit)
             for end in (client, server):
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+                _end(end)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _forward(source: socket.socket, target: socket.socket, limit: int | None = None) -> None:
