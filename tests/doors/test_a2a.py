@@ -60,6 +60,24 @@ async def test_the_card_names_the_address_behind_a_proxy(server: Server) -> None
     assert card["supportedInterfaces"][0]["url"] == "http://localhost/a2a"
 
 
+async def test_a_web_page_may_call_with_the_headers_of_a2a(tmp_path: Path) -> None:
+    origin = {"origin": "https://page.example"}
+    wanted = "a2a-extensions,a2a-version,authorization,content-type"
+    asked = {**origin, "access-control-request-headers": wanted}
+    asked["access-control-request-method"] = "POST"
+    with Server(tmp_path, server__cors_origins=["https://page.example"]) as server:
+        answers = [
+            server.request("GET", "/.well-known/agent-card.json", headers=origin),
+            preflight := server.request("OPTIONS", "/a2a", headers=asked),
+            server.request("POST", "/a2a", CALL, {**origin, "a2a-version": "1.0"}),
+        ]
+    for answer in answers:
+        assert answer.status in (200, 204)
+        assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    allowed = preflight.headers["access-control-allow-headers"].split(", ")
+    assert {*wanted.split(",")} <= {*allowed}
+
+
 async def test_messages_of_a_context_are_one_conversation(server: Server) -> None:
     async with talk(server, streaming=False) as one:
         (first,) = await one.all("one")
