@@ -42,6 +42,13 @@ class _WhateverItRaises:
 whatever_it_raises = _WhateverItRaises()
 
 
+Place = tuple[float, int, str]
+"""Of a turn that has ended: when that was, its number, and its id.
+
+The instant of one without a number, which has no reply, is when it was accepted.
+"""
+
+
 class StoreInUse(Exception):
     """Another process has this store open. End it first, or name another store with --store."""
 
@@ -233,6 +240,15 @@ class Store(Protocol):
         """An accepted turn, or any in the history: then `accepted_at` is when it was committed.
 
         What one that has ended was asked may be left out.
+        """
+        ...
+
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        """Those of a conversation that `find` would give with an ending, and how many there are.
+
+        The latest first, `most` of them at most, and only those before this one.
         """
         ...
 

@@ -17,6 +17,7 @@ from runner.store.base import (
     AgentState,
     Ending,
     NothingKept,
+    Place,
     Record,
     StoreUnavailable,
 )
@@ -258,6 +259,23 @@ class MemoryStore:
             said = replace(ending, reply=kept[1], output=kept[8], requests=kept[9])
             return replace(turn, ending=said)
         return None  # With its reply, which was dropped.
+
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        past = self._pasts.get(conversation)
+        places = [
+            (turn[5], turn[4], turn_id)
+            for turn in (past.turns.values() if past else ())
+            for turn_id in {turn[2], *turn[7]}
+        ]
+        places += [
+            (turn.accepted_at, 0, turn.id)
+            for turn in self._ended()
+            if turn.conversation == conversation and turn.ending and not turn.ending.number
+        ]
+        places.sort(reverse=True)
+        return [one for one in places if before is None or one < before][:most], len(places)
 
     async def unfinished(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is None]

@@ -115,6 +115,8 @@ class Service:
         self.finding = Finding(store, self._known, self._keys, form, self._forgetting)
         self.load = self._strategy.load
         self.messages = store.messages
+        self.ended = store.ended
+        self.living = self._known.of_caller
         self.watching = self._known.watching
 
     @property

@@ -24,6 +24,7 @@ from runner.store.base import (
     AgentState,
     Ending,
     NothingKept,
+    Place,
     Record,
     StoreUnavailable,
 )
@@ -132,6 +133,11 @@ class Disk:
 
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         return await self._do(lambda: self._kept.find(turn_id))
+
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        return await self._do(lambda: self._kept.ended(conversation, before, most))
 
     # At the start, where there is nothing to race with.
 
