@@ -16,6 +16,7 @@ from runner.doors.a2a import errors, push
 from runner.doors.a2a.call import Call, Method, result
 from runner.doors.a2a.card import VERSION, describe
 from runner.doors.a2a.errors import RpcError
+from runner.doors.a2a.listing import list_tasks
 from runner.doors.a2a.message import object_of, parse_message
 from runner.doors.a2a.tasks import INPUT_REQUIRED, TaskEvents, find_task, task
 from runner.turns.events import Cursor
@@ -23,7 +24,6 @@ from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from strategies import State
 
-LISTS = "Tasks are not listed; ask for one with GetTask. GET /conversations shows who waits."
 NOTIFIED = "/params/configuration/taskPushNotificationConfig"
 OTHER_VERSION = "This agent speaks A2A {}, and not {:.32}."
 NO_METHOD = "There is no method {!r:.64}; this agent speaks A2A {}."
@@ -65,8 +65,6 @@ def _parse(request: Request, fields: Mapping[str, Any], call_id: object) -> Call
 
 
 def _method(name: str) -> Method:
-    if name == "ListTasks":
-        raise RpcError(errors.UNSUPPORTED, LISTS)
     if name not in METHODS:
         raise RpcError(errors.NO_METHOD, NO_METHOD.format(name, VERSION))
     return METHODS[name]
@@ -131,6 +129,7 @@ METHODS: Mapping[str, Method] = {
     "SendMessage": _send,
     "SendStreamingMessage": _stream,
     "GetTask": _get,
+    "ListTasks": list_tasks,
     "CancelTask": _cancel,
     "SubscribeToTask": _subscribe,
     "GetExtendedAgentCard": _card,
