@@ -78,7 +78,6 @@ async def test_pages_have_each_task_once(server: Server, size: int) -> None:
             how = {"context": context, "return_immediately": True}
             said.append(await one.all(f"until {size} {number}", **how))
         found = await paged(one, size, context_id=context)
-        server.let_on(str(size))
     assert found == [events[0].task.id for events in reversed(said)]
 
 
@@ -113,7 +112,6 @@ async def test_of_all_contexts_those_are_listed_that_have_not_ended(tmp_path: Pa
             for asked in ({}, {"status": COMPLETED}):
                 with pytest.raises(errors.UnsupportedOperationError, match="contextId"):
                     await listed(one, **asked)
-        server.let_on("end")
 
 
 async def test_another_callers_tasks_are_not_listed(tmp_path: Path) -> None:
