@@ -33,6 +33,7 @@ class Client:
         if token:
             named["authorization"] = f"Bearer {token}"
         url = f"http://127.0.0.1:{server.port}/ag-ui"
+        self.headers = named
         self.plan = {"package": package, "url": url, "headers": named}
 
     def start(self, thread: str, *steps: dict[str, Any], together: bool = False) -> Popen[str]:

@@ -66,7 +66,7 @@ def test_three_at_once_in_a_thread_are_answered_refused_or_stopped_as_the_strate
 
 def _have_come(server: Server, strategy: str, ann: Client) -> bool:
     """Both of the others wait, were refused, or have each stopped the one before."""
-    health = server.request("GET", "/health", None, ann.plan["headers"]).json
+    health = server.request("GET", "/health", None, ann.headers).json
     if strategy == "queue":
         return bool(health["queue_depth"] == 2)
     name = {"reject": "refused_at_once", "interrupt": "interrupted"}[strategy]
@@ -76,7 +76,7 @@ def _have_come(server: Server, strategy: str, ann: Client) -> bool:
 def test_a_cancelled_run_leaves_its_thread_to_the_next(server: Server, ann: Client) -> None:
     running = ann.start("cancelled", {"say": "hang cancelled"})
     server.until_called("hang cancelled")
-    token = ann.plan["headers"]
+    token = ann.headers
     shown = server.request("GET", "/conversations/cancelled", None, token).json
     server.request("DELETE", f"/turns/{shown['running']['turn_id']}", None, token)
     (done,) = node.result(running)
