@@ -9,9 +9,9 @@ from runner.api.exchange import Scope, Send
 
 ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE",
-    b"access-control-allow-headers": b"authorization, content-type, idempotency-key, "
-    b"last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, prefer, priority, "
-    b"turn-deadline-ms, turn-strategy, webhook-url, x-api-key",
+    b"access-control-allow-headers": b"a2a-extensions, a2a-version, authorization, content-type, "
+    b"idempotency-key, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, "
+    b"prefer, priority, turn-deadline-ms, turn-strategy, webhook-url, x-api-key",
     b"access-control-expose-headers": b"content-location, idempotent-replayed, location, "
     b"mcp-session-id, preference-applied, retry-after, turn-outcome",
     b"access-control-max-age": b"600",

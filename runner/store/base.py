@@ -42,6 +42,13 @@ class _WhateverItRaises:
 whatever_it_raises = _WhateverItRaises()
 
 
+Place = tuple[float, int, str]
+"""Of a turn that has ended: when that was, its number, and its id.
+
+The instant of one without a number, which has no reply, is when it was accepted.
+"""
+
+
 class StoreInUse(Exception):
     """Another process has this store open. End it first, or name another store with --store."""
 
@@ -127,7 +134,7 @@ class AcceptedTurn:
     more         what was asked besides the message, as JSON, or None.
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
     attempts     how often the agent was called for it, in all processes.
-    webhook      the URL that is to be told of its end, until that is done.
+    webhook      who is to be told of its end, until that is done: see `runner.webhooks.wanted`.
     ending       what became of it, or None.
     """
 
@@ -243,6 +250,15 @@ class Store(Protocol):
         """
         ...
 
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        """Those of a conversation that `find` would give with an ending, and how many there are.
+
+        The latest first, `most` of them at most, and only those before this one.
+        """
+        ...
+
     async def unfinished(self) -> list[AcceptedTurn]:
         """Those without an ending."""
         ...
@@ -253,6 +269,10 @@ class Store(Protocol):
 
     async def untold(self) -> list[AcceptedTurn]:
         """Those with a webhook. What was asked, and an agent's requests, may be left out."""
+        ...
+
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        """Have its webhook be this one. False where it has ended, or is not written down."""
         ...
 
     async def told(self, turn_id: str) -> None:

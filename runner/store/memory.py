@@ -17,6 +17,7 @@ from runner.store.base import (
     AgentState,
     Ending,
     NothingKept,
+    Place,
     Record,
     StoreUnavailable,
 )
@@ -260,6 +261,23 @@ class MemoryStore:
             return replace(turn, ending=said)
         return None  # With its reply, which was dropped.
 
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        past = self._pasts.get(conversation)
+        places = [
+            (turn[5], turn[4], turn_id)
+            for turn in (past.turns.values() if past else ())
+            for turn_id in {turn[2], *turn[7]}
+        ]
+        places += [
+            (turn.accepted_at, 0, turn.id)
+            for turn in self._ended()
+            if turn.conversation == conversation and turn.ending and not turn.ending.number
+        ]
+        places.sort(reverse=True)
+        return [one for one in places if before is None or one < before][:most], len(places)
+
     async def unfinished(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is None]
 
@@ -268,6 +286,13 @@ class MemoryStore:
 
     async def untold(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.webhook is not None]
+
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        turn = self._accepted.get(turn_id)
+        if turn is None or turn.ending is not None:
+            return False
+        self._accepted[turn_id] = replace(turn, webhook=webhook)
+        return True
 
     async def told(self, turn_id: str) -> None:
         if (turn := self._accepted.get(turn_id)) is not None:

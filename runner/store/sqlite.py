@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError, Row
 from typing import Any
@@ -18,6 +19,7 @@ from runner.store.base import (
     AgentState,
     Ending,
     NothingKept,
+    Place,
     Record,
     StoreUnavailable,
 )
@@ -186,6 +188,37 @@ class SqliteStore:
 
         return await self.database.read(read)
 
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        every = """
+            WITH answered AS (
+                SELECT (julianday(created_at) - 2440587.5) * 86400.0 AS at, number, id FROM turns
+                WHERE conversation = :conversation
+            ), every AS (
+                SELECT at, number, id FROM answered UNION ALL
+                SELECT a.at, a.number, m.id FROM merged AS m JOIN answered AS a USING (number)
+                WHERE m.conversation = :conversation UNION ALL
+                SELECT accepted_at, 0, id FROM accepted
+                WHERE conversation = :conversation AND state IS NOT NULL AND ifnull(number, 0) = 0
+            )
+        """
+        at, number, turn_id = before or (inf, 0, "")
+        values: dict[str, Any] = {"conversation": conversation, "most": most}
+        values |= {"at": at, "number": number, "id": turn_id}
+        some = """
+            SELECT * FROM every WHERE (at, number, id) < (:at, :number, :id)
+            ORDER BY at DESC, number DESC, id DESC LIMIT :most
+        """
+
+        def read(db: Connection) -> tuple[list[Place], int]:
+            found = db.execute(f"{every} {some}", values)
+            places = [(row["at"], row["number"], row["id"]) for row in found]
+            (total,) = db.execute(f"{every} SELECT count(*) FROM every", values).fetchone()
+            return places, total
+
+        return await self.database.read(read)
+
     async def unfinished(self) -> list[AcceptedTurn]:
         sql = "SELECT * FROM accepted WHERE state IS NULL ORDER BY sequence"
         return await self.database.read(lambda db: [_accepted(row) for row in db.execute(sql)])
@@ -195,6 +228,12 @@ class SqliteStore:
 
     async def untold(self) -> list[AcceptedTurn]:
         return await self._with("webhook")
+
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        sql = "UPDATE accepted SET webhook = ? WHERE id = ? AND state IS NULL"
+        return await self.database.write(
+            lambda db: bool(db.execute(sql, (webhook, turn_id)).rowcount)
+        )
 
     async def told(self, turn_id: str) -> None:
         sql = "UPDATE accepted SET webhook = NULL WHERE id = ?"

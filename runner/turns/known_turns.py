@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from sys import getsizeof
 
-from runner.callers import caller_of
+from runner.callers import caller_of, owns
 from runner.fair_bound import FairBound
 from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
@@ -65,6 +65,10 @@ class KnownTurns:
     def line(self, conversation: str) -> list[LiveTurn]:
         """The conversation's turns that have not ended, in order of acceptance."""
         return list(self._lines.get(conversation, {}).values())
+
+    def of_caller(self, caller: str) -> list[LiveTurn]:
+        """The caller's turns that have not ended, in order of acceptance."""
+        return [live for live in self._living.values() if owns(caller, live.turn.conversation)]
 
     def conversations(self) -> Iterator[str]:
         """Those with a turn that has not ended."""

@@ -115,6 +115,8 @@ class Service:
         self.finding = Finding(store, self._known, self._keys, form, self._forgetting)
         self.load = self._strategy.load
         self.messages = store.messages
+        self.ended = store.ended
+        self.living = self._known.of_caller
         self.watching = self._known.watching
 
     @property
@@ -206,7 +208,7 @@ class Service:
         if submission.needs_row:
             self._journal.write(live, submission.webhook)
         if submission.webhook is not None:
-            self.webhooks.expect(turn.id, submission.webhook)
+            self.webhooks.expect(turn.id)
         return live, False
 
     async def asked_before(self, turn: Turn, key: str | None) -> LiveTurn | None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.doors.a2a import COMPLETED, echo_of, talk, text_of
 from tests.support.client import until
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 
-a2a_client = pytest.importorskip("a2a.client")
 httpx = pytest.importorskip("httpx")
 
-from a2a.client.client import ClientCallContext  # noqa: E402
 from a2a.client.errors import A2AClientError  # noqa: E402
 from a2a.types import a2a_pb2 as pb  # noqa: E402
 from a2a.utils.errors import (  # noqa: E402
@@ -25,90 +23,13 @@ from a2a.utils.errors import (  # noqa: E402
     ContentTypeNotSupportedError,
     InternalError,
     InvalidParamsError,
-    PushNotificationNotSupportedError,
     TaskNotCancelableError,
     TaskNotFoundError,
     UnsupportedOperationError,
 )
 from google.protobuf import json_format, struct_pb2  # noqa: E402
 
-COMPLETED = pb.TASK_STATE_COMPLETED
 WORKING = pb.TASK_STATE_WORKING
-
-
-class Talk:
-    """A client that has read the agent's card, with the few words that the tests need."""
-
-    def __init__(self, client: Any, card: Any, headers: dict[str, str]) -> None:
-        self.client = client
-        self.card = card
-        self.context = ClientCallContext(service_parameters=headers)
-
-    def message(
-        self, *parts: Any, context: str = "", task: str = "", **configured: Any
-    ) -> pb.SendMessageRequest:
-        listed = [pb.Part(text=part) if isinstance(part, str) else part for part in parts]
-        message = pb.Message(
-            message_id="m", role=pb.ROLE_USER, parts=listed, context_id=context, task_id=task
-        )
-        return pb.SendMessageRequest(
-            message=message, configuration=pb.SendMessageConfiguration(**configured)
-        )
-
-    def stream(self, *parts: Any, **more: Any) -> AsyncIterator[pb.StreamResponse]:
-        stream: AsyncIterator[pb.StreamResponse] = self.client.send_message(
-            self.message(*parts, **more), context=self.context
-        )
-        return stream
-
-    async def all(self, *parts: Any, **more: Any) -> list[pb.StreamResponse]:
-        return [event async for event in self.stream(*parts, **more)]
-
-    async def task(self, task_id: str) -> pb.Task:
-        found: pb.Task = await self.client.get_task(
-            pb.GetTaskRequest(id=task_id), context=self.context
-        )
-        return found
-
-    async def cancel(self, task_id: str) -> pb.Task:
-        found: pb.Task = await self.client.cancel_task(
-            pb.CancelTaskRequest(id=task_id), context=self.context
-        )
-        return found
-
-    async def subscribe(self, task_id: str) -> list[pb.StreamResponse]:
-        request = pb.SubscribeToTaskRequest(id=task_id)
-        return [event async for event in self.client.subscribe(request, context=self.context)]
-
-
-@asynccontextmanager
-async def talk(
-    server: Server, *, streaming: bool = True, token: str = "", **headers: str
-) -> AsyncIterator[Talk]:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    if token:
-        named["authorization"] = f"Bearer {token}"
-    async with httpx.AsyncClient(timeout=30) as http:
-        base = f"http://127.0.0.1:{server.port}"
-        card = await a2a_client.A2ACardResolver(http, base).get_agent_card()
-        config = a2a_client.ClientConfig(streaming=streaming, httpx_client=http)
-        client = a2a_client.ClientFactory(config).create(card)
-        yield Talk(client, card, named)
-
-
-def text_of(events: list[pb.StreamResponse]) -> str:
-    """The artifact's text as its pieces give it."""
-    said = ""
-    for event in events:
-        if event.HasField("artifact_update"):
-            piece = "".join(part.text for part in event.artifact_update.artifact.parts)
-            said = said + piece if event.artifact_update.append else piece
-    return said
-
-
-def echo_of(task: pb.Task) -> Any:
-    assert task.status.state == COMPLETED, task
-    return json.loads(task.artifacts[0].parts[0].text)
 
 
 @pytest.fixture
@@ -137,6 +58,24 @@ async def test_the_card_names_the_address_behind_a_proxy(server: Server) -> None
     headers = {"x-forwarded-host": "a b", "x-forwarded-proto": "javascript"}
     card = server.request("GET", "/.well-known/agent-card.json", headers=headers).json
     assert card["supportedInterfaces"][0]["url"] == "http://localhost/a2a"
+
+
+async def test_a_web_page_may_call_with_the_headers_of_a2a(tmp_path: Path) -> None:
+    origin = {"origin": "https://page.example"}
+    wanted = "a2a-extensions,a2a-version,authorization,content-type"
+    asked = {**origin, "access-control-request-headers": wanted}
+    asked["access-control-request-method"] = "POST"
+    with Server(tmp_path, server__cors_origins=["https://page.example"]) as server:
+        answers = [
+            server.request("GET", "/.well-known/agent-card.json", headers=origin),
+            preflight := server.request("OPTIONS", "/a2a", headers=asked),
+            server.request("POST", "/a2a", CALL, {**origin, "a2a-version": "1.0"}),
+        ]
+    for answer in answers:
+        assert answer.status in (200, 204)
+        assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    allowed = preflight.headers["access-control-allow-headers"].split(", ")
+    assert {*wanted.split(",")} <= {*allowed}
 
 
 async def test_messages_of_a_context_are_one_conversation(server: Server) -> None:
@@ -223,7 +162,8 @@ async def test_a_refusal_is_an_error_with_words_and_what_to_wait(
     ],
 )
 async def test_a_full_line_is_an_error_too(tmp_path: Path, bound: str, cause: str) -> None:
-    with Server(tmp_path, **{f"strategy__{bound}": 1}) as server:
+    knobs: Knobs = {f"strategy__{bound}": 1}
+    with Server(tmp_path, **knobs) as server:
         server.ask("until end", "c")
         server.ask("second", "c")
         async with talk(server) as one:
@@ -433,17 +373,6 @@ async def test_parts_that_the_agent_does_not_take_are_refused(server: Server) ->
     async with talk(server) as one:
         with pytest.raises(ContentTypeNotSupportedError, match="takes no images"):
             await one.all(pb.Part(raw=b"picture", media_type="image/png"))
-
-
-async def test_push_notifications_are_refused(server: Server) -> None:
-    async with talk(server) as one:
-        asked = pb.TaskPushNotificationConfig(task_id="t", url="https://example.org/hook")
-        with pytest.raises(PushNotificationNotSupportedError):
-            await one.client.create_task_push_notification_config(asked)
-        with pytest.raises(PushNotificationNotSupportedError):
-            await one.all("one", task_push_notification_config=asked)
-        with pytest.raises(UnsupportedOperationError):
-            await one.client.list_tasks(pb.ListTasksRequest())
 
 
 MESSAGE = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hello"}]}

@@ -33,6 +33,7 @@ class Client:
         if token:
             named["authorization"] = f"Bearer {token}"
         url = f"http://127.0.0.1:{server.port}/ag-ui"
+        self.headers = named
         self.plan = {"package": package, "url": url, "headers": named}
 
     def start(self, thread: str, *steps: dict[str, Any], together: bool = False) -> Popen[str]:
@@ -197,16 +198,19 @@ def test_a_cancelled_turn_ends_its_run(server: Server, package: str, last: str) 
     assert server.history(thread) == []
 
 
-def test_a_client_that_stops_cancels_its_turn_if_it_says_so(server: Server) -> None:
-    client = Client(server, prefer="on-disconnect=cancel")
-    client.run("stops", {"say": "hang on", "abortAt": "turnline.started"})
-    until(lambda: "ended hang on" in server.calls(), "the turn is stopped")
-    assert server.history("stops") == []
+@BOTH
+def test_a_client_that_stops_cancels_its_turn_if_it_says_so(server: Server, package: str) -> None:
+    client, thread = Client(server, package, prefer="on-disconnect=cancel"), f"stops{package[-6:]}"
+    client.run(thread, {"say": f"hang {thread}", "abortAt": "turnline.started"})
+    until(lambda: f"ended hang {thread}" in server.calls(), "the turn is stopped")
+    assert server.history(thread) == []
 
 
-def test_a_client_that_stops_leaves_a_running_turn_alone(server: Server) -> None:
-    Client(server).run("leaves", {"say": "sleep 0.3 on", "abortAt": "turnline.started"})
-    until(lambda: len(server.history("leaves")) == 2, "the turn is kept")
+@BOTH
+def test_a_client_that_stops_leaves_a_running_turn_alone(server: Server, package: str) -> None:
+    thread = f"leaves{package[-6:]}"
+    Client(server, package).run(thread, {"say": "sleep 0.3 on", "abortAt": "turnline.started"})
+    until(lambda: len(server.history(thread)) == 2, "the turn is kept")
 
 
 def test_the_newest_run_stops_the_one_that_runs(tmp_path: Path) -> None:
@@ -246,8 +250,9 @@ def test_a_tool_that_needs_approval_is_an_interrupt(careful: Server, package: st
     assert '"approve": false, "reason": "keep it"' in replies([denied])[0]
 
 
-def test_questions_are_answered_after_a_restart(careful: Server) -> None:
-    (asked,) = Client(careful).run("t", {"say": "ask who, where"})
+@BOTH
+def test_questions_are_answered_after_a_restart(careful: Server, package: str) -> None:
+    (asked,) = Client(careful, package).run("t", {"say": "ask who, where"})
     interrupts = asked["events"][-1]["outcome"]["interrupts"]
     assert [one["message"] for one in interrupts] == ["who?", "where?"]
     careful.kill()
@@ -255,7 +260,7 @@ def test_questions_are_answered_after_a_restart(careful: Server) -> None:
     answers = [
         {"interruptId": one["id"], "status": "resolved", "payload": "me"} for one in interrupts
     ]
-    (done,) = Client(careful).run("t", {"say": "ask who, where", "answers": answers})
+    (done,) = Client(careful, package).run("t", {"say": "ask who, where", "answers": answers})
     assert '"value": "me"' in replies([done])[0]
 
 

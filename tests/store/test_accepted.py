@@ -218,6 +218,37 @@ async def test_what_was_forgotten_left_nothing(store: Store) -> None:
     assert store.agent_state("c", "own") is None
 
 
+async def test_turns_that_have_ended_are_listed_by_conversation_the_latest_first(
+    store: Store,
+) -> None:
+    await store.accept(turn("failed", at=1.0))
+    await store.end("failed", FAILED)
+    for name in ("merged", "b"):
+        await store.accept(turn(name, at=2.0))
+    await store.commit(Record("a", "c", "m", "r"))
+    await store.commit(Record("b", "c", "m", "r", ("merged", "b")))
+    await store.commit(Record("elsewhere", "other", "m", "r"))
+    await store.accept(turn("waits"))
+    places, total = await store.ended("c", None, 10)
+    assert total == 4
+    assert [place[2] for place in places] == ["merged", "b", "a", "failed"]
+    assert [place[1] for place in places] == [2, 2, 1, 0]
+    for _, _, turn_id in places:
+        found = await store.find(turn_id)
+        assert found is not None
+        assert found.ending is not None
+    paged: list[str] = []
+    before = None
+    for _ in range(4):
+        ([before], total) = await store.ended("c", before, 1)
+        assert total == 4
+        paged.append(before[2])
+    assert paged == [place[2] for place in places]
+    assert await store.ended("c", before, 1) == ([], 4)
+    await store.forget("c")
+    assert await store.ended("c", None, 10) == ([], 0)
+
+
 @pytest.mark.parametrize("answers", [("a",), ("a", "b")], ids=["alone", "merged"])
 @pytest.mark.parametrize("accepted", [True, False])
 async def test_output_and_requests_are_found_with_each_turn_that_they_answer(
@@ -248,6 +279,19 @@ async def test_what_was_asked_is_there_until_the_turn_has_ended(store: Store, en
     assert (found.message, found.more) == ("", None)
     assert found.ending is not None
     assert found.ending.requests is None
+
+
+async def test_a_turn_that_has_not_ended_is_given_a_webhook(store: Store) -> None:
+    await store.accept(turn("a"))
+    for url in ("https://hooks.example/1", "https://hooks.example/2"):
+        assert await store.hook("a", url)
+    (kept,) = await store.untold()
+    assert kept.webhook == "https://hooks.example/2"
+    await store.told("a")
+    await store.end("a", FAILED)
+    assert not await store.hook("a", "https://hooks.example/")
+    assert not await store.hook("unknown", "https://hooks.example/")
+    assert await store.untold() == []
 
 
 async def test_a_webhook_is_outstanding_until_it_is_told(store: Store) -> None:

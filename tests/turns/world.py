@@ -24,6 +24,7 @@ from runner.store.base import (
     AgentState,
     Ending,
     NothingKept,
+    Place,
     Record,
     StoreUnavailable,
 )
@@ -133,6 +134,11 @@ class Disk:
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         return await self._do(lambda: self._kept.find(turn_id))
 
+    async def ended(
+        self, conversation: str, before: Place | None, most: int
+    ) -> tuple[list[Place], int]:
+        return await self._do(lambda: self._kept.ended(conversation, before, most))
+
     # At the start, where there is nothing to race with.
 
     async def unfinished(self) -> list[AcceptedTurn]:
@@ -143,6 +149,9 @@ class Disk:
 
     async def untold(self) -> list[AcceptedTurn]:
         return await self._kept.untold()
+
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        return await self._kept.hook(turn_id, webhook)
 
     async def told(self, turn_id: str) -> None:
         await self._kept.told(turn_id)

@@ -12,6 +12,7 @@ from runner.api.operations import door
 from runner.doors.a2a.card import CARD_PATH, RPC_PATH, a2a_card
 from runner.doors.a2a.errors import refuse
 from runner.doors.a2a.methods import a2a_call
+from runner.doors.a2a.push import FORM, tell
 from runner.doors.door import Door
 from runner.settings import Settings
 
@@ -27,4 +28,4 @@ def routes(settings: Settings) -> tuple[Route, ...]:
     )
 
 
-DOOR = Door("a2a", "A2A 1.0 agents: the card at http://HOST", routes)
+DOOR = Door(FORM, "A2A 1.0 agents: the card at http://HOST", routes, tell)

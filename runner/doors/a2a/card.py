@@ -38,7 +38,7 @@ def describe(service: Service, request: Request, *, is_whole: bool) -> dict[str,
         ],
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": bool(service.settings.webhook.allowed_hosts),
             "extendedAgentCard": needs_token,
         },
         "defaultInputModes": ["text/plain", "application/json", *takes],

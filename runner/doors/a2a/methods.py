@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.api.asking import ask
 from runner.api.body import ClientLeft
-from runner.api.exchange import Answer, Headers, Request, Response, json_answer
+from runner.api.exchange import Answer, Headers, Request, Response
 from runner.api.parsing import make_submission, parse_fields
 from runner.api.problems import refusal_of
 from runner.api.stream import HEADERS, EventStream
-from runner.doors.a2a import errors
+from runner.doors.a2a import errors, push
+from runner.doors.a2a.call import Call, Method, result
 from runner.doors.a2a.card import VERSION, describe
 from runner.doors.a2a.errors import RpcError
+from runner.doors.a2a.listing import list_tasks
 from runner.doors.a2a.message import object_of, parse_message
 from runner.doors.a2a.tasks import INPUT_REQUIRED, TaskEvents, find_task, task
 from runner.turns.events import Cursor
@@ -22,24 +24,9 @@ from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from strategies import State
 
-PUSH = "Push notifications are not sent. Stream the task, subscribe to it, or ask with GetTask."
-LISTS = "Tasks are not listed; ask for one with GetTask. GET /conversations shows who waits."
+NOTIFIED = "/params/configuration/taskPushNotificationConfig"
 OTHER_VERSION = "This agent speaks A2A {}, and not {:.32}."
 NO_METHOD = "There is no method {!r:.64}; this agent speaks A2A {}."
-PUSH_METHODS = tuple(
-    f"{verb}TaskPushNotificationConfig{plural}"
-    for verb, plural in (("Create", ""), ("Get", ""), ("List", "s"), ("Delete", ""))
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    id: object
-    method: str
-    params: Mapping[str, Any]
-
-
-Method = Callable[[Service, Request, Call], Awaitable[Response]]
 
 
 async def a2a_call(service: Service, request: Request) -> Response:
@@ -78,10 +65,6 @@ def _parse(request: Request, fields: Mapping[str, Any], call_id: object) -> Call
 
 
 def _method(name: str) -> Method:
-    if name in PUSH_METHODS:
-        raise RpcError(errors.NO_PUSH, PUSH)
-    if name == "ListTasks":
-        raise RpcError(errors.UNSUPPORTED, LISTS)
     if name not in METHODS:
         raise RpcError(errors.NO_METHOD, NO_METHOD.format(name, VERSION))
     return METHODS[name]
@@ -100,8 +83,6 @@ async def _stream(service: Service, request: Request, call: Call) -> Response:
 
 async def _ask(service: Service, request: Request, call: Call, *, is_stream: bool) -> Response:
     wanted = object_of(call.params.get("configuration"))
-    if wanted.get("taskPushNotificationConfig"):
-        raise RpcError(errors.NO_PUSH, PUSH)
     sent = await parse_message(service, request, call.params)
     submission = make_submission(
         service, request, sent.context, sent.message, sent.content, stream=is_stream
@@ -109,12 +90,16 @@ async def _ask(service: Service, request: Request, call: Call, *, is_stream: boo
     if is_stream or wanted.get("returnImmediately") is True:
         # Its client may come back for the task, which it has been told of by then.
         submission = replace(submission, respond_async=True)
+    if (notified := wanted.get("taskPushNotificationConfig")) is not None:
+        webhook = push.parse_push(notified, service.settings.webhook, NOTIFIED)
+        # Whoever waits to be called need not stay.
+        submission = replace(submission, on_disconnect="continue", webhook=webhook.text)
     return await ask(service, request, submission, TaskForm(service, call.id, is_stream))
 
 
 async def _get(service: Service, request: Request, call: Call) -> Response:
     live = await find_task(service, request, call.params.get("id"))
-    return _result(call.id, task(service, live))
+    return result(call.id, task(service, live))
 
 
 async def _cancel(service: Service, request: Request, call: Call) -> Response:
@@ -122,7 +107,7 @@ async def _cancel(service: Service, request: Request, call: Call) -> Response:
     await service.cancel(live)
     if live.ending is not None and live.state not in (State.CANCELLED, State.INTERRUPTED):
         raise RpcError(errors.NOT_CANCELABLE, "The task has ended already, and stays as it is.")
-    return _result(call.id, task(service, live))
+    return result(call.id, task(service, live))
 
 
 async def _subscribe(service: Service, request: Request, call: Call) -> Response:
@@ -137,16 +122,18 @@ async def _subscribe(service: Service, request: Request, call: Call) -> Response
 async def _card(service: Service, request: Request, call: Call) -> Response:
     if not service.settings.server.tokens:
         raise RpcError(errors.NO_EXTENDED_CARD, "The public card says everything.")
-    return _result(call.id, describe(service, request, is_whole=True))
+    return result(call.id, describe(service, request, is_whole=True))
 
 
 METHODS: Mapping[str, Method] = {
     "SendMessage": _send,
     "SendStreamingMessage": _stream,
     "GetTask": _get,
+    "ListTasks": list_tasks,
     "CancelTask": _cancel,
     "SubscribeToTask": _subscribe,
     "GetExtendedAgentCard": _card,
+    **push.METHODS,
 }
 
 
@@ -166,11 +153,7 @@ class TaskForm:
 
     def accepted(self, live: LiveTurn, headers: Headers) -> Answer:
         content = {"task": task(self.service, live)}
-        return _result(self.call_id, content, (*headers, ("location", f"/turns/{live.turn.id}")))
+        return result(self.call_id, content, (*headers, ("location", f"/turns/{live.turn.id}")))
 
     def words(self, live: LiveTurn) -> TaskEvents:
         return TaskEvents(self.service, live, self.call_id)
-
-
-def _result(call_id: object, content: object, headers: Headers = ()) -> Answer:
-    return json_answer({"jsonrpc": "2.0", "id": call_id, "result": content}, headers=headers)
