@@ -7,6 +7,7 @@ the same tokens, bounds and problem documents.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from quart import Quart, Response, request
@@ -15,7 +16,7 @@ from runner.api import documents
 from runner.api.edge import Edge
 from runner.api.exchange import App, to_json
 from runner.api.routes import Routes
-from runner.doors import routes
+from runner.doors import doors, routes
 from runner.turns.service import Service
 
 
@@ -40,7 +41,11 @@ def make_app(service: Service) -> Quart:
         await service.drain(service.settings.server.drain_s)
         await service.close()
 
-    service.webhooks.describe = lambda live: to_json(documents.turn(service, live))
+    opened = doors(service.settings)
+    service.webhooks.forms = {
+        "": lambda live: to_json(documents.turn(service, live)),
+        **{door.name: partial(door.tell, service) for door in opened if door.tell is not None},
+    }
     edge = Edge(service, cast(App, app.asgi_app), table)
     app.asgi_app = edge  # type: ignore[method-assign, assignment]
     return app

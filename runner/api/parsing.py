@@ -151,7 +151,7 @@ def _with_webhook(submission: Submission, value: bytes, settings: WebhookSetting
     try:
         Target.parse(url, settings)
     except NotAllowed as error:
-        raise RequestError(MALFORMED_REQUEST, str(error)) from error
+        raise RequestError(MALFORMED_REQUEST, f"Webhook-URL: {error}") from error
     if not submission.respond_async and submission.wait_s is None:
         detail = "Webhook-URL is for turns in the background: send Prefer: respond-async too."
         raise RequestError(MALFORMED_REQUEST, detail)

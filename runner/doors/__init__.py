@@ -14,7 +14,7 @@ from runner.doors.door import Door
 from runner.settings import Settings
 from strategies.naming import did_you_mean
 
-__all__ = ["BrokenDoor", "Door", "Route", "UnknownDoor", "check", "names", "routes"]
+__all__ = ["BrokenDoor", "Door", "Route", "UnknownDoor", "check", "doors", "names", "routes"]
 
 NAMES = ("openai", "ag_ui", "a2a", "langgraph", "mcp")
 """Packages of this folder, with a `DOOR` each."""
@@ -42,6 +42,14 @@ def check(settings: Settings) -> None:
             hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
             raise UnknownDoor(f"doors.off: there is no door {name!r}{hint}")
     routes(settings)
+
+
+def doors(settings: Settings) -> list[Door]:
+    """Those that are open, ours first. Raises BrokenDoor."""
+    off = settings.doors.off
+    ours = [_own(name) for name in NAMES if name not in off]
+    theirs = [added.load(one) for one in added.entries(NAMES) if one.name not in off]
+    return [*ours, *theirs]
 
 
 def routes(settings: Settings) -> tuple[Route, ...]:

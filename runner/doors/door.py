@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from runner.api.openapi import Route
 from runner.settings import Settings
+from runner.turns.live_turn import LiveTurn
+from runner.turns.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,10 @@ class Door:
     name    by which `[doors] off` knows it.
     serves  for whom it is, in a line.
     routes  made from the settings.
+    tell    the document of an ended turn, for a webhook whose `Wanted.form` is the door's name.
     """
 
     name: str
     serves: str
     routes: Callable[[Settings], tuple[Route, ...]]
+    tell: Callable[[Service, LiveTurn], bytes] | None = None

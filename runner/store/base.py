@@ -127,7 +127,7 @@ class AcceptedTurn:
     more         what was asked besides the message, as JSON, or None.
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
     attempts     how often the agent was called for it, in all processes.
-    webhook      the URL that is to be told of its end, until that is done.
+    webhook      who is to be told of its end, until that is done: see `runner.webhooks.wanted`.
     ending       what became of it, or None.
     """
 
@@ -246,6 +246,10 @@ class Store(Protocol):
 
     async def untold(self) -> list[AcceptedTurn]:
         """Those with a webhook. What was asked, and an agent's requests, may be left out."""
+        ...
+
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        """Have its webhook be this one. False where it has ended, or is not written down."""
         ...
 
     async def told(self, turn_id: str) -> None:

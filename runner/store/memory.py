@@ -268,6 +268,13 @@ class MemoryStore:
     async def untold(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.webhook is not None]
 
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        turn = self._accepted.get(turn_id)
+        if turn is None or turn.ending is not None:
+            return False
+        self._accepted[turn_id] = replace(turn, webhook=webhook)
+        return True
+
     async def told(self, turn_id: str) -> None:
         if (turn := self._accepted.get(turn_id)) is not None:
             self._accepted[turn_id] = replace(turn, webhook=None)

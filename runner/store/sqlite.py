@@ -196,6 +196,12 @@ class SqliteStore:
     async def untold(self) -> list[AcceptedTurn]:
         return await self._with("webhook")
 
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        sql = "UPDATE accepted SET webhook = ? WHERE id = ? AND state IS NULL"
+        return await self.database.write(
+            lambda db: bool(db.execute(sql, (webhook, turn_id)).rowcount)
+        )
+
     async def told(self, turn_id: str) -> None:
         sql = "UPDATE accepted SET webhook = NULL WHERE id = ?"
         await self.database.write(lambda db: db.execute(sql, (turn_id,)))

@@ -206,7 +206,7 @@ class Service:
         if submission.needs_row:
             self._journal.write(live, submission.webhook)
         if submission.webhook is not None:
-            self.webhooks.expect(turn.id, submission.webhook)
+            self.webhooks.expect(turn.id)
         return live, False
 
     async def asked_before(self, turn: Turn, key: str | None) -> LiveTurn | None:

@@ -17,7 +17,7 @@ class Submission:
     wait_s         the same, after this many seconds, if the turn has not ended by then.
     on_disconnect  what becomes of the turn when this client leaves.
     stream         answer with the events of the turn as they happen.
-    webhook        the URL that is to be told when the turn has ended, or None.
+    webhook        who is to be told when the turn has ended, or None: a URL, or `Wanted.text`.
     applied        the preferences that were applied, for `Preference-Applied`.
     """
 

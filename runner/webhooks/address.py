@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from runner.settings import WebhookSettings
 
 URL = re.compile(r"[\x21-\x7e]{1,2000}")
-URL_IS = "Webhook-URL is such as https://hooks.example/turns: no name, password or fragment in it."
-NOT_ALLOWED = "Webhook-URL: {!r} is not in [webhook] allowed_hosts of this server's settings."
-NONE_ALLOWED = "Webhook-URL: this server sends no webhooks; [webhook] in its settings allows them."
+URL_IS = "A webhook's URL is such as https://hooks.example/turns: without a password or a fragment."
+NOT_ALLOWED = "{!r} is not in [webhook] allowed_hosts of this server's settings."
+NONE_ALLOWED = "This server sends no webhooks; [webhook] in its settings allows them."
 
 CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 """NAT64 and 6to4: an IPv4 address stands inside, which may be a private one."""

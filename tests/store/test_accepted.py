@@ -250,6 +250,19 @@ async def test_what_was_asked_is_there_until_the_turn_has_ended(store: Store, en
     assert found.ending.requests is None
 
 
+async def test_a_turn_that_has_not_ended_is_given_a_webhook(store: Store) -> None:
+    await store.accept(turn("a"))
+    for url in ("https://hooks.example/1", "https://hooks.example/2"):
+        assert await store.hook("a", url)
+    (kept,) = await store.untold()
+    assert kept.webhook == "https://hooks.example/2"
+    await store.told("a")
+    await store.end("a", FAILED)
+    assert not await store.hook("a", "https://hooks.example/")
+    assert not await store.hook("unknown", "https://hooks.example/")
+    assert await store.untold() == []
+
+
 async def test_a_webhook_is_outstanding_until_it_is_told(store: Store) -> None:
     await store.accept(replace(turn("a"), webhook="https://hooks.example/"))
     await store.accept(turn("b"))

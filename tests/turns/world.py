@@ -144,6 +144,9 @@ class Disk:
     async def untold(self) -> list[AcceptedTurn]:
         return await self._kept.untold()
 
+    async def hook(self, turn_id: str, webhook: str) -> bool:
+        return await self._kept.hook(turn_id, webhook)
+
     async def told(self, turn_id: str) -> None:
         await self._kept.told(turn_id)
 
