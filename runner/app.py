@@ -17,6 +17,7 @@ from runner.api.edge import Edge
 from runner.api.exchange import App, to_json
 from runner.api.routes import Routes
 from runner.doors import doors, routes
+from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 
 
@@ -42,10 +43,12 @@ def make_app(service: Service) -> Quart:
         await service.close()
 
     opened = doors(service.settings)
-    service.webhooks.forms = {
-        "": lambda live: to_json(documents.turn(service, live)),
-        **{door.name: partial(door.tell, service) for door in opened if door.tell is not None},
-    }
+    of_doors = {one.name: partial(one.tell, service) for one in opened if one.tell is not None}
+    service.webhooks.tell_as({"": partial(_turn, service), **of_doors})
     edge = Edge(service, cast(App, app.asgi_app), table)
     app.asgi_app = edge  # type: ignore[method-assign, assignment]
     return app
+
+
+def _turn(service: Service, live: LiveTurn) -> bytes:
+    return to_json(documents.turn(service, live))
