@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import h11
 import structlog
@@ -31,15 +32,19 @@ Describe = Callable[[LiveTurn], bytes]
 log = structlog.get_logger(__name__)
 
 
-class NotTaken(Exception):
-    """A webhook is to be sent again. The text says why.
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A webhook is to be sent again.
 
     asked_s  for how many seconds the receiver wants to be left alone.
     """
 
-    def __init__(self, reason: str, asked_s: float = 0.0) -> None:
-        super().__init__(reason)
-        self.asked_s = asked_s
+    reason: str
+    asked_s: float = 0.0
+
+
+class NotTaken(Exception):
+    """It could not be sent. The text says why."""
 
 
 class Attempts:
@@ -55,11 +60,17 @@ class Attempts:
         self._find = find
         self._slots = Slots()
 
-    async def make(self, turn_id: str) -> None:
-        """Raises NotTaken; whatever else comes of it, there is nothing more to do."""
+    async def make(self, turn_id: str) -> Again | None:
+        """None where there is nothing more to do, whatever came of it."""
+        try:
+            return await self._make(turn_id)
+        except NotTaken as error:  # Let go of here: its traceback holds the turn.
+            return Again(str(error))
+
+    async def _make(self, turn_id: str) -> Again | None:
         found = await self._outstanding(turn_id)
         if found is None:
-            return
+            return None
         caller, wanted = found
         try:
             target = Target.parse(wanted.url, self._settings)  # They may be others by now.
@@ -74,7 +85,8 @@ class Attempts:
             log.warning("webhook not wanted", **about)
         else:
             reason = f"{target.host} answered {sent.status}"
-            raise NotTaken(reason, asked_for(sent.retry_after))
+            return Again(reason, asked_for(sent.retry_after))
+        return None
 
     async def _outstanding(self, turn_id: str) -> tuple[str, Wanted] | None:
         """The caller, and who is to be told. Raises NotTaken."""

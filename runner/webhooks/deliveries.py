@@ -17,7 +17,7 @@ from runner import tasks
 from runner.settings import WebhookSettings
 from runner.store.base import Store, StoreUnavailable, whatever_it_raises
 from runner.turns.live_turn import LiveTurn
-from runner.webhooks.attempt import Attempts, Describe, Find, NotTaken, reason_of
+from runner.webhooks.attempt import Again, Attempts, Describe, Find, reason_of
 from runner.webhooks.retries import pauses
 from runner.webhooks.wanted import Wanted
 
@@ -81,12 +81,11 @@ class Deliveries:
     async def _deliver(self, turn_id: str) -> None:
         if not await self._was_promised(turn_id):
             return
-        try:
-            await self._attempts.make(turn_id)
-        except NotTaken as error:
+        again = await self._attempts.make(turn_id)
+        if again is not None:
             self.retrying += 1
             try:
-                await self._again(turn_id, error)
+                await self._until_taken(turn_id, again)
             finally:
                 self.retrying -= 1
         await self._mark(turn_id)
@@ -103,18 +102,15 @@ class Deliveries:
         await live.until_ended()
         return await live.is_written()
 
-    async def _again(self, turn_id: str, error: NotTaken) -> None:
+    async def _until_taken(self, turn_id: str, again: Again | None) -> None:
         for pause_s in pauses():
-            wait_s = pause_s + error.asked_s
-            reason, soon = str(error), round(wait_s, 1)
+            if again is None:
+                return
+            wait_s, reason = pause_s + again.asked_s, again.reason
+            soon = round(wait_s, 1)
             log.warning("webhook not delivered", turn_id=turn_id, reason=reason, again_in_s=soon)
             await asyncio.sleep(wait_s)
-            try:
-                await self._attempts.make(turn_id)
-            except NotTaken as once_more:
-                error = once_more
-            else:
-                return
+            again = await self._attempts.make(turn_id)
 
     async def _mark(self, turn_id: str) -> None:
         try:

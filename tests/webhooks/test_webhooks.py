@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import hmac
 import json
 import runpy
 import sqlite3
+import weakref
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +17,13 @@ from typing import Any
 
 import pytest
 
+from runner.settings import WebhookSettings
+from runner.store.base import AcceptedTurn
+from runner.store.memory import MemoryStore
+from runner.turns.ending import of
+from runner.turns.live_turn import LiveTurn
+from runner.webhooks.deliveries import Deliveries
+from strategies import TurnTimeout
 from tests.support.client import until
 from tests.support.server import ROOT, Knobs, Server
 from tests.webhooks.receiver import Hook, Receiver, Silent
@@ -277,3 +287,35 @@ def test_a_server_without_the_setting_sends_none(tmp_path: Path) -> None:
         refused = server.chat("a", prefer="respond-async", webhook_url="https://hooks.example/")
     assert refused.status == 400
     assert "[webhook]" in refused.json["detail"]
+
+
+class Seen(LiveTurn):
+    """One of which can be told whether anybody holds it."""
+
+    __slots__ = ("__weakref__",)
+
+
+async def test_what_waits_to_be_sent_again_holds_nothing_of_its_turn() -> None:
+    settings = WebhookSettings(allowed_hosts=("localhost",), secret=(SECRET,), allow_internal=True)
+    store, url = MemoryStore(), "http://localhost:1/"
+    row = AcceptedTurn("a" * 32, "default", "hello", accepted_at=0.0, webhook=url)
+    await store.accept(row)
+    await store.end(row.id, of(TurnTimeout(), 1))
+    found: list[weakref.ref[LiveTurn]] = []
+
+    async def find(turn_id: str) -> LiveTurn | None:
+        kept = await store.find(turn_id)
+        assert kept is not None
+        live = Seen.from_kept(kept, 0.0)
+        found.append(weakref.ref(live))
+        return live
+
+    deliveries = Deliveries(settings, store, find)
+    deliveries.tell_as({"": lambda live: b"{}"})
+    await deliveries.open()
+    while not deliveries.retrying:
+        await asyncio.sleep(0)
+    gc.collect()
+    assert found
+    assert [one() for one in found] == [None] * len(found)
+    deliveries.close()
