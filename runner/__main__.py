@@ -249,7 +249,9 @@ def _add_list(command: str, module: str, own: str) -> None:
     def list_names(as_json: bool) -> None:
         from runner.cli.tables import names
 
-        flags.say(names(import_module(module).names(), own, as_json=as_json))
+        with flags.usage_errors(ValueError):
+            known = import_module(module).names()
+        flags.say(names(known, own, as_json=as_json))
 
 
 _add_list("strategies", "strategies.registry", "--strategy package.module:Class")

@@ -15,16 +15,22 @@ from quart import Quart, Response, request
 from runner.api import documents
 from runner.api.edge import Edge
 from runner.api.exchange import App, to_json
-from runner.api.problems import answer_to
 from runner.api.routes import Routes
 from runner.doors import doors, routes
+from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 
 
 def make_app(service: Service) -> Quart:
     """The app; serve it with any ASGI server, one process of it."""
     app = Quart("runner", static_folder=None)
-    app.register_error_handler(Exception, _answer_to)
+    table = Routes(service.settings, routes(service.settings))
+
+    async def answer_to(error: Exception) -> Response:
+        answer = table.answer_to(error, request.path)
+        return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+    app.register_error_handler(Exception, answer_to)
 
     # Under our own server both have happened by then, and the second call does nothing.
     @app.before_serving
@@ -36,16 +42,13 @@ def make_app(service: Service) -> Quart:
         await service.drain(service.settings.server.drain_s)
         await service.close()
 
-    service.webhooks.forms = {
-        "": lambda live: to_json(documents.turn(service, live)),
-        **{door.name: partial(door.tell, service) for door in doors() if door.tell is not None},
-    }
-    table = Routes(service.settings, routes(service.settings))
+    opened = doors(service.settings)
+    of_doors = {one.name: partial(one.tell, service) for one in opened if one.tell is not None}
+    service.webhooks.tell_as({"": partial(_turn, service), **of_doors})
     edge = Edge(service, cast(App, app.asgi_app), table)
     app.asgi_app = edge  # type: ignore[method-assign, assignment]
     return app
 
 
-async def _answer_to(error: Exception) -> Response:
-    answer = answer_to(error, request.path)
-    return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+def _turn(service: Service, live: LiveTurn) -> bytes:
+    return to_json(documents.turn(service, live))

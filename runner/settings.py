@@ -97,10 +97,13 @@ def _one_caller_each(tokens: tuple[str, ...]) -> tuple[str, ...]:
     return tokens
 
 
-def _a_key(value: str | None) -> str | None:
+def _one_or_more(value: object) -> object:
+    """A single one needs no list."""
+    return [value] if isinstance(value, str) else value
+
+
+def _a_key(value: str) -> str:
     """As standardwebhooks.com has it: at least 24 bytes in base64."""
-    if value is None:
-        return None
     with suppress(ValueError):
         prefix, _, key = value.partition("_")
         if prefix == "whsec" and 24 <= len(b64decode(key, validate=True)) <= 64:
@@ -137,10 +140,10 @@ Tokens = Annotated[
     BeforeValidator(_listed),
     AfterValidator(_one_caller_each),
 ]
-WebhookSecret = Annotated[
-    str | None,
-    BeforeValidator(_none_in_words),
-    AfterValidator(_a_key),
+WebhookSecrets = Annotated[
+    tuple[Annotated[str, AfterValidator(_a_key)], ...],
+    Field(strict=False),
+    BeforeValidator(_one_or_more),
 ]
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
 Options = dict[str, Any]
@@ -253,12 +256,14 @@ class DoorSettings(Table):
 
 class WebhookSettings(Table):
     allowed_hosts: HostNames = knob((), 'hosts that Webhook-URL may name: NAME, *.NAME or "*"')
-    secret: WebhookSecret = knob(None, "what webhooks are signed with: whsec_BASE64", repr=False)
+    secret: WebhookSecrets = knob(
+        (), "what webhooks are signed with: whsec_BASE64, or several of them", repr=False
+    )
     allow_internal: bool = knob(False, "send webhooks to private and loopback addresses too")
 
     @model_validator(mode="after")
     def _signed(self) -> Self:
-        if self.allowed_hosts and self.secret is None:
+        if self.allowed_hosts and not self.secret:
             raise PydanticCustomError(
                 "unsigned", "has allowed_hosts and no secret: webhooks are always signed"
             )

@@ -165,6 +165,7 @@ class Health(TypedDict):
     requests_in_flight: Count
     service_s: Annotated[Seconds | None, Field(description="measured seconds from start to end")]
     loop_lag_s: Seconds
+    webhooks_retrying: Annotated[Count, Field(description="not taken yet, and sent again")]
     turns: Annotated[dict[str, Count], Field(description="accepted, refused, and how they ended")]
 
 
@@ -374,6 +375,7 @@ def health(service: Service) -> Health:
         "requests_in_flight": service.requests_in_flight,
         "service_s": None if load.service_s is None else round(load.service_s, 6),
         "loop_lag_s": round(service.lag.worst_s, 6),
+        "webhooks_retrying": service.webhooks.retrying,
         "turns": {
             "accepted": load.accepted,
             "refused_at_once": load.refused + service.refused,

@@ -19,15 +19,12 @@ from runner.api.cors import with_cors
 from runner.api.exchange import Answer, App, Headers, Receive, Request, Response, Scope, Send
 from runner.api.head import check_head, refuse_websocket
 from runner.api.hosts import Hosts
-from runner.api.openapi import Refuse, Route
+from runner.api.openapi import Route
 from runner.api.problems import (
     METHOD_NOT_ALLOWED,
     SEE_ALLOW,
     UNAUTHORIZED,
     RequestError,
-    answer_to,
-    as_answer,
-    refusal_of,
 )
 from runner.api.routes import Methods, Routes
 from runner.turns.service import Service
@@ -74,7 +71,6 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = Arriving(headers, receive)
-        refuse: Refuse = as_answer
         try:
             check_head(scope, headers, self._hosts)
             methods, params = self._routes.match(scope["path"])
@@ -82,14 +78,12 @@ class Edge:
             if route is None:
                 response = await self._elsewhere(methods, scope, headers, body)
             else:
-                refuse = route.refuse
                 request = Request(scope, headers, b"", "", receive, params)
                 response = await self._here(route, request, body)
         except ClientLeft:
             return
         except Exception as error:
-            refusal = refusal_of(error, scope["path"])
-            answer = refuse(refusal.document, refusal.headers)
+            answer = self._routes.answer_to(error, scope["path"])
             response = answer if body.is_whole else _closing(answer)
         if not body.is_whole:
             response = body.answered(response, self._settings.body_timeout_s)
@@ -111,11 +105,35 @@ class Edge:
             methods or self._settings.cors_origins or scope["path"] == "*"
         ):
             return Answer(204, _allow(methods))
-        caller = self._caller(headers)
+        caller = self._caller(headers, self._routes.nearest(scope["path"]).token)
         if methods:
             raise RequestError(METHOD_NOT_ALLOWED, SEE_ALLOW, _allow(methods))
         scope[CALLER] = caller
-        return _forwarded(self._inner, scope, await self._bodies.read(body, caller))
+        return self._forwarded(scope, await self._bodies.read(body, caller))
+
+    def _forwarded(self, scope: Scope, body: bytes) -> Response:
+        """What the inner app answers, given the body that was read here."""
+
+        async def respond(send: Send, receive: Receive) -> None:
+            events = iter([{"type": "http.request", "body": body, "more_body": False}])
+            has_begun = False
+
+            async def receive_again() -> object:
+                return next(events, None) or await receive()
+
+            async def send_on(event: Any) -> None:
+                nonlocal has_begun
+                has_begun = True
+                await send(event)
+
+            try:
+                await self._inner(scope, receive_again, send_on)
+            except Exception as error:
+                if has_begun:
+                    raise
+                await self._routes.answer_to(error, scope["path"])(send, receive)
+
+        return respond
 
     def _caller(self, headers: Mapping[bytes, bytes], other: bytes = b"") -> str:
         """The caller's name, "" for one without. Raises RequestError for a stranger.
@@ -135,31 +153,6 @@ class Edge:
             detail = "Send the header Authorization: Bearer TOKEN with one of the server's tokens."
             raise RequestError(UNAUTHORIZED, detail, (("www-authenticate", "Bearer"),))
         return matches[0]
-
-
-def _forwarded(app: App, scope: Scope, body: bytes) -> Response:
-    """What another app answers, given the body that was read here."""
-
-    async def respond(send: Send, receive: Receive) -> None:
-        events = iter([{"type": "http.request", "body": body, "more_body": False}])
-        has_begun = False
-
-        async def receive_again() -> object:
-            return next(events, None) or await receive()
-
-        async def send_on(event: Any) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(event)
-
-        try:
-            await app(scope, receive_again, send_on)
-        except Exception as error:
-            if has_begun:
-                raise
-            await answer_to(error, scope["path"])(send, receive)
-
-    return respond
 
 
 def _allow(methods: Methods) -> Headers:

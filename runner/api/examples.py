@@ -92,6 +92,7 @@ HEALTH: documents.Health = {
     "requests_in_flight": 4,
     "service_s": 0.812,
     "loop_lag_s": 0.002,
+    "webhooks_retrying": 0,
     "turns": {"accepted": 7, "refused_at_once": 0, "answered": 4},
 }
 PROBLEM: documents.Problem = {

@@ -86,7 +86,7 @@ RETRY_STATUSES = frozenset({409, 429, 503})
 NOT_TO_BE_RETRIED = frozenset({"turn-cancelled", "turn-interrupted", "input-required"})
 """These ended on purpose, or need something else than another try."""
 
-ELSEWHERE = "There are /chat, /turns, /conversations, /history and /health; see GET /docs."
+ELSEWHERE = "This server has no such path; GET /docs shows those that it has."
 SEE_ALLOW = "See the Allow header for the methods of this path."
 
 
@@ -176,12 +176,6 @@ def refusal_of(error: Exception, path: str) -> Refusal:
         case _:
             log.error("request failed", path=path, exc_info=error)
             return _refusal(INTERNAL, "The log has the reason.", outcome="unknown")
-
-
-def answer_to(error: Exception, path: str) -> Answer:
-    """The same as the response of our own interface."""
-    refusal = refusal_of(error, path)
-    return as_answer(refusal.document, refusal.headers)
 
 
 def _of_http(error: HTTPException) -> Refusal:

@@ -11,6 +11,7 @@ from runner.api import problems as p
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.openapi import Route
 from runner.api.operations import plain
+from runner.api.problems import refusal_of
 from runner.settings import Settings
 from runner.turns.service import Service
 
@@ -70,6 +71,9 @@ class Routes:
             table = patterns if "{" in route.path else self._fixed
             table.setdefault(route.path, {})[route.method] = route
         self._patterns = [(_pattern(path), methods) for path, methods in patterns.items()]
+        self._below: dict[str, Route] = {}
+        for route in self.all:
+            self._below.setdefault(_first_part(route.path), route)
 
     def match(self, path: str) -> tuple[Methods, dict[str, str]]:
         """The routes at this path by their methods, and what the path names; none for others."""
@@ -79,6 +83,21 @@ class Routes:
             if found := pattern.fullmatch(path):
                 return methods, found.groupdict()
         return {}, {}
+
+    def nearest(self, path: str) -> Route:
+        """The route in whose words the path is refused: at it, else one that begins alike.
+
+        For whoever mistypes a path, or comes with a method that it has not, is a client of it.
+        """
+        methods, _ = self.match(path)
+        for route in methods.values():
+            return route
+        return self._below.get(_first_part(path), self._below[""])
+
+    def answer_to(self, error: Exception, path: str) -> Answer:
+        """What its client is told of a request that ended with this error."""
+        refusal = refusal_of(error, path)
+        return self.nearest(path).refuse(refusal.document, refusal.headers)
 
     async def description(self, service: Service, request: Request) -> Answer:
         return self._texts[0]
@@ -92,5 +111,9 @@ class Routes:
         return json_answer(document), pages.render("docs.html", **document)
 
 
+def _first_part(path: str) -> str:
+    return path.removeprefix("/").partition("/")[0]
+
+
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path.replace(".", r"\.")))
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))

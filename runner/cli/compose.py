@@ -31,8 +31,9 @@ def compose(settings: Settings) -> Service:
 
     start.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
-    with flags.usage_errors(UnknownStore, registry.UnknownStrategy, doors.UnknownDoor):
-        doors.check(settings.doors.off)
+    wrong = UnknownStore, registry.UnknownStrategy, doors.UnknownDoor, doors.BrokenDoor
+    with flags.usage_errors(*wrong):
+        doors.check(settings)
         registry.find(strategy.name)
         store = make_store(kept.url, kept.memory_turns, kept.memory_bytes)
     threads = Threads(

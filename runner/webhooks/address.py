@@ -22,8 +22,12 @@ URL_IS = "A webhook's URL is such as https://hooks.example/turns: without a pass
 NOT_ALLOWED = "{!r} is not in [webhook] allowed_hosts of this server's settings."
 NONE_ALLOWED = "This server sends no webhooks; [webhook] in its settings allows them."
 
-CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
-"""NAT64 and 6to4: an IPv4 address stands inside, which may be a private one."""
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that the internet has. What lies elsewhere may carry an IPv4 address inside, or
+belong to a site."""
+
+RELAYED = ipaddress.ip_network("2002::/16")
+"""6to4: an IPv4 address stands inside, which may be a private one."""
 
 
 class NotAllowed(Exception):
@@ -88,7 +92,7 @@ def is_public(name: str) -> bool:
     address = ipaddress.ip_address(name.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
-    if address.version == 6 and any(address in one for one in CARRIERS):
+    if address.version == 6 and (address not in UNICAST or address in RELAYED):
         return False
     return address.is_global and not address.is_multicast
 

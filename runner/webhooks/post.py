@@ -5,22 +5,35 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import h11
 
 from runner import __version__
-from runner.webhooks.address import Target
+from runner.settings import WebhookSettings
+from runner.webhooks.address import Target, resolve
 
 LIMIT_S = 20.0
-"""From the connection to the head of the answer."""
+"""From the name to the head of the answer."""
 
 CHUNK = 16_384
 
 
-async def post(target: Target, address: str, headers: Mapping[str, str], body: bytes) -> int:
-    """The status of the answer. Raises OSError, TimeoutError, h11.ProtocolError."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the receiver answered."""
+
+    status: int
+    retry_after: str
+
+
+async def send(
+    target: Target, settings: WebhookSettings, headers: Mapping[str, str], body: bytes
+) -> Sent:
+    """Raises NotAllowed, OSError, TimeoutError, ValueError, h11.ProtocolError."""
     async with asyncio.timeout(LIMIT_S):
+        address = await resolve(target, settings)
         context = _tls() if target.is_secure else None
         name = target.host if target.is_secure else None
         reader, writer = await asyncio.open_connection(
@@ -30,7 +43,7 @@ async def post(target: Target, address: str, headers: Mapping[str, str], body: b
             connection = h11.Connection(h11.CLIENT)
             writer.write(_request(connection, target, headers, body))
             await writer.drain()
-            return await _status(connection, reader)
+            return await _answer(connection, reader)
         finally:
             # What the answer says besides is not read, so that nobody can send for ever.
             writer.transport.abort()
@@ -52,13 +65,14 @@ def _request(
     return b"".join(connection.send(part) or b"" for part in parts)
 
 
-async def _status(connection: h11.Connection, reader: asyncio.StreamReader) -> int:
+async def _answer(connection: h11.Connection, reader: asyncio.StreamReader) -> Sent:
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(CHUNK))
         elif isinstance(event, h11.Response):
-            return event.status_code
+            retry_after = dict(event.headers).get(b"retry-after", b"")
+            return Sent(event.status_code, retry_after.decode("latin1"))
         elif isinstance(event, h11.ConnectionClosed):
             raise ConnectionError("closed without an answer")
 

@@ -32,6 +32,9 @@ class Server:
     http = "hypercorn"
     """What carries HTTP: hypercorn, uvicorn or pure-uvicorn; the fixture `http` sets it."""
 
+    packages: Path | None = None
+    """A folder with packages that are installed besides."""
+
     def __init__(
         self,
         folder: Path,
@@ -75,9 +78,9 @@ class Server:
             table, _, key = name.partition("__")
             command += ["--set", f"{table}.{key}={_text(value)}"]
         self._serves = False
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        if self.http.startswith("pure-"):
-            environment["PYTHONPATH"] = f"{PURE}{os.pathsep}{ROOT}"
+        pure = PURE if self.http.startswith("pure-") else None
+        path = os.pathsep.join(str(one) for one in (self.packages, pure, ROOT) if one is not None)
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
         environment["TURNLINE_TEST_CALLS"] = str(self.folder / "calls")
         self._process = subprocess.Popen(
             command,

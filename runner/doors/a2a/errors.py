@@ -33,8 +33,11 @@ CODES = {
 """All others are -32603: A2A has no code for a line that is full. `data` says what it is."""
 
 BY_TYPE = {cause.type: code for cause, code in CODES.items()}
-WITH_STATUS = (p.UNAUTHORIZED.status, p.WRONG_HOST.status)
-"""What is said to strangers is said as HTTP says it."""
+WITH_STATUS = {
+    cause.type: cause.status
+    for cause in (p.UNAUTHORIZED, p.WRONG_HOST, p.NOT_FOUND, p.METHOD_NOT_ALLOWED)
+}
+"""What is said to strangers, and to who is no client of A2A, is said as HTTP says it."""
 
 
 class RpcError(Exception):
@@ -61,7 +64,7 @@ def refusal(
     if code == INVALID_PARAMS and not is_call:
         code = INVALID_REQUEST
     error = {"code": code, "message": in_words(document), "data": details(document)}
-    status = document["status"] if document["status"] in WITH_STATUS else 200
+    status = WITH_STATUS.get(document["type"], 200)
     return json_answer({"jsonrpc": "2.0", "id": call_id, "error": error}, status, head)
 
 

@@ -23,9 +23,10 @@ from runner.turns.events import Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 
-RETRY = b"retry: 2000\n"
+RETRY = b"retry: 4000\n"
 """What a client waits before it takes the stream up, in milliseconds. The official one tries
-twice: that is to outlast a restart. The first event follows, an empty one would be no message."""
+twice: that is to outlast a restart, which may take five seconds. The first event follows, an
+empty one would be no message."""
 
 TELL_TEXT_S = 1.0
 """How often it is told that the reply grows, which keeps clients from losing their patience."""
