@@ -106,7 +106,7 @@ DOORS = {
     "langgraph": Door(
         THREAD,
         f"/langgraph/threads/{THREAD}/runs/wait",
-        "/langgraph/store/items",
+        "/langgraph/nothing/here",
         langgraph_run,
         in_langgraph,
     ),
