@@ -81,6 +81,7 @@ class Exchange:
         return self.reply is not None
 
     def request(self) -> Sent:
+        self.pause_s = 0.0
         if not self._turn_id:
             assert self._post is not None
             return _within(self._patience.left_s, self._post)
@@ -90,7 +91,6 @@ class Exchange:
         return Sent("GET", f"/turns/{self._turn_id}/events", headers)
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self.pause_s = 0.0
         self._answer, self._stream = Received(status, headers), None
         if status == 200 and headers.get("content-type", "").startswith("text/event-stream"):
             self._stream = EventParser()
@@ -185,10 +185,10 @@ class Call(Generic[T]):
         return self.result is not None
 
     def request(self) -> Sent:
+        self.pause_s = 0.0
         return _within(self._patience.left_s, self._sent)
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self.pause_s = 0.0
         self._answer = Received(status, headers)
 
     def receive(self, data: bytes) -> Iterator[T]:
