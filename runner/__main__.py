@@ -236,10 +236,7 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
     y or n for a tool, or your words. Ctrl-C cancels the turn, /quit or Ctrl-D leaves.
     """
     from runner.cli.chat import chat
-    from runner.cli.client import is_http_url
 
-    if not is_http_url(url):
-        raise flags.UsageError(f"--url {url!r} should be such as http://127.0.0.1:8080")
     context.exit(chat(url, token, conversation))
 
 

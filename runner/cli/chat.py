@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from http.client import HTTPException
+from dataclasses import dataclass
 from importlib import import_module
 
-from runner.cli.client import RECONNECT_S, Content, Exchange
 from runner.cli.flags import UsageError, own_command
 from runner.cli.requests import printable, resume
-from runner.cli.status import StatusLine, Words
+from runner.cli.screen import RECONNECT_S, Screen
+from runner.client.errors import Refused, TurnlineError
+from runner.client.shapes import Options, Started, Waiting
+from runner.client.sync import Client
+
+CANCEL_S = 10.0
 
 QUIT, HELP = "/quit", "/help"
 
@@ -27,40 +31,89 @@ def chat(url: str, token: str | None, conversation: str) -> int:
 
     From a pipe it is 1 where a line was not answered: a script reads nothing else.
     """
+    try:
+        client = Client(url, token, retries=0, timeout_s=RECONNECT_S)
+    except ValueError as error:
+        raise UsageError(f"--url {error}") from error
     if sys.stdin.isatty():
         print(f"Talking to {url}, conversation {conversation}. {HELP} lists the commands.")
     status = 0
-    for line in _lines():
-        if line.startswith("/") and not line.startswith("//"):
-            if line.split()[0] == QUIT:
-                break
-            status |= _command(line.split()[0])
-            continue
-        said: Content = {"message": line[1:] if line.startswith("//") else line}
-        asked: Content | None = said
-        is_refused = is_answered = False
-        while asked is not None:
-            exchange, screen = Exchange(url, token, conversation, asked), _Screen()
+    with client:
+        for line in _lines():
+            if line.startswith("/") and not line.startswith("//"):
+                if line.split()[0] == QUIT:
+                    break
+                status |= _command(line.split()[0])
+                continue
             try:
-                for kind, content in exchange.events():
-                    screen.show(kind, content)
-            except (OSError, HTTPException) as error:
-                screen.complain(_unreached(url, exchange, error))
-                return 1
-            except KeyboardInterrupt:
-                screen.complain(_cancel(exchange))
-                if not sys.stdin.isatty():
-                    return 130
-                is_refused = False
-            is_answered = screen.answered
-            if screen.requests:
-                # Asked earlier, by whomever: the line is sent again once that is settled.
-                is_refused |= asked is said and not screen.answered
-                asked = resume(screen.requests)
-            else:
-                asked, is_refused = (said if is_refused else None), False
-        status |= not is_answered
+                status |= not _say(_Talk(client, url, token, conversation), line.removeprefix("/"))
+            except _Left as left:
+                return left.status
     return 0 if sys.stdin.isatty() else status
+
+
+def _say(talk: _Talk, line: str) -> bool:
+    """Send it, and the answers to what the agent asks; whether the last of them was answered."""
+    was_not_taken = False
+    options = Options()
+    while True:
+        screen = talk.send(None if options else line, options)
+        if screen.requests:
+            # Asked earlier, by whomever: the line is sent again once that is settled.
+            was_not_taken |= not options and not screen.answered
+            options = Options(resume=resume(screen.requests))
+        elif was_not_taken and not screen.was_stopped:
+            was_not_taken, options = False, Options()
+        else:
+            return screen.answered
+
+
+class _Left(Exception):
+    """There is no going on."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    client: Client
+    url: str
+    token: str | None
+    conversation: str
+
+    def send(self, line: str | None, options: Options) -> Screen:
+        """Show all that comes of it."""
+        screen, turn_id = Screen(), ""
+        try:
+            for event in self.client.stream(line, self.conversation, **options):
+                if isinstance(event, Waiting | Started):
+                    turn_id = event.turn_id
+                screen.show(event)
+        except TurnlineError as error:
+            if not error.status:
+                screen.complain(_unreached(self.url, error))
+                raise _Left(1) from error
+            screen.fail(error)
+        except KeyboardInterrupt as error:
+            screen.was_stopped = True
+            screen.complain(self._cancel(turn_id))
+            if not sys.stdin.isatty():
+                raise _Left(130) from error
+        return screen
+
+    def _cancel(self, turn_id: str) -> str:
+        """Cancel the turn; what came of it, in a word."""
+        if not turn_id:
+            return "abandoned"
+        try:
+            with Client(self.url, self.token, retries=0, timeout_s=CANCEL_S) as client:
+                turn = client.cancel(turn_id)
+        except (TurnlineError, KeyboardInterrupt):
+            return "abandoned; the server could not be told"
+        if turn.fenced:
+            return "cancelled; the agent has not stopped yet, and the conversation waits for it"
+        return turn.state
 
 
 def _command(name: str) -> int:
@@ -76,18 +129,18 @@ def _command(name: str) -> int:
     return 1
 
 
-def _unreached(url: str, exchange: Exchange, error: Exception) -> str:
-    if exchange.turn_id:
+def _unreached(url: str, error: TurnlineError) -> str:
+    if error.turn_id:
         return (
             f"{url} did not come back within {RECONNECT_S:.0f} s. Whether turn "
-            f"{exchange.turn_id} was answered is unknown"
+            f"{error.turn_id} was answered is unknown"
         )
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(error, Refused):
         return (
-            f"nothing answers at {url}; name another address with --url, or start a server "
-            f"with: {own_command()} serve"
+            f"nothing answers at {url} ({error.detail}); name another address with --url, or "
+            f"start a server with: {own_command()} serve"
         )
-    return f"{url} did not answer: {error or type(error).__name__}"
+    return f"{url} did not answer: {error.detail}"
 
 
 def _lines() -> Iterator[str]:
@@ -109,129 +162,3 @@ def _lines() -> Iterator[str]:
             raise UsageError("the input is not UTF-8") from error
         if line:
             yield line
-
-
-def _cancel(exchange: Exchange) -> str:
-    """Cancel the turn; what came of it, in a word."""
-    try:
-        turn = exchange.cancel()
-    except (OSError, HTTPException, KeyboardInterrupt):
-        return "abandoned; the server could not be told"
-    if turn.get("fenced"):
-        return "cancelled; the agent has not stopped yet, and the conversation waits for it"
-    return str(turn.get("state", "abandoned"))
-
-
-class _Screen:
-    """Shows one reply as it comes, and before it where its turn stands."""
-
-    def __init__(self) -> None:
-        self.answered = False
-        self.requests: list[Content] = []
-        self._attempt = 0
-        self._said = False
-        self._in_words = False  # The cursor stands behind words of the reply.
-        self._is_lost = False
-        self._status = StatusLine(sys.stdout)
-
-    def show(self, kind: str, content: Content) -> None:
-        self._is_lost = self._is_lost and kind == "lost"
-        match kind:
-            case "queued" | "position":
-                self._show_status(lambda after_s: _place(content, after_s))
-            case "started":
-                self._start(int(content.get("attempt", 1)))
-            case "delta":
-                self._say(str(content.get("text", "")))
-            case "done" | "input_required":
-                if not self._said and content.get("response"):
-                    self._say(str(content["response"]))
-                self._status.clear()
-                if self._said or kind == "done":
-                    print(flush=True)
-                self.answered = True
-                self.requests = list(content.get("requests", ()))
-            case "failed":
-                self.complain(_refusal(content))
-                self.requests = list(content.get("requests", ()))
-            case "tool_call":
-                self._show_status(lambda after_s: f"{_tool(content)}{_seconds(after_s)}")
-            case "lost":
-                self._lose()
-            case _:
-                pass
-
-    def complain(self, text: str) -> None:
-        """Say it on a line of its own, and end what stands of a reply."""
-        self._status.clear()
-        if self._in_words:
-            print(flush=True)
-        self._in_words = False
-        print(printable(text), file=sys.stderr, flush=True)
-
-    def _lose(self) -> None:
-        """Say it once for each loss. The reply may go on, and a pipe is to have it in one piece."""
-        if self._is_lost:
-            return
-        self._is_lost = True
-        text = f"the connection was lost; trying again for {RECONNECT_S:.0f} s"
-        if sys.stdout.isatty():
-            self.complain(text)
-            self._show_status(lambda after_s: f"trying again, {after_s:.0f} s")
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-    def _start(self, attempt: int) -> None:
-        self._show_status(_work)
-        if self._said and attempt > self._attempt:
-            self.complain(f"the server restarted and runs the turn again (attempt {attempt})")
-            self._said = False
-        self._attempt = attempt
-
-    def _say(self, text: str) -> None:
-        self._status.clear()
-        self._said = self._in_words = True
-        print(printable(text), end="", flush=True)
-
-    def _show_status(self, words: Words) -> None:
-        if not self._in_words:
-            self._status.show(words)
-
-
-def _work(after_s: float) -> str:
-    return "the agent is at work" + _seconds(after_s)
-
-
-def _seconds(after_s: float) -> str:
-    return f", {after_s:.0f} s" if after_s >= 1 else ""
-
-
-def _tool(content: Content) -> str:
-    return printable(f"the agent uses {content.get('name')}")
-
-
-def _place(content: Content, after_s: float) -> str:
-    """Such as: 2nd in line, about 3 s; so long after the server said it."""
-    position, eta_s = content.get("position"), content.get("eta_s")
-    if not position:
-        return "waiting" if position is None else _work(after_s)
-    last = 0 if 10 < position % 100 < 14 else position % 10
-    suffix = {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
-    line = f"{position}{suffix} in line"
-    if eta_s is None:
-        return line
-    late = after_s > eta_s + 1
-    return (
-        f"{line}, later than expected" if late else f"{line}, about {max(0, eta_s - after_s):.0f} s"
-    )
-
-
-def _refusal(content: Content) -> str:
-    status, retry_after_s = content.get("status"), content.get("retry_after_s")
-    title, detail = f"{content.get('title')}.", str(content.get("detail") or "")
-    parts = [str(status), "" if detail.startswith(title) else title, detail]
-    if status == 401:
-        parts.append("Use --token TOKEN, or set RUNNER_TOKEN.")
-    elif retry_after_s:
-        parts.append(f"Try again in {retry_after_s} s.")
-    return " ".join(filter(None, parts))

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from runner.cli.client import Content
+from runner.client.shapes import Answer, Request
 
 YES, NO = ("y", "yes"), ("n", "no")
 
 
-def resume(requests: list[Content]) -> Content:
-    """The body that answers them; at the end of the input it drops them."""
-    answers: dict[str, Any] = {}
+def resume(requests: Sequence[Request]) -> Mapping[str, Answer] | Literal["cancel"]:
+    """What answers them; at the end of the input it drops them."""
+    answers: dict[str, Answer] = {}
     for request in requests:
         try:
-            answers[str(request.get("id"))] = _answer(request)
+            answers[request.id] = _answer(request)
         except (EOFError, KeyboardInterrupt):
             print(file=sys.stderr)
-            return {"resume": "cancel"}
-    return {"resume": answers}
+            return "cancel"
+    return answers
 
 
-def _answer(request: Content) -> Content:
-    if request.get("kind") != "approval":
-        text = _ask(f"{request.get('prompt') or 'The agent asks'} [your answer]")
-        return {"approve": True, "value": text}
-    what = printable(str(request.get("prompt") or "Allow"))
-    if request.get("name"):
-        arguments = json.dumps(request.get("arguments", {}), ensure_ascii=False)
-        what = f"{what} {printable(str(request['name']))}({printable(arguments)})"
+def _answer(request: Request) -> Answer:
+    if request.kind != "approval":
+        return Answer(value=_ask(f"{request.prompt or 'The agent asks'} [your answer]"))
+    what = printable(request.prompt or "Allow")
+    if request.name:
+        no_arguments: dict[str, object] = {}
+        given = no_arguments if request.arguments is None else request.arguments
+        arguments = json.dumps(given, ensure_ascii=False)
+        what = f"{what} {printable(request.name)}({printable(arguments)})"
     while True:
         said = _ask(f"{what} [y/n]").lower()
         if said in YES + NO:
-            return {"approve": said in YES}
+            return Answer(said in YES)
         print("Answer y or n; Ctrl-C drops the request.", file=sys.stderr)
 
 

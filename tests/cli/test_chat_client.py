@@ -4,53 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, cast
 
 import pytest
 
+from tests.support.scripted import Scripted
+
 Run = Callable[..., tuple[int, str, str]]
-
-
-class Scripted(ThreadingHTTPServer):
-    """Answers each POST with the next scripted answer, and keeps what was sent."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[tuple[int, dict[str, str], bytes]] = []
-        self.asked: list[tuple[str, str | None, Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def will_say(self, text: str) -> None:
-        self.answers.append((200, {}, json.dumps({"response": text}).encode()))
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        scripted = cast(Scripted, self.server)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        scripted.asked.append((self.path, self.headers["Authorization"], json.loads(body)))
-        status, headers, content = scripted.answers.pop(0)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
     with Scripted() as scripted:
-        Thread(target=scripted.serve_forever, args=(0.01,), daemon=True).start()
         yield scripted
-        scripted.shutdown()
 
 
 def test_each_line_of_a_pipe_is_a_message(run: Run, server: Scripted) -> None:

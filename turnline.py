@@ -1,0 +1,63 @@
+"""The Python client of Turnline. Names what is public of `runner.client`; see docs/client.md."""
+
+from runner.client.aio import AsyncClient
+from runner.client.errors import (
+    Cancelled,
+    InputRequired,
+    OutcomeUnknown,
+    Refused,
+    TurnFailed,
+    TurnlineError,
+)
+from runner.client.shapes import (
+    Answer,
+    Event,
+    FilePart,
+    ImagePart,
+    Message,
+    Options,
+    Piece,
+    Reasoning,
+    Reply,
+    Request,
+    Retrying,
+    Said,
+    Started,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Usage,
+    Waiting,
+)
+from runner.client.sync import Client
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "Cancelled",
+    "Client",
+    "Event",
+    "FilePart",
+    "ImagePart",
+    "InputRequired",
+    "Message",
+    "Options",
+    "OutcomeUnknown",
+    "Piece",
+    "Reasoning",
+    "Refused",
+    "Reply",
+    "Request",
+    "Retrying",
+    "Said",
+    "Started",
+    "TextPart",
+    "ToolCall",
+    "ToolResult",
+    "Turn",
+    "TurnFailed",
+    "TurnlineError",
+    "Usage",
+    "Waiting",
+]
