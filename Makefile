@@ -15,7 +15,7 @@ help:  ## Show this list.
 
 install: $(STAMP)  ## Make .venv, with the locked versions of everything.
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock turnline.py
 	@echo "Making $(VENV) with the locked versions of everything; this takes a minute or two."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
