@@ -159,6 +159,12 @@ def as_answer(document: Mapping[str, Any], headers: Headers = ()) -> Answer:
     return Answer(document["status"], tuple(head), to_json(document))
 
 
+def problem_text(document: Mapping[str, Any]) -> str:
+    """The problem for a person; many a detail begins with its title."""
+    title, detail = str(document["title"]), str(document["detail"])
+    return detail if detail.startswith(title) else f"{title}: {detail}"
+
+
 def problem(cause: Cause, detail: str, headers: Headers = (), **more: Any) -> Answer:
     """As `problem_document`, whole."""
     return as_answer(problem_document(cause, detail, **more), headers)

@@ -220,7 +220,7 @@ def test_a_line_that_is_full(server: Server, door: Door) -> None:
         server.let_on(door.conversation)
         assert receive(running).status == 200
     assert refused.status == door.refused or refused.status == 429
-    assert door.words(refused)
+    assert door.words(refused).count("The line") == 1  # Its title is how the detail begins.
     assert refused.headers.get("retry-after") or "Try again in" in door.words(refused)
 
 

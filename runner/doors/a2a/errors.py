@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.api import problems as p
 from runner.api.exchange import Answer, Headers, json_answer
+from runner.api.problems import problem_text
 
 INVALID_REQUEST = -32600
 NO_METHOD = -32601
@@ -76,7 +77,7 @@ def refused(call_id: object, error: RpcError) -> Answer:
 def in_words(document: Mapping[str, Any]) -> str:
     """A problem, for a person."""
     where = f" ({document['pointer']})" if document.get("pointer") else ""
-    return f"{document['title']}: {document['detail']}{where}"
+    return problem_text(document) + where
 
 
 def details(document: Mapping[str, Any]) -> list[dict[str, Any]]:

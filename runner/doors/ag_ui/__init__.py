@@ -17,8 +17,9 @@ from runner.api.exchange import Answer, Headers, Request, Response, to_json
 from runner.api.openapi import Route
 from runner.api.operations import door
 from runner.api.parsing import make_submission
+from runner.api.problems import problem_text
 from runner.api.stream import HEADERS
-from runner.doors.ag_ui.events import RunEvents, in_words
+from runner.doors.ag_ui.events import RunEvents
 from runner.doors.ag_ui.run import Run, parse_run
 from runner.doors.door import Door
 from runner.settings import Settings
@@ -63,7 +64,7 @@ def refuse(document: Mapping[str, Any], headers: Headers) -> Answer:
     found = [("content-type", "application/json"), ("turn-outcome", document["outcome"]), *headers]
     if (retry_after_s := document.get("retry_after_s")) is not None:
         found.append(("retry-after", str(ceil(retry_after_s))))
-    told = {"message": in_words(document), **document}
+    told = {"message": problem_text(document), **document}
     return Answer(document["status"], tuple(found), to_json(told))
 
 

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from runner.api import documents
 from runner.api.exchange import Headers, to_json
+from runner.api.problems import problem_text
 from runner.api.stream import event
 from runner.doors.ag_ui.run import Run
 from runner.turns.events import Event
@@ -118,15 +119,10 @@ class RunEvents:
         if cause in ON_PURPOSE and self._run.has_version:
             cancelled = {"type": "cancelled"}
             return told + self._of_run("RUN_FINISHED", outcome=cancelled, **self._usage)
-        return told + _event("RUN_ERROR", message=in_words(document), code=cause, **self._usage)
+        return told + _event("RUN_ERROR", message=problem_text(document), code=cause, **self._usage)
 
     def _of_run(self, kind: str, **fields: object) -> bytes:
         return _event(kind, threadId=self._run.thread, runId=self._run.id, **fields)
-
-
-def in_words(document: Mapping[str, Any]) -> str:
-    """A problem, for a person."""
-    return f"{document['title']}: {document['detail']}"
 
 
 def _outcome(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from runner.agents.base import Message
 from runner.api import documents
+from runner.api.problems import problem_text
 from runner.doors.langgraph.asked import strategy_of
 from runner.doors.langgraph.ids import assistant_id, message_id, run_id, thread_id
 from runner.doors.langgraph.interrupts import Requests, interrupts, opened
@@ -145,7 +146,7 @@ def error(service: Service, live: LiveTurn) -> Document:
     document: Any = documents.ended(service, live)
     name = document["type"].rpartition(":")[2]
     more = {key: document[key] for key in ("outcome", "retry_after_s") if key in document}
-    return {"error": name, "message": f"{document['title']}: {document['detail']}", **more}
+    return {"error": name, "message": problem_text(document), **more}
 
 
 def _now() -> str:

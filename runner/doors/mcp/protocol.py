@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from runner.api.exchange import Answer, Headers, Request, to_json
 from runner.api.parsing import parse_fields
+from runner.api.problems import problem_text
 from runner.turns.service import Service
 
 HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -154,7 +155,7 @@ def refuse(document: Mapping[str, Any], headers: Headers) -> Answer:
     head = [("turn-outcome", document["outcome"]), *headers]
     if "retry_after_s" in document:
         head.append(("retry-after", str(ceil(document["retry_after_s"]))))
-    words = f"{document['title']}: {document['detail']}"
+    words = problem_text(document)
     return _error(status, (*head,), None, {"code": code, "message": words, "data": document})
 
 

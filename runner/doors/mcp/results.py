@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.api import documents
 from runner.api.exchange import to_json
+from runner.api.problems import problem_text
 from runner.callers import own_id
 from runner.doors.mcp.protocol import META, Message, as_object
 from runner.turns.live_turn import LiveTurn
@@ -27,7 +28,7 @@ def ended(service: Service, live: LiveTurn, message: Message) -> Mapping[str, An
 
 def failed(problem: Mapping[str, Any]) -> Mapping[str, Any]:
     """A failure or a refusal: a model reads the words, and may do something about it."""
-    words = f"{problem['title']}: {problem['detail']}"
+    words = problem_text(problem)
     if "retry_after_s" in problem:
         words += f" Try again in {max(1, round(problem['retry_after_s']))} s."
     told = _told(problem.get("requests", []))

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any
 
 from runner.api.exchange import Answer, Headers, to_json
+from runner.api.problems import problem_text
 
 TYPES = {429: "rate_limit_error", 401: "authentication_error", 404: "not_found_error"}
 
@@ -32,7 +33,7 @@ def error_object(document: Mapping[str, Any]) -> dict[str, Any]:
     status = document["status"]
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     found = {
-        "message": f"{document['title']}: {document['detail']}",
+        "message": problem_text(document),
         "type": kind,
         "param": document.get("pointer"),
         "code": document["type"].rpartition(":")[2],
