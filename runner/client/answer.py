@@ -11,7 +11,7 @@ from runner.client.shapes import Outcome
 from runner.client.wire import object_of
 
 FORGOTTEN = {
-    "title": "The server does not know this turn",
+    "title": "The server does not know this turn any more",
     "detail": "It was restarted without a store that lasts, or the turn ended long ago, or is "
     "not yours. Whether it was answered is unknown.",
     "outcome": "unknown",

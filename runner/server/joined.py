@@ -29,20 +29,21 @@ class Joined:
             self._writer.write(data)  # Which says so, or drops it.
             return
         if not self._held:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self.flush)
         self._held += data
         if len(self._held) > HELD_BYTES:
-            self._flush()
+            self.flush()
 
     def write_eof(self) -> None:
-        self._flush()
+        self.flush()
         self._writer.write_eof()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._writer.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write now what is held, where what comes next goes by whether that succeeds."""
         held, self._held = self._held, b""
         if held:
             with suppress(ConnectionError, RuntimeError):  # Whoever writes next is told.

@@ -97,6 +97,10 @@ class Mended(asyncio.Protocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # Before the next of a pipeline: its client may have left.
+        super().on_response_complete()  # type: ignore[misc]
+
     def eof_received(self) -> Any:
         """Stay open for the answer to a request that is whole."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
