@@ -15,11 +15,11 @@ from runner.api.stream import EventStream
 from runner.callers import scoped
 from runner.doors.langgraph import documents
 from runner.doors.langgraph.asked import parse_run
+from runner.doors.langgraph.closing import Closing
 from runner.doors.langgraph.ids import find_run, parse_thread
 from runner.doors.langgraph.paging import listed
 from runner.doors.langgraph.telling import (
     MODES,
-    Closing,
     CreatedForm,
     NoWords,
     RunForm,

@@ -1,36 +1,26 @@
-"""A run as it goes on: a stream of events, or one document that is awaited.
-
-At its end its clients want the whole state of the thread, which the store has: so what is sent
-last is made then, behind the events of the turn. A document that is awaited begins at once and
-is blank until then: a proxy sees that it lives, and a client that is cut off knows from the
-headers where to come back to.
-"""
+"""A run as it goes on: a stream of events, or one document that is awaited; see `closing`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
 from runner.api import documents as own_documents
-from runner.api.body import ClientLeft
-from runner.api.exchange import Answer, Headers, Receive, Send, to_json
+from runner.api.exchange import Answer, Headers, to_json
 from runner.api.problems import as_answer
-from runner.api.stream import EventStream, event
+from runner.api.stream import event
 from runner.doors.langgraph import documents
+from runner.doors.langgraph.closing import BLANK
 from runner.doors.langgraph.ids import assistant_id, message_id, run_id, thread_id
 from runner.doors.langgraph.interrupts import interrupts, opened
 from runner.turns.events import Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from strategies import TurnError
 
 MODES = ("values", "updates", "messages-tuple", "custom")
 MESSAGES, VALUES, UPDATES, CUSTOM = "messages-tuple", "values", "updates", "custom"
-
-BLANK = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,49 +193,3 @@ async def last_events(service: Service, live: LiveTurn, modes: tuple[str, ...]) 
     if VALUES in modes:
         told = event(to_json(await documents.values(service, live)), "values")
     return told + event(b"null", "end", last_id)
-
-
-@dataclass(slots=True)
-class Closing:
-    """A response: a stream of the turn's events, and what is to be sent when they have ended.
-
-    content_type  another than that of events; then only blanks are sent until the end.
-    cancels       the turn, if the client leaves.
-    """
-
-    stream: EventStream
-    end: Callable[[], Awaitable[bytes]]
-    content_type: bytes = b""
-    cancels: bool = False
-
-    async def __call__(self, send: Send, receive: Receive) -> None:
-        async def send_on(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": self._head(message["headers"])}
-            elif not message.get("more_body"):
-                await send({**message, "body": await self._last(), "more_body": True})
-            elif self.content_type:
-                message = {**message, "body": BLANK}
-            await send(message)
-
-        try:
-            await self.stream(send_on, receive)
-        except ClientLeft:
-            if self.cancels and (ticket := self.stream.live.ticket) is not None:
-                ticket.cancel()
-            raise
-
-    def _head(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        if not self.content_type:
-            return headers
-        others = [header for header in headers if header[0] != b"content-type"]
-        return [(b"content-type", self.content_type), *others]
-
-    async def _last(self) -> bytes:
-        try:
-            return await self.end()
-        except TurnError as error:  # The store: the state of the thread cannot be read now.
-            told = {"error": "store-unavailable", "message": str(error)}
-            if self.content_type:
-                return to_json({"__error__": told})
-            return event(to_json(told), "error")
