@@ -1,4 +1,4 @@
-"""Hypercorn 0.18 carries HTTP, with seven things mended. The only module that knows it.
+"""Hypercorn 0.18 carries HTTP, with six things mended. The only module that knows it.
 
 1. A connection that its client has closed is let go at once, not after the idle limit.
 2. Requests that a client pipelined before it left are dropped, and
@@ -6,7 +6,6 @@
 4. HTTP/2 is never spoken: its connections have no idle limit.
 5. An offer of WebSocket is a plain request: its connections have none either.
 6. What is not HTTP is answered with a problem document.
-7. A response is written to the socket in one call, not in three.
 
 There is no public way in, so pyproject.toml pins Hypercorn. test_slow_clients.py and
 test_held_connections.py in tests/process fail where a mend no longer takes effect.
@@ -32,7 +31,6 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 
 from runner.server import CLOSE_S
-from runner.server.joined import Joined
 from runner.server.listener import BACKLOG, MALFORMED, Listener
 from runner.settings import ServerSettings
 
@@ -50,10 +48,6 @@ class _ClientLeft(Exception):
 
 
 class _PromptServer(TCPServer):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.writer = cast(Any, Joined(self.writer))
-
     async def _read_data(self) -> None:
         try:
             await super()._read_data()
@@ -103,7 +97,7 @@ def _as_it_is(connection: h11.Connection) -> h11.Connection:
     return connection
 
 
-hypercorn_run.TCPServer = _PromptServer  # type: ignore[assignment, attr-defined]
+hypercorn_run.TCPServer = _PromptServer  # type: ignore[attr-defined]
 H11Protocol.handle = _let_go_of_the_reader  # type: ignore[method-assign]
 H11Protocol._check_protocol = _stay_with_http_1  # type: ignore[method-assign]
 H11Protocol._send_error_response = _send_problem  # type: ignore[method-assign]

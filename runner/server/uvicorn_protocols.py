@@ -8,7 +8,6 @@ Guarded by tests/process over `http=uvicorn`; pyproject.toml bounds uvicorn's ve
 - Bounded pipelining: `receive`, with which an app waits for its client's departure, makes
   uvicorn read on, whatever is waiting in the pipeline.
 - A malformed request gets a problem document, and not in the middle of another answer.
-- A response is written to the socket in one call.
 - A client that closes its own side after its request is answered, unless the app goes by its
   departure: as over Hypercorn.
 """
@@ -23,7 +22,6 @@ from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from runner.server.joined import Joined
 from runner.server.listener import FULL, MALFORMED, as_bytes
 
 BAD_REQUEST = as_bytes(MALFORMED, "Bad Request")
@@ -87,7 +85,7 @@ class Mended(asyncio.Protocol):
             transport.write(FULL)
             transport.close()
             return
-        super().connection_made(cast(asyncio.BaseTransport, Joined(transport)))
+        super().connection_made(transport)
         self.flow = Flow(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.config.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -96,10 +94,6 @@ class Mended(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        self.transport.flush()  # Before the next of a pipeline: its client may have left.
-        super().on_response_complete()  # type: ignore[misc]
 
     def eof_received(self) -> Any:
         """Stay open for the answer to a request that is whole."""

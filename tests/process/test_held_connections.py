@@ -56,15 +56,6 @@ def test_a_client_that_breaks_off_a_stream_with_a_request_behind_it_leaves_nothi
         assert "Traceback" not in server.log
 
 
-def test_a_short_answer_is_written_to_the_socket_in_one_call(folder: Path) -> None:
-    with Server(folder) as server, client.send(server.port, b"") as connection:
-        for _ in range(20):
-            connection.sendall(client.encode("GET", "/health/live"))
-            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200")
-            assert body
-
-
 def test_a_request_after_an_offer_of_http_2_is_answered_too(folder: Path) -> None:
     with Server(folder) as server:
         upgrade = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": ""}
