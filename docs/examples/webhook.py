@@ -47,4 +47,4 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", 9000), Receiver).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", 9009), Receiver).serve_forever()

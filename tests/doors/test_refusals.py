@@ -22,6 +22,7 @@ def in_openai(answer: Answer) -> str:
     assert {*error} >= {"message", "type", "param", "code"}
     may_retry = answer.status in (429, 503)
     assert answer.headers["x-should-retry"] == str(may_retry).lower()
+    assert int(answer.headers.get("retry-after-ms", 500)) >= 500  # It tries twice, and no more.
     return str(error["message"])
 
 

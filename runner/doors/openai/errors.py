@@ -12,6 +12,12 @@ from runner.api.problems import problem_text
 TYPES = {429: "rate_limit_error", 401: "authentication_error", 404: "not_found_error"}
 
 
+LEAST_S = 0.5
+"""Until a client tries again: its two tries would be gone in milliseconds, as those of an agent
+whose turns were quick until now. It is what its clients wait where they are told nothing.
+"""
+
+
 def refuse(document: Mapping[str, Any], headers: Headers) -> Answer:
     """The response. Its clients try 408, 409, 429 and 5xx again by themselves, twice.
 
@@ -23,6 +29,7 @@ def refuse(document: Mapping[str, Any], headers: Headers) -> Answer:
     may_retry = document["outcome"] == "not_started" and retry_after_s is not None
     found.append(("x-should-retry", "true" if may_retry else "false"))
     if may_retry and retry_after_s is not None:
+        retry_after_s = max(retry_after_s, LEAST_S)
         found.append(("retry-after-ms", str(ceil(retry_after_s * 1000))))
         found.append(("retry-after", str(ceil(retry_after_s))))
     return Answer(document["status"], tuple(found), to_json({"error": error_object(document)}))
