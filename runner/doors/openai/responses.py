@@ -142,7 +142,7 @@ async def delete_response(service: Service, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class ResponseForm:
-    """headers  say where it went, and what of the request changes nothing."""
+    """told  headers that say where it went, and what of the request changes nothing."""
 
     service: Service
     told: Headers = ()
