@@ -38,7 +38,8 @@ def new_id() -> str:
 
 def keyed_id(key: bytes, after: str = "") -> str:
     """Of whoever asks under this key and names no conversation, or a response to follow."""
-    return f"conv_key_{sha256(key + after.encode()).hexdigest()[:32]}"
+    digest = sha256(key + b"\0" + after.encode()).hexdigest()
+    return f"conv_key_{digest[:32]}"
 
 
 async def create_conversation(service: Service, request: Request) -> Answer:
