@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 from runner.client.shapes import OUTCOMES, Document, Outcome, Request
@@ -30,7 +31,8 @@ class TurnlineError(Exception):
         self.detail = str(document.get("detail") or "")
         outcome, after_s = document.get("outcome"), document.get("retry_after_s")
         self.outcome: Outcome | None = outcome if outcome in OUTCOMES else None
-        self.retry_after_s = after_s if isinstance(after_s, int | float) else None
+        is_time = isinstance(after_s, int | float) and 0 <= after_s < inf
+        self.retry_after_s = after_s if is_time else None
         self.turn_id = str(document.get("turn_id") or "")
         self.conversation_id = str(document.get("conversation_id") or "")
         super().__init__(self._in_words())

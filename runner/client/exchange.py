@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import quote
 
 from runner.client.answer import STRANGE, Received
 from runner.client.errors import TurnlineError, error_of
 from runner.client.patience import Patience
-from runner.client.shapes import Event, Reply, Retrying, Usage
+from runner.client.shapes import Event, Reply, Retrying, Started, Usage, Waiting
 from runner.client.wire import EventParser, Told, ending_of, event_of, object_of
 
 T = TypeVar("T")
@@ -104,7 +105,8 @@ class Exchange:
             if self.is_over:
                 return
             event = self._event(told)
-            self._patience.go_on()
+            if self._turn_id:  # Without a name it would be told again from the beginning.
+                self._patience.go_on()
             if event is not None:
                 yield event
 
@@ -133,7 +135,8 @@ class Exchange:
             content = object_of(told.data) or {}
             if told.kind == "failed":  # Its id is not kept: it may not have been the end.
                 return self._again(error_of(content))
-            self._last_id = self._last_id if told.id is None else told.id
+            if told.id is not None:
+                self._last_id = told.id if told.id.isascii() else ""
             if told.kind in ("done", "input_required"):
                 return self._end(content)
             event = event_of(told.kind, content)
@@ -141,6 +144,8 @@ class Exchange:
             raise self._answer.strange(self._turn_id) from error
         if isinstance(event, Usage):
             self._usage = event
+        if isinstance(event, Waiting | Started) and not self._turn_id:
+            self._turn_id = quote(event.turn_id, safe="")  # A proxy may have taken the header.
         return event
 
     def _end(self, document: dict[str, Any]) -> Reply:

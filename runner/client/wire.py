@@ -65,7 +65,7 @@ def event_of(kind: str, data: Document) -> Event | None:
     """An event that is not the last; None for one that this client does not know."""
     match kind:
         case "delta":
-            return Piece(data["text"])
+            return Piece(_text(data["text"]))
         case "queued" | "position":
             between = data.get("eta_range_s")
             place = data.get("position"), data.get("eta_s")
@@ -73,7 +73,7 @@ def event_of(kind: str, data: Document) -> Event | None:
         case "started":
             return Started(data["turn_id"], data["attempt"])
         case "reasoning":
-            return Reasoning(data["text"])
+            return Reasoning(_text(data["text"]))
         case "tool_call":
             return ToolCall(data["id"], data["name"], data.get("arguments"))
         case "tool_result":
@@ -89,7 +89,7 @@ def ending_of(document: Document, usage: Usage | None = None) -> Reply | Turnlin
     if document.get("requests"):
         return asked_of(document)
     return Reply(
-        text=str(document["response"]),
+        text=_text(document["response"]),
         turn_id=str(document.get("turn_id") or ""),
         conversation_id=str(document.get("conversation_id") or ""),
         number=document.get("turn") or 0,
@@ -125,6 +125,12 @@ def turn_of(document: Document) -> Turn:
     return replace(turn, error=ending)
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is wanted here")
+    return value
+
+
 def history_of(document: Document) -> list[Said]:
     return [Said(one["role"], one["content"]) for one in document["messages"]]
 
@@ -133,6 +139,6 @@ def object_of(text: str | bytes) -> dict[str, Any] | None:
     """The object of JSON; None for anything else."""
     try:
         content: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else None

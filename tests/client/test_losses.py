@@ -288,7 +288,7 @@ def test_an_answer_that_is_not_turnlines_is_told_so(
         assert told.value.title == "The answer is not what Turnline answers"
 
 
-@pytest.mark.parametrize("data", ["1", '"x"', "{}", '{"text": 1, "pieces": {'])
+@pytest.mark.parametrize("data", ["1", '"x"', "{}", '{"text": 1}', "[" * 100_000])
 def test_events_that_are_not_turnlines_are_told_so(
     connect: Connect, scripted: Scripted, data: str
 ) -> None:
@@ -368,3 +368,42 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     scripted.will_say("fine")
     assert connect(url_of(scripted)).ask("hello").text == "fine"
+
+
+def test_a_time_that_is_no_number_is_none(connect: Connect, scripted: Scripted) -> None:
+    scripted.will_refuse(503, float("nan"))
+    with pytest.raises(Refused) as told:
+        connect(scripted).ask("hello")
+    assert told.value.retry_after_s is None
+
+
+def test_a_turn_that_only_its_events_name_is_resumed(connect: Connect, scripted: Scripted) -> None:
+    started = {"turn_id": "t7", "attempt": 1}
+    events = ("1s", "started", started), ("1.2", "delta", {"text": "he"})
+    scripted.will_stream(*events)
+    status, headers, body = scripted.answers.pop()
+    del headers["location"]  # As a proxy might.
+    scripted.answers.append((status, headers, body))
+    scripted.will_stream(("1.4", "delta", {"text": "he"}), ("1e", "done", {"response": "hehe"}))
+    assert connect(scripted).ask("hello").text == "hehe"
+    assert scripted.asked[1][0] == "/turns/t7/events"
+    assert scripted.headers[1]["last-event-id"] == "1.2"
+
+
+def test_an_id_that_no_header_can_have_is_not_sent_back(
+    connect: Connect, scripted: Scripted
+) -> None:
+    scripted.will_stream(("\u4e2d", "delta", {"text": "x"}))
+    scripted.will_stream(("1e", "done", {"response": "x"}))
+    assert connect(scripted).ask("hello").text == "x"
+    assert "last-event-id" not in scripted.headers[1]
+
+
+def test_a_stream_that_ends_and_names_no_turn_is_not_asked_for_without_end(
+    connect: Connect, scripted: Scripted
+) -> None:
+    head = {"content-type": "text/event-stream"}
+    for _ in range(40):
+        scripted.answers.append((200, head, b'event: delta\ndata: {"text": "x"}\n\n'))
+    with pytest.raises(OutcomeUnknown):
+        connect(scripted, timeout_s=1.0).ask("hello")
