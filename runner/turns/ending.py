@@ -71,6 +71,11 @@ def error_of(ending: Ending) -> TurnError | None:
     return kind(ending.detail, outcome=ending.outcome, retry_after_s=ending.retry_after_s)
 
 
+def is_for_later(ending: Ending | None) -> bool:
+    """Whether the turn ends for its clients only, as the server shuts down: it runs again."""
+    return ending is not None and ending.detail == KEPT_FOR_LATER
+
+
 def frees_key(ending: Ending) -> bool:
     """Whether the turn leaves its idempotency key as if it had not been used."""
     return ending.reply is None and ending.outcome == "not_started"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,19 @@ async def test_the_card_names_the_address_behind_a_proxy(server: Server) -> None
     headers = {"x-forwarded-host": "a b", "x-forwarded-proto": "javascript"}
     card = server.request("GET", "/.well-known/agent-card.json", headers=headers).json
     assert card["supportedInterfaces"][0]["url"] == "http://localhost/a2a"
+
+
+async def test_a_task_that_a_shutdown_puts_off_has_not_ended(tmp_path: Path) -> None:
+    with Server(tmp_path, server__drain_s=0.1) as server:
+        async with talk(server) as one:
+            stream = one.stream("until later", context="c")
+            await anext(stream)
+            await asyncio.to_thread(server.until_called, "until later")
+            server.signal(signal.SIGTERM)
+            *_, last = [event async for event in stream]
+    status = last.status_update.status
+    assert status.state == pb.TASK_STATE_SUBMITTED
+    assert "is kept" in status.message.parts[0].text
 
 
 async def test_a_web_page_may_call_with_the_headers_of_a2a(tmp_path: Path) -> None:

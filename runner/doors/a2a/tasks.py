@@ -14,6 +14,7 @@ from runner.api.problems import NO_TURN, RequestError
 from runner.api.stream import event
 from runner.callers import own_id
 from runner.doors.a2a.errors import in_words
+from runner.turns.ending import is_for_later
 from runner.turns.events import Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -144,7 +145,8 @@ def _status(service: Service, live: LiveTurn) -> dict[str, Any]:
     shown = _shown(service, live)
     if problem := shown.get("problem"):
         words = [{"text": in_words(problem)}]
-        return {"state": STATES[live.state], "message": _message(live, words)}
+        state = STATES[State.WAITING if is_for_later(live.ending) else live.state]
+        return {"state": state, "message": _message(live, words)}
     if requests := shown.get("requests"):
         texts = [shown["response"], *(_asked(one) for one in requests)]
         asked = {"data": {"requests": requests}, "mediaType": "application/json"}
