@@ -134,7 +134,7 @@ def test_a_refusal_is_a_status_with_words_and_what_to_wait(tmp_path: Path, packa
         server.let_on("end")
         server.until_ended(held)
     assert refused["status"] == 409
-    assert "A turn of this conversation is running: " in refused["error"]
+    assert "A turn of this conversation is running. " in refused["error"]
     assert refused["payload"]["outcome"] == "not_started"
     assert refused["payload"]["retry_after_s"] > 0
     assert server.calls() == ["began until end", "ended until end"]

@@ -128,7 +128,7 @@ def test_a_run_that_fails_raises_in_the_client(server: Server) -> None:
         ["runs.wait", None, "agent", say("raise ValueError")],
         ["runs.stream", None, "agent", say("raise ValueError", streamMode="values")],
     )
-    assert waited["error"].startswith("agent-failed: The agent failed: ")
+    assert waited["error"].startswith("agent-failed: The agent failed. ")
     assert events(streamed)[-1] == "error"
 
 

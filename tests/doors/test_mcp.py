@@ -145,7 +145,7 @@ async def test_a_failure_is_a_result_with_the_problems_words(server: Server, era
         streamed = await ask(mcp, "raise Exception", f"fail-{era}", progress_callback=Progress())
     for one in (result, streamed):
         assert one.is_error
-        assert one.content[0].text.startswith("The agent failed: ")
+        assert one.content[0].text.startswith("The agent failed. ")
         assert "secret" not in one.content[0].text
         assert one.structured_content["outcome"] == "rolled_back"
 
@@ -177,7 +177,7 @@ async def test_a_busy_conversation_refuses_under_reject(tmp_path: Path, era: str
             assert echoed(await ask(mcp, "now"))["before"] == 2
     assert refused.is_error
     assert refused.structured_content["status"] == 409
-    assert refused.content[0].text.startswith("A turn of this conversation is running: ")
+    assert refused.content[0].text.startswith("A turn of this conversation is running. ")
 
 
 @ERAS
