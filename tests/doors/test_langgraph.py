@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -406,6 +407,23 @@ async def test_clients_come_back_by_themselves_after_a_kill(folder: Any) -> None
         assert reply == {"echo": "until later", "attempt": 2, "before": 0}
     assert json.loads(spoken(parts))["attempt"] == 2
     assert [part.event for part in parts].count("end") == 1
+
+
+async def test_a_client_comes_back_for_a_run_that_a_shutdown_puts_off(folder: Any) -> None:
+    with Server(folder, server__drain_s=0.1) as server:
+        async with connect(server) as client:
+            run = await client.runs.create("kept", "agent", input=say("until later"))
+            joined = client.runs.join_stream("kept", run["run_id"], stream_mode="values")
+            await anext(joined)
+            streaming = asyncio.ensure_future(collected(joined))
+            await asyncio.to_thread(server.until_called, "until later")
+            server.signal(signal.SIGTERM)
+            await asyncio.to_thread(server.wait)
+            await asyncio.to_thread(server.start)
+            server.let_on("later")
+            parts = await streaming
+    assert [part.event for part in parts][-2:] == ["values", "end"]
+    assert "error" not in [part.event for part in parts]
 
 
 # Questions.

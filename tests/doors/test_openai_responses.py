@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -438,6 +439,22 @@ def test_a_stream_goes_on_after_a_kill_with_the_next_attempt(folder: Path) -> No
     assert numbers(seen + rest) == sorted(set(numbers(seen + rest)))
     assert texts(rest) == rest[-1].response.output_text == "piece 0, piece 1, piece 2, "
     assert rest[-1].response.attempt == 2
+
+
+def test_a_response_that_a_shutdown_puts_off_has_not_ended(folder: Path) -> None:
+    with Server(folder, server__drain_s=0.1) as server:
+        client = client_of(server)
+        stream = iter(background(client, "until later", stream=True))
+        first = next(stream)
+        server.until_called("until later")
+        server.signal(signal.SIGTERM)
+        seen = [first, *stream]
+        server.wait()
+        server.start()
+        server.let_on("later")
+        rest = resumed(client, first.response.id, seen[-1].sequence_number)
+    assert seen[-1].type == "response.in_progress"
+    assert rest[-1].type == "response.completed"
 
 
 def test_what_a_restart_has_lost_of_a_stream_is_told_again_and_not_left_out(folder: Path) -> None:

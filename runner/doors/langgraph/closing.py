@@ -13,6 +13,7 @@ from typing import Any
 from runner.api.body import ClientLeft
 from runner.api.exchange import Receive, Send, to_json
 from runner.api.stream import EventStream, event
+from runner.turns.ending import is_for_later
 from strategies import TurnError
 
 BLANK = b"\n"
@@ -36,6 +37,8 @@ class Closing:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": self._head(message["headers"])}
             elif not message.get("more_body"):
+                if is_for_later(self.stream.live.ending):
+                    raise ClientLeft  # Cut off, without an end, its client comes back by itself.
                 await send({**message, "body": await self._last(), "more_body": True})
             elif self.content_type:
                 message = {**message, "body": BLANK}

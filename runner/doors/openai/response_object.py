@@ -10,6 +10,7 @@ from runner.callers import own_id
 from runner.doors.openai.errors import error_object
 from runner.doors.openai.response_items import Output, all_of
 from runner.turns.content import Content
+from runner.turns.ending import is_for_later
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from runner.turns.turn_ids import made_at
@@ -42,6 +43,8 @@ def response_id(live: LiveTurn) -> str:
 
 def status_of(live: LiveTurn) -> str:
     """Interrupted without a word kept of it is failed."""
+    if is_for_later(live.ending):
+        return "queued"
     if live.state is State.INTERRUPTED and (live.ending is None or live.ending.reply is None):
         return "failed"
     return STATUSES.get(live.state, "failed")

@@ -18,6 +18,7 @@ from runner.api.exchange import Headers, to_json
 from runner.api.stream import event
 from runner.doors.openai.response_items import Output
 from runner.doors.openai.response_object import finish, of_output, status_of
+from runner.turns.ending import is_for_later
 from runner.turns.events import Event
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -96,6 +97,8 @@ class ResponseWords:
         return max(attempt, seen + 2 if is_lost or seen >= attempt else seen + 1)
 
     def _end(self) -> Iterator[bytes]:
+        if is_for_later(self.live.ending):
+            return  # It has no end yet, and its client may come back for that.
         for kind, members in finish(self.service, self.live, self.output):
             yield self._numbered(kind, members)
         number = self._number + self._heard + 1
