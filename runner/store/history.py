@@ -42,6 +42,11 @@ class History(Sequence[Message]):
         self._most = turns
         self._seen: tuple[int, int] | None = None
 
+    @property
+    def first(self) -> int:
+        """The number of the first turn: of a long past not all may be kept."""
+        return self._span()[0]
+
     def __len__(self) -> int:
         first, last = self._span()
         return 2 * (last - first + 1)

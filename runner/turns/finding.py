@@ -58,6 +58,6 @@ class Finding:
         return not self._known.line(conversation) and conversation not in self._forgetting
 
     def requests(self, conversation: str) -> list[dict[str, Any]]:
-        """What the agent needs a person for. Raises StoreUnavailable."""
+        """What the agent needs a person for before it can go on. Raises StoreUnavailable."""
         left = self._store.agent_state(conversation, self._form)
         return [] if left is None or left.requests is None else from_json(left.requests)

@@ -114,6 +114,7 @@ class Service:
         form = agent.about.state_form
         self.finding = Finding(store, self._known, self._keys, form, self._forgetting)
         self.load = self._strategy.load
+        self.history = store.history
         self.messages = store.messages
         self.ended = store.ended
         self.living = self._known.of_caller
@@ -277,11 +278,6 @@ class Service:
         names = [*living, *(one for one in found if one not in living)][: count or None]
         shown = [Conversation(one, turns[one], tuple(self._known.line(one))) for one in names]
         return shown, total
-
-    def requests(self, conversation: str) -> bytes | None:
-        """JSON: what its agent needs a person for before it can go on. Raises StoreUnavailable."""
-        left = self._store.agent_state(conversation, self.about.state_form)
-        return None if left is None else left.requests
 
     async def forget(self, conversation: str) -> None:
         """Delete its history and its ended turns. Raises ConversationBusy, StoreUnavailable.

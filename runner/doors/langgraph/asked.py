@@ -18,7 +18,7 @@ from runner.api.problems import wrong_field
 from runner.callers import scoped
 from runner.doors.langgraph.given import as_dict
 from runner.doors.langgraph.ids import check_assistant, new_thread, parse_thread
-from runner.doors.langgraph.interrupts import answers, opened
+from runner.doors.langgraph.interrupts import answers
 from runner.doors.langgraph.messages import said
 from runner.settings import OnDisconnect, StrategySettings
 from runner.turns.service import Service
@@ -87,7 +87,7 @@ def _content(service: Service, conversation: str, fields: dict[str, Any]) -> dic
         raise wrong_field("/command", NO_RESUME)
     if fields.get("input") is not None:
         raise wrong_field("/input", 'Send "input" or "command", not both.')
-    content["resume"] = answers(opened(service.requests(conversation)), command["resume"])
+    content["resume"] = answers(service.finding.requests(conversation), command["resume"])
     return content
 
 

@@ -73,7 +73,7 @@ def run(service: Service, live: LiveTurn) -> Document:
 
 def thread(service: Service, conversation: Conversation, own: str) -> Document:
     """Without what was said in it."""
-    requests = opened(service.requests(conversation.id))
+    requests = service.finding.requests(conversation.id)
     status = "busy" if conversation.line else "interrupted" if requests else "idle"
     settings = service.settings
     return {

@@ -7,6 +7,7 @@ nothing is written down for it. So a thread that was created needs no state of i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,12 +26,12 @@ from runner.doors.langgraph import documents, ids
 from runner.doors.langgraph.absent import SAID
 from runner.doors.langgraph.documents import Document
 from runner.doors.langgraph.given import as_dict, as_list
-from runner.doors.langgraph.interrupts import opened
 from runner.doors.langgraph.messages import shown
 from runner.doors.langgraph.paging import counted, listed, page
 from runner.turns.service import Conversation, Service
 
 MOST_STATES = 10
+NUMBER = re.compile("[1-9][0-9]{0,8}")
 EXISTS = problem_document(
     Cause(409, "thread-exists", "The thread is there already"),
     'Something was said in this thread. Send if_exists="do_nothing" to go on with it.',
@@ -106,7 +107,7 @@ def _is_wanted(thread: Document, wanted: Mapping[str, Any]) -> bool:
 async def thread_state(service: Service, request: Request) -> Answer:
     own, known = await _thread(service, request)
     messages = await service.messages(known.id, 0)
-    requests = opened(service.requests(known.id))
+    requests = service.finding.requests(known.id)
     return json_answer(documents.state(own, known.turns, messages, requests))
 
 
@@ -125,11 +126,11 @@ async def thread_state_of(service: Service, request: Request) -> Answer:
 
 async def _state_at(service: Service, request: Request, asked: object) -> Answer:
     own, known = await _thread(service, request)
-    number = next((one for one in range(1, known.turns + 1) if str(one) == asked), None)
-    if number is None:
+    number = _number(asked)
+    if not 0 < number <= known.turns:
         raise RequestError(NO_CONVERSATION, "The thread has no such checkpoint.")
     messages = await service.messages(known.id, 0)
-    requests = opened(service.requests(known.id)) if number == known.turns else []
+    requests = service.finding.requests(known.id) if number == known.turns else []
     return json_answer(documents.state(own, number, messages[: 2 * number], requests))
 
 
@@ -140,7 +141,7 @@ async def thread_history(service: Service, request: Request) -> Answer:
     _, limit = page(asked)
     last = _before(asked.get("before"), known.turns + 1) - 1
     messages = await service.messages(known.id, 0)
-    requests = opened(service.requests(known.id))
+    requests = service.finding.requests(known.id)
     numbers = range(last, max(0, last - min(limit, MOST_STATES)), -1)
     states = [
         documents.state(
@@ -155,9 +156,13 @@ def _before(asked: object, default: int) -> int:
     """The number of the checkpoint, where one is named that the thread has."""
     named = as_dict(asked)
     named = as_dict(named.get("configurable")) or named  # As LangChain's configs have it.
-    number = named.get("checkpoint_id", asked)
-    is_number = isinstance(number, str) and number.isascii() and number.isdecimal()
-    return min(default, int(number[:9])) if is_number else default
+    return min(default, _number(named.get("checkpoint_id", asked)) or default)
+
+
+def _number(checkpoint_id: object) -> int:
+    """0 where that is no checkpoint's."""
+    match = NUMBER.fullmatch(checkpoint_id) if isinstance(checkpoint_id, str) else None
+    return int(match[0]) if match else 0
 
 
 async def _thread(service: Service, request: Request) -> tuple[str, Conversation]:

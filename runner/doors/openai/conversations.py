@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
 from hashlib import sha256
 from secrets import token_hex
 from typing import Any
@@ -21,6 +20,7 @@ from runner.callers import scoped
 from runner.turns.service import Service
 
 MADE_HERE = re.compile("conv_([0-9a-f]{8})[0-9a-f]{24}")
+ITEM_ID = re.compile("msg_([0-9]{1,15})")
 NONE_SUCH = "Nothing was said in it, or it is not yours."
 NO_ITEMS = (
     "A conversation begins empty here, and grows by its turns: send the message to /v1/responses."
@@ -78,39 +78,38 @@ async def list_items(service: Service, request: Request) -> Answer:
     own = request.params["name"]
     if MADE_HERE.fullmatch(own) is None and not await _is_known(service, request, own):
         raise RequestError(NO_CONVERSATION, NONE_SUCH)
-    first, messages = await all_messages(service, scoped(request.caller, own))
-    items = [message_item(f"msg_{first + n}", one) for n, one in enumerate(messages)]
-    return json_answer(paged(request, items))
-
-
-def paged(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
-    """A page of them, which are given oldest first. Raises RequestError."""
+    history = service.history(scoped(request.caller, own))
+    before = 2 * history.first - 1  # The number of the first message, of all there ever were.
+    numbers = range(before, before + len(history))
     if request.query.get("order") != "asc":
-        items = items[::-1]
-    after, most = request.query.get("after"), _limit(request.query.get("limit"))
-    if after:
-        places = [place for place, item in enumerate(items) if item["id"] == after]
-        if not places:
-            raise wrong_field("?after", "There is no item of this id.")
-        items = items[places[0] + 1 :]
-    ids = [item["id"] for item in items[:most]] or [None]
-    listed = {"object": "list", "data": items[:most], "has_more": len(items) > most}
+        numbers = numbers[::-1]
+    if after := request.query.get("after"):
+        numbers = numbers[_place(after, numbers) + 1 :]
+    most = _limit(request.query.get("limit"))
+    page = sorted(numbers[:most])
+    messages = history[page[0] - before : page[-1] + 1 - before] if page else []
+    items = [message_item(f"msg_{n}", one) for n, one in zip(page, messages, strict=True)]
+    if numbers.step < 0:
+        items.reverse()
+    return json_answer(item_list(items, has_more=len(numbers) > most))
+
+
+def item_list(items: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:
+    ids = [item["id"] for item in items] or [None]
+    listed = {"object": "list", "data": items, "has_more": has_more}
     return listed | {"first_id": ids[0], "last_id": ids[-1]}
+
+
+def _place(item_id: str, numbers: range) -> int:
+    match = ITEM_ID.fullmatch(item_id)
+    if match is None or int(match[1]) not in numbers:
+        raise wrong_field("?after", "There is no item of this id.")
+    return numbers.index(int(match[1]))
 
 
 async def _is_known(service: Service, request: Request, own: str) -> bool:
     parse_conversation(own, service.settings.server, "/conversation")
     return await service.conversation(scoped(request.caller, own)) is not None
-
-
-async def all_messages(service: Service, conversation: str) -> tuple[int, Sequence[Message]]:
-    """The messages that are kept, and the number of the first among all there ever were."""
-    while True:
-        known = await service.conversation(conversation)
-        messages = await service.messages(conversation, 0)
-        again = await service.conversation(conversation)
-        if (turns := known.turns if known else 0) == (again.turns if again else 0):
-            return max(2 * turns - len(messages), 0) + 1, messages
 
 
 def _shown(own: str) -> dict[str, Any]:

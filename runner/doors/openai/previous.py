@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from runner.api.exchange import Request
 from runner.api.problems import BUSY, RequestError, wrong_field
 from runner.callers import own_id, scoped
-from runner.doors.openai.conversations import all_messages, keyed_id, new_id
+from runner.doors.openai.conversations import keyed_id, new_id
 from runner.doors.openai.whereto import Place
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -53,6 +55,8 @@ def _is_last(service: Service, previous: LiveTurn) -> bool:
 
 
 async def _up_to(service: Service, conversation: str, number: int) -> tuple[tuple[str, str], ...]:
-    first, messages = await all_messages(service, conversation)
-    texts = [message["content"] for message in messages[: 2 * number + 1 - first]]
+    history = service.history(conversation)
+    said = slice(max(0, 2 * (number + 1 - history.first)))
+    # In a thread: it may be long, and all of it is wanted.
+    texts = [message["content"] for message in await asyncio.to_thread(history.__getitem__, said)]
     return tuple(zip(texts[::2], texts[1::2], strict=True))

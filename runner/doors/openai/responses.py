@@ -22,11 +22,10 @@ from runner.api.stream import EventStream
 from runner.callers import own_id, owns
 from runner.doors.openai.asked import parse_asked
 from runner.doors.openai.conversations import (
-    all_messages,
+    item_list,
     keyed_id,
     message_item,
     new_id,
-    paged,
 )
 from runner.doors.openai.errors import refuse
 from runner.doors.openai.messages import Messages
@@ -115,12 +114,13 @@ async def list_input_items(service: Service, request: Request) -> Answer:
     live = await _find(service, request, request.params["response_id"])
     message = live.turn.message
     if not message and live.ending is not None and live.ending.number:
-        first, messages = await all_messages(service, live.turn.conversation)
-        message = messages[2 * live.ending.number - 1 - first]["content"]
+        history = service.history(live.turn.conversation)
+        place = 2 * (live.ending.number - history.first)
+        message = history[place]["content"] if place >= 0 else ""
     item = message_item(f"msg_{live.turn.id}", {"role": "user", "content": message})
     if isinstance(live.turn.more, Content) and live.turn.more.parts:
         item["content"] = [as_sent(part) for part in live.turn.more.parts]
-    return json_answer(paged(request, [item] if message or live.turn.more else []))
+    return json_answer(item_list([item] if message or live.turn.more else []))
 
 
 async def cancel_response(service: Service, request: Request) -> Response:
