@@ -625,3 +625,15 @@ def test_the_same_key_of_two_callers_are_two_turns(guarded: Server) -> None:
         ask(client_of(guarded, key), "hi", extra_headers=headers) for key in ("a-token", "b-token")
     )
     assert len({one.id for one in asked}) == 2
+
+
+def test_items_keep_their_ids_where_the_first_turns_are_not_kept_any_more(folder: Path) -> None:
+    with Server(folder, store__url="memory:", store__memory_turns=2) as server:
+        client = client_of(server)
+        for text in ("a", "b", "c", "d"):
+            ask(client, text, conversation="long")
+        listed = client.conversations.items.list("long", order="asc", limit=3)
+        assert [item.id for item in listed.data] == ["msg_5", "msg_6", "msg_7"]
+        assert listed.data[0].content[0].text == "c"
+        latest = client.conversations.items.list("long", limit=2)
+        assert [item.id for item in latest.data] == ["msg_8", "msg_7"]
