@@ -25,6 +25,8 @@ NOT_ENDED = (
 async def after_response(service: Service, request: Request, previous: LiveTurn) -> Place:
     """The agent is to know what was said up to this response, and nothing that was said later.
 
+    But after one that left nothing the conversation goes on where it stands.
+
     Where the conversation goes on, nothing is waited for after the look. Raises RequestError.
     """
     conversation = previous.turn.conversation
