@@ -195,7 +195,7 @@ def serve(loaded: Loaded, *, again: bool = False) -> int:
     from runner.cli.banner import banner, headline
     from runner.config.effects import without_effect
     from runner.server import server
-    from runner.telemetry import configure_logging
+    from runner.telemetry.log import configure_logging
 
     settings = loaded.settings
     http = http_library(settings)
@@ -217,7 +217,7 @@ def make_asgi_app() -> Quart:
     """The app for another ASGI server, with settings from the environment and the files."""
     start.settle()
     from runner.app import make_app
-    from runner.telemetry import configure_logging
+    from runner.telemetry.log import configure_logging
 
     settings = flags.load_settings().settings
     configure_logging(settings.observability)

@@ -32,6 +32,7 @@ HttpLibrary = Literal["hypercorn", "uvicorn"]
 
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-fA-F:.]+\]|[^\s/:@?#\[\]]+)(:\d{1,5})?")
 HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\]")
+HTTP_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 TOKEN = re.compile(
     r"(?:([A-Za-z0-9._-]{1,64}):)?"  # The caller's name.
     r"([A-Za-z0-9._~+/-]+=*)"  # RFC 6750: what fits behind `Bearer`.
@@ -146,6 +147,10 @@ WebhookSecrets = Annotated[
     BeforeValidator(_one_or_more),
 ]
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
+OtelUrl = Annotated[
+    Annotated[str, _matching(HTTP_URL, "should be http://host:port or https://host:port")] | None,
+    BeforeValidator(_none_in_words),
+]
 Options = dict[str, Any]
 
 
@@ -221,6 +226,8 @@ class ServerSettings(Table):
     allowed_hosts: HostNames = knob((), 'further names to answer to: NAME, *.NAME or "*"')
     cors_origins: Origins = knob((), 'web pages that may call: scheme://host[:port] or "*"')
     tokens: Tokens = knob((), "tokens of the callers, each TOKEN or name:TOKEN", repr=False)
+    operators: Names = knob((), "callers who see everyone's turns on the page, and may cancel them")
+    operators_see_texts: bool = knob(False, "show operators the messages of others too")
     insecure: bool = knob(False, "serve other machines without a token")
 
     @property
@@ -237,6 +244,17 @@ class ServerSettings(Table):
     def bodies_share(self) -> int:
         """What one of them may hold of `max_bodies_bytes`: one body at least."""
         return max(self.max_bodies_bytes // self.sharers, self.max_body_bytes)
+
+    @model_validator(mode="after")
+    def _known_operators(self) -> Self:
+        unknown = [one for one in self.operators if one not in self.callers.values()]
+        if unknown:
+            raise PydanticCustomError(
+                "unknown_operator",
+                "names the operator {name}, who has no token: add {name}:TOKEN to server.tokens",
+                {"name": unknown[0]},
+            )
+        return self
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -285,6 +303,10 @@ class StoreSettings(Table):
 class ObservabilitySettings(Table):
     log: LogFormat = knob("console", "how log lines look, on stderr")
     log_messages: bool = knob(False, "log the text of messages too")
+    access_log: bool = knob(False, "log each request: method, path, status, client, time")
+    metrics: bool = knob(True, "answer GET /metrics, for Prometheus")
+    page: bool = knob(True, "show the web page at GET /, and what it asks for")
+    otel: OtelUrl = knob(None, 'where spans go: http://host:4318 (OTLP over HTTP), or "none"')
 
 
 class Settings(Table):

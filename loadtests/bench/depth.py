@@ -22,7 +22,7 @@ import runner
 from runner.app import make_app
 from runner.cli.compose import compose
 from runner.settings import AgentSettings, Settings, StoreSettings
-from runner.telemetry import configure_logging
+from runner.telemetry.log import configure_logging
 
 CHECKOUT = Path(runner.__file__).parent.parent
 OURS = tuple(str(CHECKOUT / package) + os.sep for package in ("runner", "strategies"))

@@ -12,7 +12,7 @@ from runner.cli import flags
 from runner.cli.compose import compose, http_library
 from runner.cli.own_code import with_traceback
 from runner.server import server
-from runner.telemetry import configure_logging
+from runner.telemetry.log import configure_logging
 
 
 @click.command()

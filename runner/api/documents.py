@@ -18,7 +18,7 @@ from runner.api.exchange import Answer, Headers, json_answer
 from runner.api.problems import as_answer, turn_document
 from runner.callers import own_id
 from runner.store.base import Ending
-from runner.telemetry import in_a_line
+from runner.telemetry.log import in_a_line
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.requests import WrongResume
@@ -378,7 +378,7 @@ def health(service: Service) -> Health:
         "webhooks_retrying": service.webhooks.retrying,
         "turns": {
             "accepted": load.accepted,
-            "refused_at_once": load.refused + service.refused,
+            "refused_at_once": service.refusals.total(),
             **{str(state): count for state, count in load.ended.items()},
         },
     }

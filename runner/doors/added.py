@@ -15,7 +15,7 @@ from runner.api.openapi import IN_PATH, Route
 from runner.api.routes import Routes
 from runner.doors.door import Door
 from runner.settings import Settings
-from runner.telemetry import in_a_line
+from runner.telemetry.log import in_a_line
 
 GROUP = "runner.doors"
 

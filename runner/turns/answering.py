@@ -25,6 +25,7 @@ from runner.turns.content import NO_CONTENT, Besides, Content
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
+from runner.turns.observer import Observer
 from runner.turns.said import after, shown
 from strategies import Attempt, Reply, State, Turn
 
@@ -50,6 +51,7 @@ class Answering:
         store: Store,
         known: KnownTurns,
         journal: Journal,
+        observer: Observer,
         history_turns: int | None = None,
         turn_timeout_s: float | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class Answering:
         self.store = store
         self._known = known
         self._journal = journal
+        self._observer = observer
         self._history_turns = history_turns
         self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
 
@@ -104,6 +107,8 @@ class Answering:
             for live in lives:
                 if live.is_at_work:
                     live.stop()
+            if is_called:
+                self._observer.stopped(lives)
         besides = Besides(said.output, said.requests) if said.output or said.requests else None
         return Reply(said.text, number, is_interrupted, besides)
 
@@ -124,6 +129,7 @@ class Answering:
         for live in lives:
             live.call()
         self._known.line_moved(turn.conversation)
+        self._observer.called(lives)
         if content.resume == "cancel":
             return CANCELLED, False
         pieces: list[str] = []

@@ -19,7 +19,7 @@ from runner.store.base import (
     StoreUnavailable,
     whatever_it_raises,
 )
-from runner.telemetry import in_a_line
+from runner.telemetry.log import in_a_line
 from runner.turns import ending as endings
 from runner.turns.clock import SteadyClock
 from runner.turns.content import Content

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from runner.turns.finding import Finding
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn, Phase
+from runner.turns.observer import Observers
 from runner.turns.settling import Settling
 from runner.turns.submission import Submission
 from runner.webhooks.deliveries import Deliveries
@@ -71,7 +73,8 @@ class Service:
     make_strategy  is given the `answer` that the strategy is to call.
     now            the wall clock: gives seconds since 1970.
     threads        those of the agent; if it has some, their figures are shown.
-    refused        turns that no strategy has seen.
+    observers      are told what happens to turns.
+    refusals       turns that were not taken, by their caller and by what they were refused for.
     """
 
     def __init__(
@@ -89,7 +92,8 @@ class Service:
         self.draining = False
         self.lag = LoopLag()
         self.requests_in_flight = 0
-        self.refused = 0
+        self.observers = Observers()
+        self.refusals: Counter[tuple[str, type[TurnError]]] = Counter()
         self._agent = agent
         self._store = store
         kept = settings.server
@@ -103,11 +107,14 @@ class Service:
             store,
             self._known,
             self._journal,
+            self.observers,
             settings.agent.history_turns,
             settings.agent.turn_timeout_s,
         )
         self._strategy = make_strategy(answering.answer)
-        self._settling = Settling(settings, self._known, self._journal, durable=store.durable)
+        self._settling = Settling(
+            settings, self._known, self._journal, self.observers, durable=store.durable
+        )
         self._last_submitted_at = monotonic()
         self.webhooks = Deliveries(settings.webhook, store, self.find)
         self._forgetting: dict[str, asyncio.Future[None]] = {}
@@ -138,6 +145,7 @@ class Service:
                 try:
                     self._start(live, in_background=True)
                 except TurnError as error:
+                    self._note_refusal(live.turn, error)
                     ending = endings.of(error, live.attempts)
                     await self._journal.end(live, ending)
                     self._settling.end_key(live, ending)
@@ -201,9 +209,11 @@ class Service:
         live.wish(submission.on_disconnect)
         try:
             if not self._known.has_room(turn):
-                raise self._refuse()
+                # Strategies bound how many turns wait, and do not know what a turn holds.
+                raise ServerFull(HELD, retry_after_s=self.load().service_s)
             self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
+            self._note_refusal(turn, error)
             self._settling.refused(turn, error=error)
             raise
         if submission.needs_row:
@@ -298,10 +308,9 @@ class Service:
 
     # A turn's start and end.
 
-    def _refuse(self) -> ServerFull:
-        """Strategies bound how many turns wait, and do not know what a turn holds."""
-        self.refused += 1
-        return ServerFull(HELD, retry_after_s=self.load().service_s)
+    def _note_refusal(self, turn: Turn, error: TurnError) -> None:
+        self.refusals[turn.caller, type(error)] += 1
+        self.observers.refused(turn, error)
 
     def _start(self, live: LiveTurn, *, in_background: bool) -> None:
         turn = live.turn
@@ -313,9 +322,11 @@ class Service:
             # or the agent might use a tool twice that was approved once. A message waits too: it
             # would be refused for the requests that were open again.
             turn = replace(turn, strategy="queue")
+        self.observers.submitting(live)
         live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))
+        self.observers.accepted(live)
 
     def _resumes(self, turn: Turn) -> bool:
         """Whether it, or a turn of its conversation that has not ended, answers requests."""

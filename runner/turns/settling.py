@@ -9,13 +9,14 @@ from typing import cast
 
 import structlog
 
-from runner import telemetry
 from runner.settings import Settings
 from runner.store.base import Ending, NothingKept, StoreUnavailable
+from runner.telemetry.log import log_turn
 from runner.turns import ending as endings
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
+from runner.turns.observer import Observer
 from strategies import Draining, Reply, Ticket, TurnCancelled, TurnError
 
 log = structlog.get_logger(__name__)
@@ -29,15 +30,22 @@ class Settling:
     """
 
     def __init__(
-        self, settings: Settings, known: KnownTurns, journal: Journal, *, durable: bool
+        self,
+        settings: Settings,
+        known: KnownTurns,
+        journal: Journal,
+        observer: Observer,
+        *,
+        durable: bool,
     ) -> None:
         self.last_end_at = monotonic()
+        self._observer = observer
         self._known = known
         self._journal = journal
         self._durable = durable
         self._on_restart = settings.store.on_restart
         self._log = partial(
-            telemetry.log_turn,
+            log_turn,
             strategy=settings.strategy.name,
             log_messages=settings.observability.log_messages,
         )
@@ -112,6 +120,7 @@ class Settling:
             live.end(ending, fault)
         finally:  # Its conversation is free.
             self._known.ended(live)
+            self._observer.ended(live)
 
     def end_key(self, live: LiveTurn, ending: Ending) -> None:
         """An ended turn keeps its key for those who ask again, or leaves it as if never used."""

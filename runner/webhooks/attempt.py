@@ -11,7 +11,7 @@ import structlog
 from runner.callers import caller_of
 from runner.settings import WebhookSettings
 from runner.store.base import Store, StoreUnavailable, whatever_it_raises
-from runner.telemetry import in_a_line
+from runner.telemetry.log import in_a_line
 from runner.turns.live_turn import LiveTurn
 from runner.webhooks.address import NotAllowed, Target
 from runner.webhooks.post import Sent, send

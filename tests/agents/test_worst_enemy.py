@@ -23,6 +23,7 @@ from runner.store.history import History
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
+from runner.turns.observer import Observer
 from strategies import AgentFailed, Limits, Turn
 from strategies.queue import Queue
 from tests.support.asking import ask
@@ -54,7 +55,7 @@ async def test_a_turn_whose_agent_cancels_its_own_task_fails_and_is_not_kept(sto
         return "done"
 
     journal = Journal(store, StoreSettings(), time.time)
-    answering = Answering(agent(cancels_itself), store, KnownTurns(60.0), journal)
+    answering = Answering(agent(cancels_itself), store, KnownTurns(60.0), journal, Observer())
     strategy = Queue(answering.answer, Limits())
     with pytest.raises(AgentFailed):
         await strategy.submit(Turn("1", "c", "m")).reply()
@@ -79,7 +80,7 @@ async def test_a_cancellation_that_an_agent_left_behind_does_not_stop_the_commit
         return f"done {message}"
 
     journal = Journal(store, StoreSettings(), time.time)
-    answering = Answering(agent(cancels_late), store, KnownTurns(60.0), journal)
+    answering = Answering(agent(cancels_late), store, KnownTurns(60.0), journal, Observer())
     strategy = Queue(answering.answer, Limits())
     for number, name in enumerate("ab", 1):
         reply = await strategy.submit(Turn(name, "c", name)).reply()

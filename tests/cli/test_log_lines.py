@@ -17,7 +17,7 @@ from tests.support.client import PATIENCE_S
 START = """
 import logging, sys, warnings
 from runner.settings import ObservabilitySettings
-from runner.telemetry import configure_logging, log_turn
+from runner.telemetry.log import configure_logging, log_turn
 from strategies import AgentFailed, ServerFull, State, Turn
 
 class Ticket:
