@@ -66,6 +66,20 @@ def door(summary: str, *, stream: bool = False, body: bool = False) -> Describe:
     return describe
 
 
+def streamed(summary: str, events: str, *causes: Cause) -> Describe:
+    """Takes a body `{}`, and answers with these events."""
+    content = {"text/event-stream": {"schema": {"description": events}}}
+    answers = {"200": {"description": "The events.", "content": content}}
+    schema = {"type": "object", "additionalProperties": False}
+    body = {"application/json": {"schema": schema, "example": {}}}
+
+    def describe(_: Settings) -> Operation:
+        operation = _operation(summary, answers, [], *causes)
+        return {**operation, "requestBody": {"required": True, "content": body}}
+
+    return describe
+
+
 def chat(settings: Settings) -> Operation:
     """`POST /chat`."""
     told = {
