@@ -19,13 +19,13 @@ from runner.api.routes import Routes
 from runner.doors import doors, routes
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.web import side_by_side
+from runner.web.routes import routes as of_the_page
 
 
 def make_app(service: Service) -> Quart:
     """The app; serve it with any ASGI server, one process of it."""
     app = Quart("runner", static_folder=None)
-    added = *routes(service.settings), *side_by_side.routes(service.settings)
+    added = (*routes(service.settings), *of_the_page(service.settings))
     table = Routes(service.settings, added)
 
     async def answer_to(error: Exception) -> Response:

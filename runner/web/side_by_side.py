@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 from runner.api import problems as p
 from runner.api.body import ClientLeft, check_media_type, parse_object, until_left
 from runner.api.exchange import Receive, Request, Response, Send, to_json
 from runner.api.names import as_pointer
-from runner.api.openapi import Route
 from runner.api.operations import streamed
 from runner.api.problems import problem, wrong_field
 from runner.api.stream import HEADERS, event
-from runner.settings import Settings
 from runner.tasks import spawn
+from runner.turns.observer import Observer
 from runner.turns.service import Service
 from runner.web import sandbox
 from runner.web.verdict import verdict
 from strategies import Draining
 
 MOST_S = 9.0
-"""For all of it, its client's pauses included."""
+"""For all of it, the pauses of its client too; so nobody keeps it from others."""
 
 USUAL_S = len(sandbox.MESSAGES) * (sandbox.GAP_S + sandbox.WORK_S)
 """What it takes: one arrangement or another answers the messages one by one."""
-
-LOOK_S = 0.1
-"""How long the shutdown of the server may go unnoticed."""
 
 BUSY = "The strategies are being shown to somebody. Ask again when that is over."
 
@@ -48,13 +43,6 @@ DESCRIBED = streamed(
 
 Told = Callable[[str, object], None]
 """Given an event's kind and its data."""
-
-
-def routes(settings: Settings) -> tuple[Route, ...]:
-    if not settings.observability.page:
-        return ()
-    shows = SideBySide()
-    return (Route("POST", "/view/side-by-side", shows.side_by_side, DESCRIBED),)
 
 
 class SideBySide:
@@ -78,7 +66,7 @@ class SideBySide:
             return await problem(p.VIEW_BUSY, BUSY, retry_after_s=left_s)(send, receive)
         self._began_at = now
         try:
-            await _stream(service, send, receive)
+            await Showing(service)(send, receive)
         finally:
             self._began_at = None
 
@@ -105,36 +93,53 @@ async def show(told: Told) -> None:
     told("done", {})
 
 
-async def _stream(service: Service, send: Send, receive: Receive) -> None:
-    """Send it as it happens, until its end or that of client or server; then nothing is left."""
-    news, woken = bytearray(), asyncio.Event()
+class Showing(Observer):
+    """A response: all of it as it happens, until its end or that of client or server."""
 
-    def told(kind: str, data: object) -> None:
-        news.extend(event(to_json(data), kind))
-        woken.set()
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._news = bytearray()
+        self._woken = asyncio.Event()
+        self._is_over = False
 
-    departure = spawn(until_left(receive), "the look after a client")
-    shown = spawn(show(told), "the side by side view")
-    for task in (departure, shown):
-        task.add_done_callback(lambda _: woken.set())
-    try:
-        async with asyncio.timeout(MOST_S):
-            await send({"type": "http.response.start", "status": 200, "headers": HEAD})
-            while not shown.done() and not service.draining:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await woken.wait()
-                woken.clear()
-                if departure.done():
-                    raise ClientLeft
-                body = bytes(news)
-                news.clear()
-                if body:
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-            await send({"type": "http.response.body", "body": bytes(news)})
-    except TimeoutError as error:
-        raise ClientLeft from error
-    finally:
-        departure.cancel()
-        shown.cancel()
-        await asyncio.wait((departure, shown))
+    async def __call__(self, send: Send, receive: Receive) -> None:
+        departure = spawn(until_left(receive), "the look after a client")
+        shown = spawn(show(self._note), "the side by side view")
+        departure.add_done_callback(lambda _: self._woken.set())
+        shown.add_done_callback(lambda _: self.drained())
+        self._service.observers.add(self)
+        try:
+            async with asyncio.timeout(MOST_S):
+                await self._send_all(send, departure)
+        except TimeoutError as error:
+            raise ClientLeft from error
+        finally:
+            self._service.observers.remove(self)
+            departure.cancel()
+            shown.cancel()
+            await asyncio.wait((departure, shown))  # Then nothing of it is left.
+
+    async def _send_all(self, send: Send, departure: asyncio.Future[None]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": HEAD})
+        while not self._is_over:
+            await self._woken.wait()
+            self._woken.clear()
+            if departure.done():
+                raise ClientLeft
+            if news := self._take():
+                await send({"type": "http.response.body", "body": news, "more_body": True})
+        await send({"type": "http.response.body", "body": self._take()})
+
+    def _note(self, kind: str, data: object) -> None:
+        self._news += event(to_json(data), kind)
+        self._woken.set()
+
+    def _take(self) -> bytes:
+        news = bytes(self._news)
+        self._news.clear()
+        return news
+
+    def drained(self) -> None:
+        """The server ends, or all has been shown."""
+        self._is_over = True
+        self._woken.set()

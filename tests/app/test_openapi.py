@@ -22,11 +22,11 @@ from runner.api.problems import ALL_CAUSES
 from runner.api.routes import Routes
 from runner.doors import routes
 from runner.settings import Settings
-from runner.web import side_by_side
+from runner.web.routes import routes as of_the_page
 from tests.support import client
 from tests.support.server import Knobs, Server
 
-ADDED = *routes(Settings()), *side_by_side.routes(Settings())
+ADDED = *routes(Settings()), *of_the_page(Settings())
 ROUTES = Routes(Settings(), ADDED).all
 DOCUMENT = json.loads(json.dumps(describe(ROUTES, Settings())))
 OWN = {(route.method.lower(), route.path) for route in Routes(Settings()).all}
