@@ -10,6 +10,7 @@ from runner.api import problems as p
 from runner.api.body import ClientLeft, check_media_type, parse_object, until_left
 from runner.api.exchange import Receive, Request, Response, Send, to_json
 from runner.api.names import as_pointer
+from runner.api.openapi import Route
 from runner.api.operations import streamed
 from runner.api.problems import problem, wrong_field
 from runner.api.stream import HEADERS, event
@@ -43,6 +44,10 @@ DESCRIBED = streamed(
 
 Told = Callable[[str, object], None]
 """Given an event's kind and its data."""
+
+
+def routes() -> tuple[Route, ...]:
+    return (Route("POST", "/view/side-by-side", SideBySide().side_by_side, DESCRIBED),)
 
 
 class SideBySide:
