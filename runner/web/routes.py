@@ -25,7 +25,9 @@ def routes(settings: Settings) -> tuple[Route, ...]:
     # Add `*page.routes()` here.
     return (
         Route("GET", "/view", Views().view,
-              operations.page("What happens now, as the page shows it", "text/event-stream")),
+              operations.streamed("What happens now, as the page shows it",
+                                  "Events `view`, the first of them whole.",
+                                  whole="What the first event would have told.")),
         Route("GET", "/view/settings", effective_settings,
               operations.page("The settings in effect", "application/json")),
         *side_by_side.routes(),

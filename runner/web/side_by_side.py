@@ -40,6 +40,7 @@ DESCRIBED = streamed(
     "See the same five messages under each strategy, and under none",
     EVENTS,
     p.MALFORMED_JSON, p.BODY_TIMEOUT, p.TOO_LARGE, p.NOT_JSON, p.VIEW_BUSY, p.DRAINING,
+    body=True,
 )  # fmt: skip
 
 Told = Callable[[str, object], None]
