@@ -41,8 +41,12 @@ WORK_S = 0.5
 
 WITHOUT = "none"
 ABOUT = {
-    WITHOUT: "No strategy: five callers of one agent object.",
-    **{name: registry.names()[name] for name in ("lock", "queue", "reject", "interrupt", "merge")},
+    WITHOUT: "All five reach one agent object at once.",
+    "lock": "One after the other, in order of arrival.",
+    "queue": "One after the other, and each is told its place in the line.",
+    "reject": "One at a time; whoever comes meanwhile is told to come again.",
+    "interrupt": "The newest message stops the one before it.",
+    "merge": "Those that wait become one message, with one reply.",
 }
 """What can be seen beside each other, with a line about each."""
 
