@@ -91,8 +91,7 @@ def test_a_turns_life_is_told_as_it_happens(server: Server) -> None:
 
 
 def test_who_comes_later_is_told_how_the_last_minute_was(server: Server) -> None:
-    failed = server.ask("raise ValueError", "past")
-    server.until_ended(failed)
+    failed = server.chat("raise ValueError", "past").json["turn_id"]
     marks = {mark["id"]: mark for mark in snapshot(server)["marks"]}
     assert marks[failed]["state"] == "failed"
     assert marks[failed]["cause"] == "agent-failed"
@@ -270,7 +269,7 @@ def test_a_reader_that_leaves_in_the_middle_of_an_event_is_no_error(tmp_path: Pa
 
 def test_events_are_json_with_an_id_each(server: Server) -> None:
     with Stream(server.port, path="/view") as stream:
-        server.ask("hello", "events")
+        server.chat("hello", "events")
         first, second = next(iter(stream)), next(iter(stream))
     assert first.id != second.id
     assert json.dumps(second.data)
