@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import structlog
 
+from runner.store.timing import Operation
 from runner.turns.live_turn import LiveTurn
 from strategies import Turn, TurnError
 
@@ -50,6 +51,10 @@ class Observer:
         """What became of it is in `live.ending`, and its clients are told."""
         return
 
+    def stored(self, operation: Operation, seconds: float, /) -> None:
+        """The store has done that, or failed to. In whatever thread it was."""
+        return
+
 
 class Observers(Observer):
     """Those who are told, in the order in which they came."""
@@ -80,6 +85,10 @@ class Observers(Observer):
 
     def ended(self, live: LiveTurn, /) -> None:
         self._tell("ended", live)
+
+    def stored(self, operation: Operation, seconds: float, /) -> None:
+        if self._all:
+            self._tell("stored", operation, seconds)
 
     def _tell(self, what: str, *about: object) -> None:
         for observer in self._all:

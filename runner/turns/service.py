@@ -96,6 +96,7 @@ class Service:
         self.refusals: Counter[tuple[str, type[TurnError]]] = Counter()
         self._agent = agent
         self._store = store
+        store.took = self.observers.stored
         kept = settings.server
         self._known = KnownTurns(
             kept.resume_s, kept.resume_turns, kept.resume_bytes, kept.bodies_share
