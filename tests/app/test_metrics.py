@@ -20,8 +20,10 @@ from tests.support.caller import Caller
 from tests.support.client import chat as chat_bytes
 from tests.support.client import connect, encode, read
 from tests.support.figures import Figures, figures, labelled, parse, with_health
-from tests.support.server import Knobs, Server
+from tests.support.server import ROOT, Knobs, Server
 from tests.turns.test_service import Sleeper
+
+DOCS = ROOT / "docs" / "metrics.md"
 
 REFUSALS = {
     "queue": "conversation-queue-full",
@@ -101,6 +103,12 @@ def test_who_accepts_openmetrics_is_given_it_whole(server: Server, ann: Caller) 
     assert families["turnline_turn_wait_seconds"] == "histogram"
     plain = ann("GET", "/metrics").headers["content-type"]
     assert plain == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_the_docs_name_each_metric_and_its_type_and_no_other(ann: Caller) -> None:
+    documented = re.findall(r"^\| `([a-z_]+)[^|]*\| (\w+) \|", DOCS.read_text(), re.MULTILINE)
+    shown = re.findall(r"^# TYPE (\w+) (\w+)$", ann("GET", "/metrics").body.decode(), re.MULTILINE)
+    assert sorted(documented) == sorted(one for one in shown if not one[0].endswith("_created"))
 
 
 def test_head_gives_the_headers_alone(server: Server) -> None:
