@@ -17,6 +17,7 @@ from runner.api.edge import Edge
 from runner.api.exchange import App, to_json
 from runner.api.routes import Routes
 from runner.doors import doors, routes
+from runner.telemetry.metrics import Metrics
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from runner.web.routes import routes as of_the_page
@@ -31,6 +32,10 @@ def make_app(service: Service) -> Quart:
     async def answer_to(error: Exception) -> Response:
         answer = table.answer_to(error, request.path)
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+    if service.settings.observability.metrics:
+        service.metrics = Metrics(service)
+        service.observers.add(service.metrics)
 
     app.register_error_handler(Exception, answer_to)
 

@@ -47,6 +47,14 @@ def page(summary: str, media_type: str, document: type | None = None) -> Describ
     return lambda _: _operation(summary, {"200": text}, [])
 
 
+def metrics(_: Settings) -> Operation:
+    """`GET /metrics`."""
+    text = _answer("The figures.", "text/plain", {})
+    shown = {"schema": TEXT, "example": examples.FIGURES}
+    text["content"] = {"text/plain": shown, "application/openmetrics-text": shown}
+    return _operation("The server's figures, for Prometheus", {"200": text}, [])
+
+
 def door(summary: str, *, stream: bool = False, body: bool = False) -> Describe:
     """Of other clients' words, which their own documents describe."""
     content: dict[str, Any] = {"application/json": {"schema": {}}}

@@ -49,6 +49,8 @@ ROUTES = (
           operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
 )  # fmt: skip
 
+METRICS = Route("GET", "/metrics", handlers.metrics, operations.metrics, any_query=True)
+
 Methods = dict[str, Route]
 
 
@@ -59,6 +61,7 @@ class Routes:
         self._settings = settings
         self.all = (
             *ROUTES,
+            *((METRICS,) if settings.observability.metrics else ()),
             *added,
             Route("GET", "/openapi.json", self.description,
                   operations.page("This document", "application/json"), is_open=True),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from runner.agents.base import Message
+from runner.store.timing import Took
 from strategies import Outcome, State, TurnError
 
 if TYPE_CHECKING:
@@ -162,6 +163,9 @@ class Store(Protocol):
     of them. When one returns, what it wrote survives the process (if the store is `durable`),
     and later reads see it.
     """
+
+    took: Took
+    """Is told how long each of the operations took that are timed, from any thread."""
 
     @property
     def durable(self) -> bool: ...

@@ -63,6 +63,7 @@ class LiveTurn:
     abandoned      it was cancelled because its clients had left.
     text           the reply so far, of the current attempt.
     told           what was told between, each with its place in the text.
+    first_piece_s  seconds from submission to the first text or use of a tool; None before it.
     ending         what became of it, once that is kept and may be seen.
     fault          the exception behind `ending`, for the log; lost with the process.
     weight         bytes in memory as they were counted: an agent may change what it was given.
@@ -70,9 +71,9 @@ class LiveTurn:
     """
 
     __slots__ = (
-        "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key", "listeners",
-        "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket", "told",
-        "turn", "waiters", "weight",
+        "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "first_piece_s", "key",
+        "listeners", "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket",
+        "told", "turn", "waiters", "weight",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, *, key: str | None = None, attempts: int = 0) -> None:
@@ -89,6 +90,7 @@ class LiveTurn:
         self.abandoned = False
         self.text = GrowingText()
         self.told: list[tuple[int, Told]] = []
+        self.first_piece_s: float | None = None
         self.ending: Ending | None = None
         self.ended_at = 0.0
         self.weight = 0
@@ -208,6 +210,8 @@ class LiveTurn:
                 self.text.add(piece)
             else:
                 self.told.append((len(self.text), piece))
+            if self.first_piece_s is None and self.ticket is not None and _is_seen(piece):
+                self.first_piece_s = self.ticket.waited_s + self.ticket.ran_s
             self.tell()
 
     def until_ended(self) -> asyncio.Future[None]:
@@ -224,6 +228,11 @@ class LiveTurn:
         """Something has changed."""
         for listener in self.listeners:
             listener()
+
+
+def _is_seen(piece: str | Told) -> bool:
+    """Whether somebody who waits for the reply sees that it begins."""
+    return isinstance(piece, str) or piece.kind in ("tool_call", "tool_result")
 
 
 def wake(waiter: asyncio.Future[None], _: object = None) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import structlog
 
+from runner.store.timing import Operation
 from runner.turns.live_turn import LiveTurn
 from strategies import Turn, TurnError
 
@@ -54,6 +55,10 @@ class Observer:
         """The server ends: no turn runs any more, and none comes."""
         return
 
+    def stored(self, operation: Operation, seconds: float, /) -> None:
+        """The store has done that, or failed to. In whatever thread it was."""
+        return
+
 
 class Observers(Observer):
     """Those who are told, in the order in which they came."""
@@ -92,6 +97,10 @@ class Observers(Observer):
     def drained(self) -> None:
         self._drained = True
         self._tell("drained")
+
+    def stored(self, operation: Operation, seconds: float, /) -> None:
+        if self._all:
+            self._tell("stored", operation, seconds)
 
     def _tell(self, what: str, *about: object) -> None:
         for observer in self._all:

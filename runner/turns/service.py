@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -43,6 +44,9 @@ from strategies import (
     Turn,
     TurnError,
 )
+
+if TYPE_CHECKING:
+    from runner.telemetry.metrics import Metrics
 
 STOP_S = 1.0
 """How long a cancellation is given to show what came of it."""
@@ -75,6 +79,7 @@ class Service:
     threads        those of the agent; if it has some, their figures are shown.
     observers      are told what happens to turns.
     refusals       turns that were not taken, by their caller and by what they were refused for.
+    metrics        what `GET /metrics` shows, where that is on; the app puts it here.
     """
 
     def __init__(
@@ -94,8 +99,10 @@ class Service:
         self.requests_in_flight = 0
         self.observers = Observers()
         self.refusals: Counter[tuple[str, type[TurnError]]] = Counter()
+        self.metrics: Metrics | None = None
         self._agent = agent
         self._store = store
+        store.took = self.observers.stored
         kept = settings.server
         self._known = KnownTurns(
             kept.resume_s, kept.resume_turns, kept.resume_bytes, kept.bodies_share
