@@ -139,11 +139,20 @@ def problem_document(
     return content
 
 
+def cause_of(kind: type[TurnError]) -> Cause:
+    """Of a turn that ended without a reply."""
+    causes = (TURN_CAUSES[one] for one in kind.__mro__ if one in TURN_CAUSES)
+    return next(causes, INTERNAL)  # A strategy of one's own may have an error of its own.
+
+
+def status_of(error: TurnError) -> int:
+    return cause_of(type(error)).status
+
+
 def turn_document(error: TurnError, **members: object) -> dict[str, Any]:
     """The problem document for a turn that ended without a reply."""
-    causes = (TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
     return problem_document(
-        next(causes, INTERNAL),  # A strategy of one's own may have an error of its own.
+        cause_of(type(error)),
         str(error),
         outcome=error.outcome,
         retry_after_s=error.retry_after_s,
