@@ -159,8 +159,7 @@ class Answering:
             tickets = [live.ticket for live in lives if live.ticket is not None]
             waited_s = max((ticket.waited_s for ticket in tickets), default=0.0)
             ends_s = min(ends_s, turn.deadline_s - waited_s)
-        # Of turns that were merged, the last has given its id.
-        first = next((live for live in lives if live.turn.id == turn.id), None)
+        first = lives[0] if lives else None
         return CurrentTurn(
             turn.id,
             turn.conversation,
