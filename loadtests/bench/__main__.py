@@ -15,6 +15,7 @@ from loadtests.bench import (
     pieces,
     states,
     streams,
+    tracing,
     turns,
     waiting,
 )
@@ -28,6 +29,7 @@ SECTIONS: dict[str, Callable[[bool], None]] = {
     "doors": doors.measure,
     "hand-over": hand_over.measure,
     "waiting": waiting.measure,
+    "tracing": tracing.measure,
 }
 OF_FRAMEWORKS = {"adapters": adapters.measure}
 """Not measured unless they are named: they need the frameworks."""
