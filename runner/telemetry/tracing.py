@@ -1,31 +1,30 @@
 """Spans of turns, for OpenTelemetry: `turn`, and in it its `wait` and its `run`.
 
-What is noted while a turn lives is a few numbers. Its spans are made of them when it has
-ended, by the exporter's own thread, and sent with many others: made one by one as events
-happen they would cost a third of a turn. Only `run` can be seen earlier, by the agent, whose
-own spans are its children.
+What happens to a turn is noted as a few numbers, and becomes spans where it is sent (see
+`otlp`). The agent is called in the context of `run`, so the spans of its own are children of
+that one; those are made and sent by OpenTelemetry's SDK.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from random import getrandbits
 from time import monotonic_ns
-from typing import cast
 
 from opentelemetry import context, trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from pydantic_core import from_json
 
+import runner
 from runner.api.problems import cause_of
 from runner.settings import Settings
-from runner.telemetry.spans import Attributes, Exporter, Trace, child, make_resource
+from runner.telemetry.otlp import Requests, TurnTrace, attribute, known_attribute, new_id
+from runner.telemetry.sender import Sender, gone_within, started
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.observer import Observer
@@ -37,6 +36,9 @@ FLUSH_S = 0.3
 
 SAMPLED, NOT_SAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 
+# A name of the module: in Python 3.11 `State.WAITING` takes ten times as long.
+WAITING, FAILED = State.WAITING, State.FAILED
+
 
 class Tracing(Observer):
     """Notes what happens to turns, and has their spans sent to `settings.observability.otel`.
@@ -45,18 +47,22 @@ class Tracing(Observer):
     """
 
     def __init__(self, settings: Settings, agent: str) -> None:
-        self._settings = settings
-        resource = make_resource()
+        self._strategy = settings.strategy.name
+        self._with_messages = settings.observability.log_messages
+        url = f"{settings.observability.otel}".rstrip("/") + "/v1/traces"
+        resource = _resource()
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = Exporter(f"{settings.observability.otel}".rstrip("/") + "/v1/traces", resource)
-        self._processor = BatchSpanProcessor(exporter)
-        self._provider.add_span_processor(self._processor)
-        self._of_agent: Attributes = {
-            "gen_ai.operation.name": "invoke_agent",
-            "gen_ai.agent.id": settings.agent.id,
-            "gen_ai.agent.name": agent,
-        }
-        self._traces: dict[str, Trace] = {}
+        self._of_agents = BatchSpanProcessor(OTLPSpanExporter(url))
+        self._provider.add_span_processor(self._of_agents)
+        sampler = self._provider.sampler
+        self._sampler = None if sampler is DEFAULT_ON else sampler
+        self._sender = Sender(url, Requests(resource.attributes, "turnline", runner.__version__))
+        self._about_run = (
+            attribute("gen_ai.operation.name", "invoke_agent")
+            + attribute("gen_ai.agent.id", settings.agent.id)
+            + attribute("gen_ai.agent.name", agent)
+        )
+        self._traces: dict[str, TurnTrace] = {}
         self._is_closed = False
         # The agent's own spans go the same way, unless its program has said where they go.
         if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
@@ -65,33 +71,33 @@ class Tracing(Observer):
     # As an Observer.
 
     def submitting(self, live: LiveTurn, /) -> None:
-        found = self._begin(live.origin)
-        self._traces[live.turn.id] = found
-        live.trace_id = f"{found.turn.trace_id:032x}"
+        found = self._traces[live.turn.id] = self._begin(live.origin)
+        live.trace_id = found.trace_id.hex()
 
     def accepted(self, live: LiveTurn, /) -> None:
         found, ticket = self._traces[live.turn.id], live.ticket
-        found.was_taken = True
-        if ticket is not None and ticket.state is State.WAITING:
+        found.waits = True
+        if ticket is not None and ticket.state is WAITING:
             place = ticket.place()
             found.position = None if place is None else place.position
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
         found = self._traces.pop(turn.id)
-        found.of_turn = self._about(turn, error.state)
-        found.error = cause_of(type(error)).name
-        self._end(found)
+        self._end(found, turn, error.state, error)
 
     def called(self, lives: Sequence[LiveTurn], /) -> None:
         if not lives:
             return
         now, (first, *others) = monotonic_ns(), [self._traces[live.turn.id] for live in lives]
-        first.run = run = child(first.turn)
-        first.called_at = now
-        first.merged = [other.turn for other in others]
+        first.called_at, first.run_id = now, new_id()
+        first.merged = [(other.trace_id, other.span_id) for other in others]
         for other in others:
-            other.called_at, other.run_elsewhere = now, run
-        context.attach(trace.set_span_in_context(NonRecordingSpan(run)))
+            other.called_at, other.elsewhere = now, (first.trace_id, first.run_id)
+        flags = SAMPLED if first.sampled else NOT_SAMPLED
+        ids = int.from_bytes(first.trace_id), int.from_bytes(first.run_id)
+        run = NonRecordingSpan(SpanContext(*ids, False, flags))
+        # To the end of the turn's own task.
+        context.attach(trace.set_span_in_context(run))
 
     def stopped(self, lives: Sequence[LiveTurn], /) -> None:
         now = monotonic_ns()
@@ -102,72 +108,76 @@ class Tracing(Observer):
     def ended(self, live: LiveTurn, /) -> None:
         found, ending = self._traces.pop(live.turn.id), live.ending
         assert ending is not None
-        found.of_turn = self._about(live.turn, ending.state)
         if live.attempts:
-            found.of_turn["turnline.attempt"] = live.attempts
-        error = error_of(ending)
-        if error is not None:
-            found.error = cause_of(type(error)).name
-            found.failed = ending.state is State.FAILED
-        if found.run is not None:
-            found.of_run = self._of_agent | _usage(live)
-            found.of_run["gen_ai.conversation.id"] = live.turn.conversation
-        self._end(found)
+            found.about += known_attribute("turnline.attempt", live.attempts)
+        if found.run_id:
+            found.about_run = self._about_run + _usage(live)
+            if not found.stopped_at:
+                found.about_run += known_attribute("turnline.agent_goes_on", True)
+        self._end(found, live.turn, ending.state, error_of(ending))
 
     async def close(self) -> None:
         """Have the last spans sent, for FLUSH_S at most; a thread that hangs stays behind."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        loop = asyncio.get_running_loop()
-        flushed = asyncio.Event()
-
-        def flush() -> None:
-            self._processor.shutdown()  # type: ignore[no-untyped-call]
-            with suppress(RuntimeError):  # The loop is closed.
-                loop.call_soon_threadsafe(flushed.set)
-
-        threading.Thread(target=flush, name="last spans", daemon=True).start()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_S):
-                await flushed.wait()
+        if not self._is_closed:
+            self._is_closed = True
+            flush = self._of_agents.shutdown
+            await gone_within(FLUSH_S, self._sender.close(), started("spans of agents", flush))
 
     # Traces.
 
-    def _begin(self, origin: Origin) -> Trace:
+    def _begin(self, origin: Origin) -> TurnTrace:
         """In the caller's trace, and sampled if that is; else in one of its own."""
         if origin.traceparent:
-            trace_id, span_id, flags = (int(x, 16) for x in origin.traceparent.split("-")[1:4])
-            parent = SpanContext(trace_id, span_id, True, SAMPLED if flags & 1 else NOT_SAMPLED)
-            return Trace(parent, child(parent))
-        trace_id = getrandbits(128) or 1
-        asked = self._provider.sampler.should_sample(None, trace_id, "turn", SpanKind.SERVER)
-        sampled = SAMPLED if asked.decision is Decision.RECORD_AND_SAMPLE else NOT_SAMPLED
-        return Trace(None, SpanContext(trace_id, getrandbits(64) or 1, False, sampled))
+            _, trace_id, parent_id, flags = origin.traceparent.split("-")[:4]
+            sampled = bool(int(flags, 16) & TraceFlags.SAMPLED)
+            return TurnTrace(bytes.fromhex(trace_id), bytes.fromhex(parent_id), sampled)
+        number = getrandbits(128) or 1
+        if self._sampler is None:
+            return TurnTrace(number.to_bytes(16), b"", True)
+        decision = self._sampler.should_sample(None, number, "turn", SpanKind.SERVER).decision
+        return TurnTrace(number.to_bytes(16), b"", decision is Decision.RECORD_AND_SAMPLE)
 
-    def _about(self, turn: Turn, state: State) -> Attributes:
-        about: Attributes = {
-            "turnline.turn.id": turn.id,
-            "turnline.outcome": state.value,
-            "turnline.strategy": turn.strategy or self._settings.strategy.name,
-            "gen_ai.conversation.id": turn.conversation,
-        }
+    def _end(self, found: TurnTrace, turn: Turn, state: State, error: TurnError | None) -> None:
+        if not found.sampled:
+            return
+        found.ended_at = monotonic_ns()
+        found.failed = state is FAILED
+        conversation = attribute("gen_ai.conversation.id", turn.conversation)
+        found.about += conversation + self._about(turn, state)
+        if error is not None:
+            cause = known_attribute("error.type", cause_of(type(error)).name)
+            found.about += cause
+            found.about_run += cause
+        if found.position is not None:
+            found.about += attribute("turnline.position", found.position)
+        found.about_run += conversation
+        self._sender.take(found)
+
+    def _about(self, turn: Turn, state: State) -> bytes:
+        about = (
+            attribute("turnline.turn.id", turn.id)
+            + known_attribute("turnline.outcome", state.value)
+            + known_attribute("turnline.strategy", turn.strategy or self._strategy)
+        )
         if turn.caller:
-            about["turnline.caller"] = turn.caller
-        if self._settings.observability.log_messages:
-            about["turnline.message"] = turn.message
+            about += known_attribute("turnline.caller", turn.caller)
+        if self._with_messages:
+            about += attribute("turnline.message", turn.message)
         return about
 
-    def _end(self, found: Trace) -> None:
-        found.ended_at = monotonic_ns()
-        # It passes on what is sampled, and looks at nothing else of it.
-        self._processor.on_end(cast(ReadableSpan, found))
+
+def _resource() -> Resource:
+    """This process, as OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES tell of it."""
+    made = Resource({"service.version": runner.__version__}).merge(Resource.create())
+    if str(made.attributes["service.name"]).startswith("unknown_service"):
+        made = made.merge(Resource({"service.name": "turnline"}))
+    return made
 
 
-def _usage(live: LiveTurn) -> Attributes:
+def _usage(live: LiveTurn) -> bytes:
     """What the agent told last of its tokens."""
     for _, told in reversed(live.told):
         if told.kind == "usage":
             usage = from_json(told.data)
-            return {f"gen_ai.usage.{name}": number for name, number in usage.items()}
-    return {}
+            return b"".join(attribute(f"gen_ai.usage.{name}", usage[name]) for name in usage)
+    return b""
