@@ -66,13 +66,16 @@ class Receiver:
         assert found, self.spans
         return [*self.spans]
 
-    def named(self, name: str, number: int = 1) -> list[Seen]:
-        """All spans of this name, once there are so many."""
-        found = self.until(lambda spans: sum(one.name == name for one in spans) >= number)
-        return [one for one in found if one.name == name]
+    def named(self, name: str, trace_id: str = "", number: int = 1) -> list[Seen]:
+        """The spans of this name, in this trace or in any, once there are so many."""
 
-    def one(self, name: str) -> Seen:
-        (found,) = self.named(name)
+        def wanted(spans: list[Seen]) -> list[Seen]:
+            return [one for one in spans if one.name == name and trace_id in one.trace_id]
+
+        return wanted(self.until(lambda spans: len(wanted(spans)) >= number))
+
+    def one(self, name: str, trace_id: str = "") -> Seen:
+        (found,) = self.named(name, trace_id)
         return found
 
     def _take(self, body: bytes) -> None:

@@ -18,9 +18,13 @@ from tests.support.agents import threaded as in_thread
 tracer = trace.get_tracer("tests.support.traced")
 
 
-async def coroutine(message: str, history: list[dict[str, str]]) -> str:
+async def pieces(message: str, history: list[dict[str, str]]) -> AsyncIterator[str | Usage]:
+    """With a tool, and tokens."""
+    yield Usage(3, 1)
     with tracer.start_as_current_span("tool"):
-        return await echo(message, history)
+        said = await echo(message, history)
+    yield said
+    yield Usage(5, 2)
 
 
 def function(message: str, history: list[dict[str, str]]) -> str:
@@ -41,12 +45,6 @@ class Agent:
 
 def make_agent() -> Agent:
     return Agent()
-
-
-async def frugal(message: str) -> AsyncIterator[str | Usage]:
-    yield Usage(3, 1)
-    yield message
-    yield Usage(5, 2)
 
 
 def talkative(message: str) -> str:
