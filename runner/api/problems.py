@@ -144,6 +144,10 @@ def cause_of(error: type[TurnError]) -> Cause:
     return next((TURN_CAUSES[kind] for kind in error.__mro__ if kind in TURN_CAUSES), INTERNAL)
 
 
+def status_of(error: TurnError) -> int:
+    return cause_of(type(error)).status
+
+
 def turn_document(error: TurnError, **members: object) -> dict[str, Any]:
     """The problem document for a turn that ended without a reply."""
     return problem_document(

@@ -136,6 +136,7 @@ class AcceptedTurn:
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
     attempts     how often the agent was called for it, in all processes.
     webhook      who is to be told of its end, until that is done: see `runner.webhooks.wanted`.
+    request_id   of the request that asked for it; `traceparent` its caller's span, or "".
     ending       what became of it, or None.
     """
 
@@ -151,6 +152,8 @@ class AcceptedTurn:
     digest: str | None = None
     attempts: int = 0
     webhook: str | None = None
+    request_id: str = ""
+    traceparent: str = ""
     ending: Ending | None = None
 
 

@@ -22,7 +22,7 @@ class Observer:
     """
 
     def submitting(self, live: LiveTurn, /) -> None:
-        """The strategy is about to be given the turn.
+        """The turn has come, and is accepted or refused next.
 
         The agent is called in a copy of the context in which this is called.
         """
@@ -33,7 +33,7 @@ class Observer:
         return
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
-        """It was not taken. In the context of `submitting`, if that was called."""
+        """It was not taken. In the context of `submitting`."""
         return
 
     def called(self, lives: Sequence[LiveTurn], /) -> None:
@@ -57,6 +57,10 @@ class Observer:
 
     def stored(self, operation: Operation, seconds: float, /) -> None:
         """The store has done that, or failed to. In whatever thread it was."""
+        return
+
+    async def close(self) -> None:
+        """The service is closing, and waits for this: well under a second."""
         return
 
 
@@ -102,10 +106,20 @@ class Observers(Observer):
         if self._all:
             self._tell("stored", operation, seconds)
 
+    async def close(self) -> None:
+        for observer in self._all:
+            try:
+                await observer.close()
+            except Exception as fault:
+                self._complain(observer, fault)
+
     def _tell(self, what: str, *about: object) -> None:
         for observer in self._all:
             try:
                 getattr(observer, what)(*about)
             except Exception as fault:
-                with suppress(Exception):
-                    log.error("who watches turns failed", watcher=repr(observer), exc_info=fault)
+                self._complain(observer, fault)
+
+    def _complain(self, observer: Observer, fault: Exception) -> None:
+        with suppress(Exception):
+            log.error("who watches turns failed", watcher=repr(observer), exc_info=fault)

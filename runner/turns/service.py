@@ -137,6 +137,10 @@ class Service:
         self.lately_ended = self._known.lately_ended
         self.watching = self._known.watching
 
+    def log_status(self, status_of: Callable[[TurnError], int]) -> None:
+        """Have the lines of turns say the HTTP status for an error, as this maps it."""
+        self._settling.status_of = status_of
+
     @property
     def about(self) -> About:
         """What the agent was taken for."""
@@ -152,6 +156,7 @@ class Service:
         if not self.opened:
             await self._store.open()
             for live in await self._journal.open():
+                self.observers.submitting(live)
                 try:
                     self._start(live, in_background=True)
                 except TurnError as error:
@@ -170,6 +175,7 @@ class Service:
         self._journal.close()
         self.webhooks.close()
         await self._store.close()
+        await self.observers.close()
 
     async def drain(self, timeout_s: float) -> None:
         """As `Strategy.drain`; from the first moment on `ready` is False."""
@@ -216,8 +222,9 @@ class Service:
         if known is not None:
             known.wish(submission.on_disconnect)
             return known, True
-        live = LiveTurn(turn, key=submission.key)
+        live = LiveTurn(turn, key=submission.key, origin=submission.origin)
         live.wish(submission.on_disconnect)
+        self.observers.submitting(live)
         try:
             if not self._known.has_room(turn):
                 # Strategies bound how many turns wait, and do not know what a turn holds.
@@ -225,7 +232,7 @@ class Service:
             self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
             self._note_refusal(turn, error)
-            self._settling.refused(turn, error=error)
+            self._settling.refused(live, error)
             raise
         if submission.needs_row:
             self._journal.write(live, submission.webhook)
@@ -333,7 +340,6 @@ class Service:
             # or the agent might use a tool twice that was approved once. A message waits too: it
             # would be refused for the requests that were open again.
             turn = replace(turn, strategy="queue")
-        self.observers.submitting(live)
         live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))
