@@ -13,6 +13,7 @@ from runner.api.problems import RequestError
 from runner.config.masking import shown
 from runner.settings import FIELDS, Settings
 from runner.turns.service import Service
+from runner.web import side_by_side
 from runner.web.sight import Sight
 from runner.web.stream import Views
 
@@ -21,12 +22,15 @@ def routes(settings: Settings) -> tuple[Route, ...]:
     """None where the page is off."""
     if not settings.observability.page:
         return ()
-    # Add `*page.routes()` and `*side_by_side.routes()` here.
+    # Add `*page.routes()` here.
     return (
         Route("GET", "/view", Views().view,
-              operations.page("What happens now, as the page shows it", "text/event-stream")),
+              operations.streamed("What happens now, as the page shows it",
+                                  "Events `view`, the first of them whole.",
+                                  whole="What the first event would have told.")),
         Route("GET", "/view/settings", effective_settings,
               operations.page("The settings in effect", "application/json")),
+        *side_by_side.routes(),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Sized
+from math import inf
 from time import thread_time
 from typing import Any
 
@@ -97,6 +98,7 @@ class View(Observer):
         self._readers: list[Reader] = []
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = inf
         self._next_at = self._times_at = 0.0
         self._texts = 0
 
@@ -170,17 +172,18 @@ class View(Observer):
     def _tell_in(self, seconds: float) -> None:
         """Within so many seconds, or as soon as a text may follow the last one."""
         due = max(self._loop.time() + seconds, self._next_at)
-        if self._timer is None or due < self._timer.when():
+        if due < self._due:
             self._stop_timer()
-            self._timer = self._loop.call_at(due, self._tell)
+            # Kept here, for what uvloop gives for an instant that is due has no `when`.
+            self._due, self._timer = due, self._loop.call_at(due, self._tell)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._due = None, inf
 
     def _tell(self) -> None:
-        self._timer = None
+        self._timer, self._due = None, inf
         began_at, began_s = self._loop.time(), thread_time()
         self._tell_all()
         took_s = thread_time() - began_s
