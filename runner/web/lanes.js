@@ -1,0 +1,71 @@
+// Which row of its conversation's lane a turn is drawn in: the staircase of those that wait.
+
+const MOST_ROWS = 8;
+const MOST_LANES = 10;
+
+class Lane {
+  #free = []; // By row: when its last turn ended; Infinity while one lives there.
+  #last = []; // By row: that turn.
+
+  constructor(conversation, caller) {
+    Object.assign(this, { conversation, caller, turns: [] });
+  }
+
+  get rows() {
+    return Math.max(1, ...this.turns.map((turn) => (turn.row ?? -1) + 1));
+  }
+
+  /** Give rows to those that have none. What waits where no row is free is drawn when it runs. */
+  place() {
+    this.#last.forEach((turn, row) => {
+      if (turn.ended_at) this.#free[row] = turn.ended_at;
+      else if (!this.turns.includes(turn)) this.#free[row] = 0;
+    });
+    for (const turn of this.turns) {
+      if (turn.row === undefined) this.#seat(turn);
+    }
+  }
+
+  #seat(turn) {
+    for (const from of [turn.accepted_at, turn.started_at]) {
+      if (from === null || from === undefined) continue;
+      const row = this.#rowFrom(from);
+      if (row === null) continue;
+      Object.assign(turn, { row, from });
+      this.#free[row] = turn.ended_at ?? Infinity;
+      this.#last[row] = turn;
+      return;
+    }
+  }
+
+  #rowFrom(from) {
+    for (let row = 0; row < MOST_ROWS; row++) {
+      if ((this.#free[row] ?? 0) <= from) return row;
+    }
+    return null;
+  }
+}
+
+/** The lanes of a view, in the order in which conversations came. */
+export class Lanes {
+  #all = new Map();
+
+  /** Those that are shown, and how many are not. */
+  of(view) {
+    for (const lane of this.#all.values()) lane.turns = [];
+    for (const turn of view.turns.values()) this.#lane(turn).turns.push(turn);
+    for (const [key, lane] of this.#all) if (!lane.turns.length) this.#all.delete(key);
+    const lanes = [...this.#all.values()];
+    const shown = lanes.slice(-MOST_LANES);
+    for (const lane of shown) {
+      lane.turns.sort((one, other) => one.accepted_at - other.accepted_at);
+      lane.place();
+    }
+    return { shown, hidden: lanes.length - shown.length };
+  }
+
+  #lane({ key, conversation, caller }) {
+    if (!this.#all.has(key)) this.#all.set(key, new Lane(conversation, caller));
+    return this.#all.get(key);
+  }
+}
