@@ -43,7 +43,8 @@ export function drawBar(context, colours, { state, x0, xs, x1, y, height }) {
   if (begins - x0 >= 1) drawWait(context, colours, x0, begins, y, height);
   if (xs !== null) drawRun(context, colours, kind, xs, Math.max(2, x1 - xs), y, height);
   if (!["waiting", "running", "answered"].includes(kind)) {
-    drawSign(context, colours, kind, x1, y + height / 2, Math.max(3, height / 2));
+    const r = Math.max(3, height / 2);
+    drawSign(context, colours, kind, kind === "refused" ? x1 : x1 + r + 2, y + height / 2, r);
   }
 }
 
@@ -100,7 +101,7 @@ export function sample(state) {
   const draw = () => {
     const context = prepare(canvas, 26, 14);
     const at = { waiting: [2, null, 23], running: [2, 2, 18], answered: [2, 2, 23], refused: [12, null, 12],
-      failed: [2, 2, 17], interrupted: [2, 2, 16], cancelled: [2, null, 18] }[state];
+      failed: [2, 2, 12], interrupted: [2, 2, 14], cancelled: [2, null, 14] }[state];
     drawBar(context, theme(), { state, x0: at[0], xs: at[1], x1: at[2], y: 3, height: 8 });
   };
   draw();

@@ -3,7 +3,7 @@ import { el, say } from "./dom.js";
 import { requestsForm } from "./requests.js";
 import { Problem } from "./server.js";
 import { Sending, slots } from "./sending.js";
-import { place, problemText, seconds, stateOf } from "./words.js";
+import { about, place, problemText, seconds, stateOf } from "./words.js";
 
 const LIVING = ["sending", "waiting", "running"];
 
@@ -102,7 +102,7 @@ export class Card {
 
   #tick(what) {
     clearInterval(this.#timer);
-    const show = () => say(this.status, `${what}, ${seconds((performance.now() - this.#began) / 1000)}`);
+    const show = () => say(this.status, `${what}, ${about((performance.now() - this.#began) / 1000)}`);
     show();
     this.#timer = setInterval(show, 500);
   }

@@ -1,7 +1,7 @@
 // Who runs and who waits. At most 40 lines of about 20 turns each are ever in the document.
 import { $, arrange, el, say } from "./dom.js";
 import { ask } from "./server.js";
-import { age, causeOf, counts, many, ordinal, problemText, seconds } from "./words.js";
+import { about, causeOf, counts, expected, many, ordinal, problemText } from "./words.js";
 
 const lines = new Map(); // By key: the nodes of a line.
 const rows = new Map(); // By the turn's id: its nodes.
@@ -17,7 +17,7 @@ export function start(of, open) {
 export function changed() {
   const { waiting, running, fenced = 0, oldest_wait_s } = view.load;
   const held = fenced ? `${fenced} held by an agent that does not stop` : "";
-  const oldest = waiting ? `the oldest for ${seconds(oldest_wait_s)}` : "";
+  const oldest = waiting ? `the oldest for ${about(oldest_wait_s)}` : "";
   say($("load"), [counts(running, waiting), oldest, held].filter(Boolean).join(" · "));
   $("lines-empty").hidden = view.lines.size > 0;
   $("lines-more").hidden = !view.leftOut.lines;
@@ -72,18 +72,19 @@ function rowNode(turn) {
   nodes.row.dataset.state = turn.state;
   const running = turn.state === "fenced" ? "does not stop" : "runs";
   say(nodes.place, turn.state === "waiting" ? (turn.position ? ordinal(turn.position) : "waits") : running);
-  const eta = turn.state === "waiting" && turn.eta_s ? `starts in about ${seconds(Math.max(1, Math.round(turn.eta_s)))}` : "";
+  const eta = turn.state === "waiting" && turn.eta_s ? `starts in ${expected(turn.eta_s)}` : "";
   say(nodes.eta, [eta, turn.attempt > 1 ? `${ordinal(turn.attempt)} attempt` : ""].filter(Boolean).join(", "));
   say(nodes.words, turn.message ?? "");
   return nodes.row;
 }
 
 function makeRow({ id }) {
+  const short = id.slice(-8); // It begins with the time.
   const span = (className) => el("span", { className });
   const nodes = { place: span("place"), age: span("age"), eta: span("eta soft"), words: span("words") };
-  const name = el("code", { title: id }, id.slice(0, 8));
+  const name = el("code", { title: id }, short);
   const cancel = el("button", {
-    type: "button", className: "quiet cancel", label: `Cancel ${id.slice(0, 8)}`,
+    type: "button", className: "quiet cancel", label: `Cancel ${short}`,
     on: { click: () => stop(id, cancel, nodes.eta) },
   }, "Cancel");
   nodes.row = el("li", { data: { turnId: id } }, nodes.place, name, nodes.words, nodes.age, nodes.eta, cancel);
@@ -104,6 +105,6 @@ async function stop(id, button, said) {
 function tick() {
   const now = view.now();
   for (const { turn, age: node } of rows.values()) {
-    if (turn) say(node, age(now - (turn.started_at ?? turn.accepted_at)));
+    if (turn) say(node, about(now - (turn.started_at ?? turn.accepted_at)));
   }
 }

@@ -69,13 +69,13 @@ export class Sending {
         if (kind === "failed" && isKept(data)) return false;
         this.#last = id;
         this.heard(kind, data);
-        if (LAST.includes(kind)) return (this.#isOver = true);
+        if (LAST.includes(kind)) this.#isOver = true; // The server ends the stream itself.
       }
     } catch (error) {
-      if (abort.signal.reason === "evicted") return true;
+      if (abort.signal.reason === "evicted" || this.#isOver) return true;
       throw error;
     }
-    return false;
+    return this.#isOver;
   }
 
   /** Again, until `step` says true, or the server says that there is no use. */

@@ -5,8 +5,8 @@ import { Lanes } from "./lanes.js";
 import { WINDOW_S } from "./view.js";
 import { counts, many } from "./words.js";
 
-const ROW = 10; // Pixels, with the gap.
-const BAR = 7;
+const ROW = 12; // Pixels, with the gap.
+const BAR = 8;
 const LABEL = 18;
 const BETWEEN = 12;
 const AXIS = 20;
@@ -103,7 +103,7 @@ function drawAxis(context, x, now, height) {
     context.beginPath();
     context.moveTo(at, 0);
     context.lineTo(at, height - AXIS);
-    context.stroke();
+    if (ago < 60) context.stroke();
     context.textAlign = ago === 60 ? "left" : ago === 0 ? "right" : "center";
     context.fillText(ago === 0 ? "now" : `${ago} s ago`, ago === 0 ? width : at, height - 5);
   }

@@ -16,6 +16,7 @@ export function strategySentence(name) {
 /** Seconds as a reader says them: 0.04 s, 3.2 s, 48 s, 3 min 20 s. */
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
+  if (value < 0.005) return "0 s";
   if (value < 0.995) return `${value.toFixed(2)} s`;
   if (value < 9.95) return `${value.toFixed(1)} s`;
   if (value < 90) return `${Math.round(value)} s`;
@@ -23,9 +24,13 @@ export function seconds(value) {
   return `${(value / 3600).toFixed(1)} h`;
 }
 
-/** An age that a reader sees grow: whole seconds, so that the text changes once a second. */
-export const age = (value) => seconds(value < 90 ? Math.max(0, Math.floor(value)) + 0 : value)
-  .replace("0.00 s", "0 s").replace(".0 s", " s");
+/** Whole seconds, for what is not known better, and for ages: their text changes once a second. */
+export function about(value) {
+  return value < 89.5 ? `${Math.max(0, Math.round(value))} s` : seconds(value);
+}
+
+/** `about 3 s`; what starts at once is said to start within a second. */
+export const expected = (eta_s) => `about ${about(Math.max(1, eta_s))}`;
 
 export function ordinal(number) {
   const tens = number % 100;
@@ -36,7 +41,7 @@ export function ordinal(number) {
 /** `2nd in line, about 3 s`. */
 export function place(position, eta_s) {
   const where = position ? `${ordinal(position)} in line` : "waits";
-  return eta_s ? `${where}, about ${seconds(Math.max(1, Math.round(eta_s)))}` : where;
+  return eta_s ? `${where}, ${expected(eta_s)}` : where;
 }
 
 /** `1 runs`, `4 wait`; nothing for none. */
