@@ -46,9 +46,6 @@ ROUTES = (
           is_open=True),
     Route("GET", "/", page.home,
           operations.page("What this is", pages.HTML, documents.Home), is_open=True),
-    Route("GET", "/web/{file}", page.file,
-          operations.page("A file of the page at /", "text/javascript", causes=(p.NOT_FOUND,)),
-          is_open=True),
     Route("GET", "/favicon.ico", pages.icon,
           operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
 )  # fmt: skip

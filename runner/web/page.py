@@ -15,8 +15,8 @@ from runner.api.exchange import Answer, Headers, Request, json_answer
 from runner.api.problems import ELSEWHERE, NOT_FOUND, RequestError
 from runner.turns.service import Service
 
-FOLDER = Path(__file__).parent
-UPLOT = FOLDER / "vendor" / "uplot"
+FOLDER = Path(__file__).parent / "static"
+UPLOT = Path(__file__).parent / "vendor" / "uplot"
 
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
@@ -75,7 +75,7 @@ def _home(service: Service) -> bytes:
 async def file(service: Service, request: Request) -> Answer:
     """`GET /web/{file}`."""
     found = FILES.get(request.params["file"])
-    if found is None or not service.settings.observability.page:
+    if found is None:
         raise RequestError(NOT_FOUND, ELSEWHERE)
     seen = request.headers.get(b"if-none-match", b"").decode("latin1")
     if found.etag in seen or seen.strip() == "*":

@@ -1,4 +1,4 @@
-"""The routes of the view: `GET /view` and `GET /view/settings`."""
+"""The routes of the page: its files, `GET /view` and `GET /view/settings`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from runner.api.stream import HEADERS, PATIENCE_S
 from runner.config.masking import shown
 from runner.settings import FIELDS, Settings
 from runner.turns.service import Service
+from runner.web import page
 from runner.web.sight import Sight
 from runner.web.view import Reader, View
 
@@ -28,6 +29,9 @@ def routes(settings: Settings) -> tuple[Route, ...]:
     if not settings.observability.page:
         return ()
     return (
+        Route("GET", "/web/{file}", page.file,
+              operations.page("A file of the page", "text/javascript", causes=(p.NOT_FOUND,)),
+              is_open=True),
         Route("GET", "/view", Views().view,
               operations.page("What happens now, as the page shows it", "text/event-stream"),
               any_query=True),

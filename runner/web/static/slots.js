@@ -26,7 +26,7 @@ export class Slots {
     this.#queued.sort((one, other) => other.holder.isUrgent - one.holder.isUrgent);
     const wanted = this.#queued.filter(({ holder }) => holder.isUrgent).length;
     const idle = [...this.#held].filter((holder) => !holder.isUrgent);
-    for (const holder of idle.slice(0, wanted - (this.most - this.#held.size))) holder.evicted();
+    for (const holder of idle.slice(0, Math.max(0, wanted - (this.most - this.#held.size)))) holder.evicted();
     this.#next();
   }
 

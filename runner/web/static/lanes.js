@@ -2,9 +2,11 @@
 
 const MOST_ROWS = 8;
 const MOST_LANES = 10;
+const GAP_S = 0.4; // Between two turns in a row, where there is room: both are to be seen.
+const SIGN_S = 1.2; // After one that ended with a sign, which takes this much width.
 
 class Lane {
-  #free = []; // By row: when its last turn ended; Infinity while one lives there.
+  #free = []; // By row: when its last turn ended; Infinity while one lives there, -Infinity at first.
   #last = []; // By row: that turn.
 
   constructor(conversation, caller) {
@@ -19,7 +21,7 @@ class Lane {
   place() {
     this.#last.forEach((turn, row) => {
       if (turn.ended_at) this.#free[row] = turn.ended_at;
-      else if (!this.turns.includes(turn)) this.#free[row] = 0;
+      else if (!this.turns.includes(turn)) this.#free[row] = -Infinity;
     });
     for (const turn of this.turns) {
       if (turn.row === undefined) this.#seat(turn);
@@ -38,11 +40,16 @@ class Lane {
     }
   }
 
+  /** The first that is free by then, with a gap; else the one that was free first, if any is. */
   #rowFrom(from) {
+    let best = null;
     for (let row = 0; row < MOST_ROWS; row++) {
-      if ((this.#free[row] ?? 0) <= from) return row;
+      const free = this.#free[row] ?? -Infinity;
+      const gap = this.#last[row]?.state === "answered" ? GAP_S : SIGN_S;
+      if (free + gap <= from) return row;
+      if (free <= from && (best === null || free < this.#free[best])) best = row;
     }
-    return null;
+    return best;
   }
 }
 

@@ -121,7 +121,7 @@ export class Card {
   #failed(problem) {
     this.#become(stateOf(problem));
     this.problem.hidden = false;
-    const again = problem.retry_after_s ? ` Try again in ${seconds(problem.retry_after_s)}.` : "";
+    const again = problem.retry_after_s ? ` Try again in ${about(Math.max(1, problem.retry_after_s))}.` : "";
     say(this.problem, problemText(problem) + again);
     const times = problem.status ? `${this.state}, ${problem.status}` : this.state;
     say(this.status, times);

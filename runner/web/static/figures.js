@@ -3,6 +3,7 @@ import { theme } from "./bars.js";
 import { $, arrange, el, say } from "./dom.js";
 
 const MOST_POINTS = 600;
+const LEAST_S = 60;
 const HEIGHT = 170;
 
 const points = [[], [], []]; // Seconds since 1970, waiting, running.
@@ -14,7 +15,7 @@ export async function start(of) {
   view = of;
   colours = theme();
   const { default: Plot } = await import("./uPlot.esm.js");
-  chart = new Plot(options($("depth").clientWidth), points, $("depth"));
+  chart = new Plot(options(Plot, $("depth").clientWidth), points, $("depth"));
   new ResizeObserver(([entry]) => chart.setSize({ width: entry.contentRect.width, height: HEIGHT })).observe($("depth"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     colours = theme();
@@ -23,22 +24,25 @@ export async function start(of) {
   setInterval(sample, 1000);
 }
 
-function options(width) {
+function options(Plot, width) {
+  const stepped = Plot.paths.stepped({ align: 1 });
   const axis = { stroke: () => colours.soft, grid: { stroke: () => colours.rule, width: 1 }, ticks: { show: false }, font: "12px sans-serif" };
   const whole = { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000], size: 44 };
   return {
     width,
     height: HEIGHT,
     cursor: { y: false, points: { show: false } },
-    scales: { y: { range: (_, __, most) => [0, Math.max(5, most ?? 0)] } },
-    axes: [axis, { ...axis, ...whole }],
+    scales: { x: { range: (_, first, last) => [Math.min(first, last - LEAST_S), last] }, y: { range: (_, __, most) => [0, Math.max(5, most ?? 0)] } },
+    axes: [{ ...axis, values: (_, ticks) => ticks.map(clock), space: 70 }, { ...axis, ...whole }],
     series: [
-      { label: "At", value: (_, at) => (at ? new Date(at * 1000).toLocaleTimeString() : "–") },
-      { label: "wait", stroke: () => colours.waiting, width: 2, dash: [6, 3], points: { show: false } },
-      { label: "run", stroke: () => colours.running, width: 2, points: { show: false } },
+      { label: "At", value: (_, at) => (at ? clock(at) : "–") },
+      { label: "wait", stroke: () => colours.waiting, width: 2, dash: [6, 3], paths: stepped, points: { show: false } },
+      { label: "run", stroke: () => colours.running, width: 2, paths: stepped, points: { show: false } },
     ],
   };
 }
+
+const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hourCycle: "h23" });
 
 function sample() {
   const { waiting, running } = view.load;
