@@ -39,12 +39,14 @@ def plain(summary: str, document: type | None, *causes: Cause) -> Describe:
     return lambda _: _operation(summary, answers, [], *causes)
 
 
-def page(summary: str, media_type: str, document: type | None = None) -> Describe:
+def page(
+    summary: str, media_type: str, document: type | None = None, causes: tuple[Cause, ...] = ()
+) -> Describe:
     """Answers 200 with a text, or with this document for clients that do not accept the text."""
     text = _answer("The text.", media_type, {})
     if document is not None:
         text["content"] |= _document("", document)["content"]
-    return lambda _: _operation(summary, {"200": text}, [])
+    return lambda _: _operation(summary, {"200": text}, [], *causes)
 
 
 def metrics(_: Settings) -> Operation:

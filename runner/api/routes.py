@@ -14,6 +14,7 @@ from runner.api.operations import plain
 from runner.api.problems import refusal_of
 from runner.settings import Settings
 from runner.turns.service import Service
+from runner.web import page
 
 ROUTES = (
     Route("POST", "/chat", chat.chat, operations.chat),
@@ -43,7 +44,7 @@ ROUTES = (
           plain("Whether turns are taken", documents.Probe, p.DRAINING, p.STORE,
                 p.AGENT_HANGS),
           is_open=True),
-    Route("GET", "/", pages.home,
+    Route("GET", "/", page.home,
           operations.page("What this is", pages.HTML, documents.Home), is_open=True),
     Route("GET", "/favicon.ico", pages.icon,
           operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
