@@ -19,12 +19,14 @@ from runner.api.routes import Routes
 from runner.doors import doors, routes
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
+from runner.web.routes import routes as of_the_page
 
 
 def make_app(service: Service) -> Quart:
     """The app; serve it with any ASGI server, one process of it."""
     app = Quart("runner", static_folder=None)
-    table = Routes(service.settings, routes(service.settings))
+    added = (*routes(service.settings), *of_the_page(service.settings))
+    table = Routes(service.settings, added)
 
     async def answer_to(error: Exception) -> Response:
         answer = table.answer_to(error, request.path)

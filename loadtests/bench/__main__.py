@@ -17,6 +17,7 @@ from loadtests.bench import (
     streams,
     turns,
     waiting,
+    watched,
 )
 
 SECTIONS: dict[str, Callable[[bool], None]] = {
@@ -28,6 +29,7 @@ SECTIONS: dict[str, Callable[[bool], None]] = {
     "doors": doors.measure,
     "hand-over": hand_over.measure,
     "waiting": waiting.measure,
+    "watched": watched.measure,
 }
 OF_FRAMEWORKS = {"adapters": adapters.measure}
 """Not measured unless they are named: they need the frameworks."""

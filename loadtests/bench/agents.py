@@ -31,6 +31,13 @@ async def ok(message: str) -> str:
     return "ok"
 
 
+async def ok_unless_held(message: str) -> str:
+    """The message "hold" is never answered."""
+    if message == "hold":
+        await asyncio.Event().wait()
+    return "ok"
+
+
 async def ok_with_history(message: str, history: Sequence[Any]) -> str:
     """May read the history, and does not."""
     return "ok"

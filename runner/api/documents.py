@@ -298,6 +298,12 @@ def turn(service: Service, live: LiveTurn) -> Turn:
     return document
 
 
+def without_texts(document: Turn) -> Turn:
+    """For who may know how a turn stands, and not what was said."""
+    texts = ("response", "output", "requests", "problem")
+    return cast(Turn, {name: value for name, value in document.items() if name not in texts})
+
+
 def standing(live: LiveTurn) -> Standing:
     """Where it stands in the line."""
     place = live.ticket.place() if live.ticket is not None else None

@@ -34,15 +34,22 @@ async def turn(service: Service, request: Request) -> Answer:
 
 
 async def cancel(service: Service, request: Request) -> Answer:
-    live = await find_turn(service, request)
+    """Operators may cancel anybody's turn, and are told of it what they may see."""
+    limits = service.settings.server
+    is_operator = request.caller in limits.operators
+    live = await find_turn(service, request, of_anybody=is_operator)
     await service.cancel(live)
-    return json_answer(documents.turn(service, live))
+    document = documents.turn(service, live)
+    if not (owns(request.caller, live.turn.conversation) or limits.operators_see_texts):
+        document = documents.without_texts(document)
+    return json_answer(document)
 
 
-async def find_turn(service: Service, request: Request) -> LiveTurn:
+async def find_turn(service: Service, request: Request, *, of_anybody: bool = False) -> LiveTurn:
     """The caller's turn. Raises RequestError for any other: whether it is, is not told either."""
     live = await service.find(request.params["turn_id"])
-    if live is None or not owns(request.caller, live.turn.conversation):
+    is_seen = live is not None and (of_anybody or owns(request.caller, live.turn.conversation))
+    if live is None or not is_seen:
         detail = "It was never accepted, ended too long ago, or is not yours."
         raise RequestError(NO_TURN, detail)
     return live

@@ -93,6 +93,14 @@ class KnownTurns:
             self._drop(self._ended[surplus])
         self.line_moved(conversation)
 
+    def lately_ended(self, within_s: float) -> Iterator[LiveTurn]:
+        """Those that ended within so many seconds and are still kept, the latest first."""
+        since = asyncio.get_running_loop().time() - within_s
+        for live in reversed(self._ended.values()):
+            if live.ended_at < since:
+                return
+            yield live
+
     def forget(self, conversation: str) -> None:
         """Drop the ended turns of a conversation."""
         for live in [*self._ended.values()]:

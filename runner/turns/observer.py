@@ -50,6 +50,10 @@ class Observer:
         """What became of it is in `live.ending`, and its clients are told."""
         return
 
+    def drained(self) -> None:
+        """The server ends: no turn runs any more, and none comes."""
+        return
+
 
 class Observers(Observer):
     """Those who are told, in the order in which they came."""
@@ -80,6 +84,9 @@ class Observers(Observer):
 
     def ended(self, live: LiveTurn, /) -> None:
         self._tell("ended", live)
+
+    def drained(self) -> None:
+        self._tell("drained")
 
     def _tell(self, what: str, *about: object) -> None:
         for observer in self._all:

@@ -125,6 +125,9 @@ class Service:
         self.messages = store.messages
         self.ended = store.ended
         self.living = self._known.of_caller
+        self.line = self._known.line
+        self.living_conversations = self._known.conversations
+        self.lately_ended = self._known.lately_ended
         self.watching = self._known.watching
 
     @property
@@ -167,6 +170,7 @@ class Service:
         await self._strategy.drain(timeout_s)
         await asyncio.sleep(0)  # Let the last tickets say that they have ended.
         await self._journal.settle(STOP_S)
+        self.observers.drained()
 
     @property
     def ready(self) -> bool:
