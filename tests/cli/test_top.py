@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
 
 from runner.cli.view_state import View
 from runner.cli.view_table import Paper, draw
-from tests.support import client
 from tests.support.scripted import Scripted
-from tests.support.server import ROOT, Server
-from tests.support.terminal import Terminal
+from tests.support.server import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
-Start = Callable[..., Popen[str]]
-SLOW = "tests.support.agents:teller"
-COLOUR = re.compile(r"\x1b\[[\d;]*3\d[\d;]*m")
-LEAVES, CURSOR_SHOWN = "\x1b[?1049l", "\x1b[?25h"
 NOW = 1_000_000.0
 
 

@@ -59,10 +59,11 @@ class Terminal:
         return termios.tcgetattr(self._slave)
 
     @property
-    def screen(self) -> list[str]:
-        """The lines of the last whole screen that was drawn, without colours."""
-        drawn = self.text.split(HOME)[-2]  # The last one may not be whole yet.
-        return re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", drawn).splitlines()
+    def screens(self) -> list[list[str]]:
+        """The lines of each whole screen that was drawn, without colours."""
+        drawn = re.sub(r"\x1b\[[\d;?]*[a-gi-zA-GI-Z]", "", self.text).split(HOME)
+        # What follows the last may not be all of it.
+        return [one.splitlines() for one in drawn[1:-1] if one]
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
