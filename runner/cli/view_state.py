@@ -9,6 +9,9 @@ from typing import Any
 LANE_S = 60
 """How much of the past is shown."""
 
+MOST_PAST = 500
+"""Conversations with no living turn that are remembered, the latest; no terminal shows more."""
+
 Key = tuple[str, str]
 """Of a conversation: its caller and its id."""
 
@@ -39,11 +42,11 @@ class Living:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Living:
-        started_at, eta_s = told.get("started_at"), told.get("eta_s")
+        started_at, eta_s, position = map(told.get, ("started_at", "eta_s", "position"))
         return cls(
             id=str(told["id"]),
             state=str(told["state"]),
-            position=told.get("position"),
+            position=None if position is None else int(position),
             eta_s=None if eta_s is None else float(eta_s),
             accepted_at=float(told["accepted_at"]),
             started_at=None if started_at is None else float(started_at),
@@ -77,6 +80,7 @@ class View:
 
     def take(self, document: Mapping[str, Any]) -> None:
         """The next document. What is whole begins anew; the last minute stays."""
+        _check(document)
         now = float(document["now"])
         if document.get("whole"):
             self.told, self.lines = {}, {}
@@ -86,7 +90,7 @@ class View:
             self.lines[line.key] = line
         for told in document.get("idle", ()):
             self.lines.pop(_key(told), None)
-        for told in document["marks"]:
+        for told in sorted(document["marks"], key=lambda mark: float(mark["ended_at"])):
             self._mark(told)
         self._forget_before(int(now) - LANE_S)
 
@@ -101,10 +105,10 @@ class View:
         return {**self.told, "lines": lines, "idle": []}
 
     def conversations(self) -> list[Line]:
-        """Those with most waiting first; after those that live, those of the last minute."""
-        past = (Line(key, 0, 0, (), {}) for key in self._past if key not in self.lines)
+        """Those with most waiting first; after those that live, those that ended last."""
         living = sorted(self.lines.values(), key=lambda line: (-line.waiting, line.key))
-        return living + sorted(past, key=lambda line: line.key)
+        past = (key for key in reversed(self._past) if key not in self.lines)
+        return living + [Line(key, 0, 0, (), {}) for key in past]
 
     def lane(self, line: Line, now: float, seconds: int) -> list[int]:
         """What happened in each of the last seconds, the latest last; 0 where nothing did."""
@@ -114,7 +118,10 @@ class View:
         return [cells.get(int(now) - back, 0) for back in range(seconds - 1, -1, -1)]
 
     def _mark(self, told: Mapping[str, Any]) -> None:
-        cells = self._past.setdefault(_key(told), {})
+        key = _key(told)
+        cells = self._past[key] = self._past.pop(key, {})
+        while len(self._past) > MOST_PAST:
+            del self._past[next(iter(self._past))]
         state, ended_at = str(told["state"]), float(told["ended_at"])
         if state != "refused":
             started_at = told.get("started_at")
@@ -128,6 +135,14 @@ class View:
                 del cells[old]
             if not cells:
                 del self._past[key]
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Raises where the figures are none, so that nothing fails while it is drawn."""
+    objects = all(isinstance(document[name], dict) for name in ("ended", "refused", "left_out"))
+    counts = all(isinstance(document["load"][name], int) for name in ("running", "waiting"))
+    if not (objects and counts):
+        raise TypeError("these are no figures")
 
 
 Span = tuple[int, float, float]

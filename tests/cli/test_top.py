@@ -137,6 +137,13 @@ def test_the_last_minute_of_a_conversation_stays_when_it_has_no_turn_any_more() 
     assert not any(one.startswith("talk") for one in later)
 
 
+def test_conversations_with_most_waiting_come_first_and_then_those_that_ended_last() -> None:
+    marks = [mark(name, "refused", NOW, None, NOW) for name in ("sooner", "later")]
+    lines = line("one", turn("w1")), line("two", turn("w2"), turn("w3"))
+    names = [one.split()[0] for one in drawn(whole(*lines, marks=marks)) if one[:1].isalpha()]
+    assert names[-5:-1] == ["two", "one", "later", "sooner"]
+
+
 def test_a_narrow_and_low_terminal_is_filled_and_told_what_is_left_out() -> None:
     turns = [turn(f"{n:032x}", position=n + 1, message="m" * 80) for n in range(20)]
     told = whole(*(line("漢字" * 40 + str(n), *turns) for n in range(40)))
@@ -229,10 +236,21 @@ def test_a_server_that_does_not_show_it_is_told_by_its_setting(
     assert "page = true" in err
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"{}", b'event: view\ndata: {"now": "x"}\n\n'])
-def test_what_is_no_view_is_told_in_a_line(run: Run, scripted: Scripted, body: bytes) -> None:
-    kind = "text/event-stream" if body.startswith(b"event") else "text/html"
-    scripted.answers.append((200, {"content-type": kind}, body))
+WRONG: list[dict[str, Any]] = [
+    {"now": "x"},
+    {"load": {}},
+    {"refused": 1},
+    {"lines": [line("a", turn("w1", position="x"))]},
+    {"marks": [mark("a", "answered", NOW, NOW, float("inf"))]},
+]
+
+
+@pytest.mark.parametrize("body", [b"<html>", *(json.dumps(whole() | one) for one in WRONG)])
+def test_what_is_no_view_is_told_in_a_line(run: Run, scripted: Scripted, body: bytes | str) -> None:
+    if isinstance(body, bytes):
+        scripted.answers.append((200, {}, body))
+    else:
+        will_show(scripted, json.loads(body))
     status, out, err = run("top", "--url", scripted.url, "--once")
     assert (status, out) == (1, "")
     assert err.endswith("Is the address that of a Turnline server?\n")
