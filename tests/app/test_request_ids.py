@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import until
+from tests.support.events import Stream
 from tests.support.server import Server
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -93,6 +94,16 @@ def test_the_access_log_has_a_line_for_each_request_and_no_secret(logging_server
     assert said["ms"] >= 0
     assert "a-secret" not in logging_server.log
     assert "a-token" not in logging_server.log
+
+
+def test_a_stream_is_in_the_access_log_at_its_end(logging_server: Server) -> None:
+    port, token = logging_server.port, "Bearer a-token"
+    with Stream(port, "hello", authorization=token, x_request_id="streamed") as stream:
+        until_done = [event.kind for event in stream]
+    assert until_done[-1] == "done"
+    (said,) = lines(logging_server, "request", request_id="streamed")
+    assert said["status"] == 200
+    assert said["bytes"] > len("event: done")
 
 
 def test_a_stranger_is_in_the_access_log_by_the_address(logging_server: Server) -> None:

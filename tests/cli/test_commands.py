@@ -160,6 +160,17 @@ def test_uvicorn_where_it_is_not_installed_is_said_in_a_line(
     assert err.rstrip().endswith("[uvicorn]'")
 
 
+@pytest.mark.parametrize("command", [["serve"], ["config", "check"]])
+def test_opentelemetry_where_it_is_not_installed_is_said_in_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
+    status, out, err = run(*command, "--set", "observability.otel=http://127.0.0.1:4318")
+    assert (status, out) == (2, "")
+    assert "opentelemetry.sdk.trace is not installed: " in err.splitlines()[-1]
+    assert err.rstrip().endswith("[otel]'")
+
+
 def test_an_unknown_strategy_is_not_served(start: Start) -> None:
     process = start("serve", "--strategy", "qeue")
     out, err = process.communicate(timeout=PATIENCE_S)
