@@ -44,8 +44,8 @@ test-all: install  ## Run the fast tests on every Python from 3.11 on that is he
 test-frameworks: install  ## Test the adapters with the frameworks themselves, in a few minutes.
 	$(BIN)/python -m tests.frameworks.environments $(FRAMEWORKS_ARGS)
 
-# Their Python ones in .venvs/clients, those of npm beside the tests. Needs node and npm.
-test-doors: install  ## Test the doors with other people's clients, in a few minutes.
+# Their Python ones in .venvs/clients, those of npm beside the tests. Needs node, npm and Chromium.
+test-doors: install  ## Test the doors with other people's clients, and the page in a browser.
 	$(BIN)/python -m tests.doors.clients
 
 check: install  ## Lint, types, import directions, lock file in step, design review in step with its data.

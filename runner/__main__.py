@@ -120,6 +120,7 @@ def cli() -> None:
       runner serve --strategy lock --set agent.turn_timeout_s=30
       runner chat                           talk to it from another terminal
       echo "Hello" | runner chat            or from a pipe
+      runner top                            who runs and who waits
 
     \b
     Each setting comes from the first of these that has it:
@@ -238,6 +239,31 @@ def chat_command(context: click.Context, url: str, conversation: str, token: str
     from runner.cli.chat import chat
 
     context.exit(chat(url, token, conversation))
+
+
+@cli.command("top")
+@option("--url", default="http://127.0.0.1:8080", show_default=True, help="The server.")
+@option("--token", envvar="RUNNER_TOKEN", show_envvar=True, help="Where the server wants one.")
+@option("--once", is_flag=True, help="Show it once, for a pipe or `watch`.")
+@flags.with_json
+@pass_context
+def top_command(
+    context: click.Context, url: str, token: str | None, once: bool, as_json: bool
+) -> None:
+    """Show what a running server does: who runs, who waits, and the last minute.
+
+    The page's view in a terminal; with a token, what its caller may see. q or Ctrl-C leaves.
+
+    \b
+    Examples:
+      runner top
+      runner top --url https://agents.example.org --token TOKEN
+      runner top --once                     one look, also into a pipe
+      runner top --json | jq .load          a document a line, as things change
+    """
+    from runner.cli.top import top
+
+    context.exit(top(url, token, once=once, as_json=as_json))
 
 
 def _add_list(command: str, module: str, own: str) -> None:

@@ -15,8 +15,10 @@ from quart import Quart, Response, request
 from runner.api import documents
 from runner.api.edge import Edge
 from runner.api.exchange import App, to_json
+from runner.api.problems import status_of
 from runner.api.routes import Routes
 from runner.doors import doors, routes
+from runner.telemetry.metrics import Metrics
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from runner.web.routes import routes as of_the_page
@@ -31,6 +33,10 @@ def make_app(service: Service) -> Quart:
     async def answer_to(error: Exception) -> Response:
         answer = table.answer_to(error, request.path)
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+    if service.settings.observability.metrics:
+        service.metrics = Metrics(service)
+        service.observers.add(service.metrics)
 
     app.register_error_handler(Exception, answer_to)
 
@@ -47,6 +53,7 @@ def make_app(service: Service) -> Quart:
     opened = doors(service.settings)
     of_doors = {one.name: partial(one.tell, service) for one in opened if one.tell is not None}
     service.webhooks.tell_as({"": partial(_turn, service), **of_doors})
+    service.log_status(status_of)
     edge = Edge(service, cast(App, app.asgi_app), table)
     app.asgi_app = edge  # type: ignore[method-assign, assignment]
     return app

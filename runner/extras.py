@@ -32,7 +32,10 @@ def remedy(extra: str) -> str:
 
 def _is_installed(name: str) -> bool:
     """A folder that happens to have the name has no origin."""
-    spec = find_spec(name)
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # What it is in is not there.
+        return False
     return spec is not None and spec.origin is not None
 
 

@@ -15,6 +15,7 @@ from loadtests.bench import (
     pieces,
     states,
     streams,
+    tracing,
     turns,
     waiting,
     watched,
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[bool], None]] = {
     "hand-over": hand_over.measure,
     "waiting": waiting.measure,
     "watched": watched.measure,
+    "tracing": tracing.measure,
 }
 OF_FRAMEWORKS = {"adapters": adapters.measure}
 """Not measured unless they are named: they need the frameworks."""

@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from loadtests.bench.client import Client, drive
 from loadtests.runs.servers import Served
+
+T = TypeVar("T")
 
 CONNECTIONS = 16
 
@@ -42,11 +45,9 @@ def cpu_time(pid: int) -> float:
         return float(spent.user + spent.system)
 
 
-def interleaved(
-    candidates: Mapping[str, Callable[[int], Cost]], rounds: int
-) -> dict[str, list[Cost]]:
+def interleaved(candidates: Mapping[str, Callable[[int], T]], rounds: int) -> dict[str, list[T]]:
     """Each candidate once in every round, given the round's number. Round 0 warms up."""
-    costs: dict[str, list[Cost]] = {name: [] for name in candidates}
+    costs: dict[str, list[T]] = {name: [] for name in candidates}
     for number in range(rounds + 1):
         for name, measure in candidates.items():
             found = measure(number)

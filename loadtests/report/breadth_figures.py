@@ -124,7 +124,7 @@ def _groups(breadth: Breadth) -> Drawn:
 def _draw_groups(breadth: Breadth, groups: Groups) -> Figure:
     tolds = list(dict.fromkeys(told for told, _ in groups))
     shapes = list(dict.fromkeys(shape for _, shape in groups))
-    figure, panels = canvas(0.5 + 1.25 * len(tolds), len(tolds), len(shapes), sharey=True)
+    figure, panels = canvas(0.65 + 1.25 * len(tolds), len(tolds), len(shapes), sharey=True)
     for index, axes in enumerate(panels):
         told, shape = tolds[index // len(shapes)], shapes[index % len(shapes)]
         by_load = groups.get((told, shape), {})
@@ -142,6 +142,7 @@ def _draw_groups(breadth: Breadth, groups: Groups) -> Figure:
         axes.set_title(f"{told}, {SHAPES[shape]}", fontsize=8)
         axes.set_ylim(0, 1.03)
     _loads_below(panels, sorted({load for by_load in groups.values() for load in by_load}))
+    figure.supxlabel("offered load", fontsize=8)
     figure.supylabel("users served in time", fontsize=8)
     legend_above(figure, panels[0])
     return figure

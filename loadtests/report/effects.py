@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from loadtests.measures.intervals import Effect
 from loadtests.report.drawing import (
+    MARKS,
     ROW_IN,
     Drawn,
     canvas,
@@ -110,15 +111,15 @@ def _draw_beside(results: Results) -> Figure:
     step = 0.8 / len(strategies)
     figure, (axes,) = canvas(0.7 + (0.08 + 0.075 * len(strategies)) * len(names))
     for index, strategy in enumerate(strategies):
-        shade = colour(strategy, results.strategies)
+        shade, mark = colour(strategy, results.strategies), MARKS.get(strategy, "d")
         pairs = [(results.both(strategy, name, IN_TIME), at) for at, name in enumerate(names)]
         kept = [(*both, at + (index + 0.5) * step - 0.4) for both, at in pairs if both]
         spans(axes, [(real, virtual, at) for real, virtual, at in kept], color=shade, linewidth=1)
         heights = [at for _, _, at in kept]
         virtuals = [virtual for _, virtual, _ in kept]
-        axes.plot(virtuals, heights, "o", mec=shade, mfc="none", markersize=3.5, mew=0.8)
+        axes.plot(virtuals, heights, mark, mec=shade, mfc="none", markersize=3.5, mew=0.8)
         reals = [real for real, _, _ in kept]
-        axes.plot(reals, heights, "o", color=shade, markersize=3.5, label=strategy)
+        axes.plot(reals, heights, mark, color=shade, markersize=3.5, label=strategy)
     row_names(axes, names)
     axes.grid(visible=False, axis="y")
     axes.hlines([at + 0.5 for at in range(len(names) - 1)], *axes.get_xlim(), GRID, linewidth=0.5)

@@ -203,6 +203,7 @@ class CurrentTurn:
     metadata  what the client said about it.
     resume    its answers to the agent's requests, or None.
     ends_at   when the turn is stopped, by `time.monotonic`; inf for never.
+    request_id  of the request that asked for it, and `trace_id` of its trace; "" for none.
     """
 
     id: str
@@ -212,6 +213,8 @@ class CurrentTurn:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     resume: Mapping[str, Decision] | None = None
     ends_at: float = inf
+    request_id: str = ""
+    trace_id: str = ""
 
     @property
     def remaining_s(self) -> float:

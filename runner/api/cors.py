@@ -11,9 +11,10 @@ ALLOWED = {
     b"access-control-allow-methods": b"GET, POST, DELETE",
     b"access-control-allow-headers": b"a2a-extensions, a2a-version, authorization, content-type, "
     b"idempotency-key, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, "
-    b"prefer, priority, turn-deadline-ms, turn-strategy, webhook-url, x-api-key",
+    b"prefer, priority, traceparent, turn-deadline-ms, turn-strategy, webhook-url, x-api-key, "
+    b"x-request-id",
     b"access-control-expose-headers": b"content-location, idempotent-replayed, location, "
-    b"mcp-session-id, preference-applied, retry-after, turn-outcome",
+    b"mcp-session-id, preference-applied, retry-after, turn-outcome, x-request-id",
     b"access-control-max-age": b"600",
 }
 

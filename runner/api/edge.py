@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from runner.api.access import Access
 from runner.api.body import Arriving, Bodies, ClientLeft
 from runner.api.cors import with_cors
 from runner.api.exchange import Answer, App, Headers, Receive, Request, Response, Scope, Send
@@ -26,11 +27,9 @@ from runner.api.problems import (
     UNAUTHORIZED,
     RequestError,
 )
+from runner.api.request_ids import CALLER, with_request_id
 from runner.api.routes import Methods, Routes
 from runner.turns.service import Service
-
-CALLER = "turnline.caller"
-"""Where a blueprint finds the caller's name in the scope of its request."""
 
 WITH_BODY = ("POST", "PUT", "PATCH")
 
@@ -45,6 +44,7 @@ class Edge:
         self._routes = routes or Routes(service.settings)
         self._inner = inner
         self._settings = service.settings.server
+        self._logs = service.settings.observability.access_log
         self._hosts = Hosts(self._settings)
         self._bodies = Bodies(self._settings)
         self._callers = [
@@ -56,20 +56,26 @@ class Edge:
             other = self._inner if scope["type"] == "lifespan" else refuse_websocket
             await other(scope, receive, send)
             return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        access = Access(scope, send) if self._logs else None
+        send = with_request_id(scope, headers, send if access is None else access.send)
         if self._settings.cors_origins:
             send = with_cors(self._settings.cors_origins, scope, send)
         self._service.requests_in_flight += 1
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, headers, receive, send)
         except ClientLeft:
             pass
         except Exception as error:  # In the middle of an answer: nothing can be said any more.
             log.error("request failed", path=scope["path"], exc_info=error)
         finally:
             self._service.requests_in_flight -= 1
+            if access is not None:
+                access.log()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+    async def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
         body = Arriving(headers, receive)
         try:
             check_head(scope, headers, self._hosts)
@@ -91,6 +97,7 @@ class Edge:
 
     async def _here(self, route: Route, request: Request, body: Arriving) -> Response:
         caller = "" if route.is_open else self._caller(request.headers, route.token)
+        request.scope[CALLER] = caller
         query = route.parse_query(request.scope["query_string"])
         content = await self._bodies.read(body, caller) if route.method in WITH_BODY else b""
         request = replace(request, caller=caller, query=query, body=content)

@@ -130,6 +130,14 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
     documents.Home: HOME,
 }
 
+FIGURES = """\
+# TYPE turnline_turns_total counter
+turnline_turns_total{outcome="answered"} 1207.0
+turnline_turns_total{outcome="failed"} 3.0
+# TYPE turnline_turns_waiting gauge
+turnline_turns_waiting 4.0
+"""
+
 STREAM = f"""\
 retry: 1000
 

@@ -101,6 +101,12 @@ async def health(service: Service, request: Request) -> Answer:
     return json_answer(documents.health(service))
 
 
+async def metrics(service: Service, request: Request) -> Answer:
+    assert service.metrics is not None  # Without it there is no such route.
+    media_type, body = service.metrics.shown(request.headers.get(b"accept", b"").decode("latin1"))
+    return Answer(200, (("content-type", media_type), ("vary", "accept")), body)
+
+
 async def live(service: Service, request: Request) -> Answer:
     return json_answer(documents.Probe(status="alive"))
 

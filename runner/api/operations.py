@@ -39,12 +39,22 @@ def plain(summary: str, document: type | None, *causes: Cause) -> Describe:
     return lambda _: _operation(summary, answers, [], *causes)
 
 
-def page(summary: str, media_type: str, document: type | None = None) -> Describe:
+def page(
+    summary: str, media_type: str, document: type | None = None, causes: tuple[Cause, ...] = ()
+) -> Describe:
     """Answers 200 with a text, or with this document for clients that do not accept the text."""
     text = _answer("The text.", media_type, {})
     if document is not None:
         text["content"] |= _document("", document)["content"]
-    return lambda _: _operation(summary, {"200": text}, [])
+    return lambda _: _operation(summary, {"200": text}, [], *causes)
+
+
+def metrics(_: Settings) -> Operation:
+    """`GET /metrics`."""
+    text = _answer("The figures.", "text/plain", {})
+    shown = {"schema": TEXT, "example": examples.FIGURES}
+    text["content"] = {"text/plain": shown, "application/openmetrics-text": shown}
+    return _operation("The server's figures, for Prometheus", {"200": text}, [])
 
 
 def door(summary: str, *, stream: bool = False, body: bool = False) -> Describe:

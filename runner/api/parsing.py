@@ -12,6 +12,7 @@ from runner.api.content import parse_content
 from runner.api.exchange import Request
 from runner.api.names import check_fields
 from runner.api.problems import MALFORMED_REQUEST, RequestError, wrong_field
+from runner.api.request_ids import origin_of
 from runner.callers import scoped
 from runner.settings import OnDisconnect, ServerSettings, StrategySettings, WebhookSettings
 from runner.turns.content import Content
@@ -83,6 +84,7 @@ def make_submission(
         on_disconnect=settings.strategy.on_disconnect,
         key=key,
         stream=stream,
+        origin=origin_of(request.scope, headers),
     )
     if b"prefer" in headers:
         submission = _prefer(submission, request.scope["headers"])

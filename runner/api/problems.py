@@ -140,11 +140,19 @@ def problem_document(
     return content
 
 
+def cause_of(error: type[TurnError]) -> Cause:
+    """The nearest one that is known: a strategy of one's own may have an error of its own."""
+    return next((TURN_CAUSES[kind] for kind in error.__mro__ if kind in TURN_CAUSES), INTERNAL)
+
+
+def status_of(error: TurnError) -> int:
+    return cause_of(type(error)).status
+
+
 def turn_document(error: TurnError, **members: object) -> dict[str, Any]:
     """The problem document for a turn that ended without a reply."""
-    causes = (TURN_CAUSES[kind] for kind in type(error).__mro__ if kind in TURN_CAUSES)
     return problem_document(
-        next(causes, INTERNAL),  # A strategy of one's own may have an error of its own.
+        cause_of(type(error)),
         str(error),
         outcome=error.outcome,
         retry_after_s=error.retry_after_s,

@@ -14,6 +14,7 @@ from runner.api.operations import plain
 from runner.api.problems import refusal_of
 from runner.settings import Settings
 from runner.turns.service import Service
+from runner.web import page
 
 ROUTES = (
     Route("POST", "/chat", chat.chat, operations.chat),
@@ -43,11 +44,13 @@ ROUTES = (
           plain("Whether turns are taken", documents.Probe, p.DRAINING, p.STORE,
                 p.AGENT_HANGS),
           is_open=True),
-    Route("GET", "/", pages.home,
+    Route("GET", "/", page.home,
           operations.page("What this is", pages.HTML, documents.Home), is_open=True),
     Route("GET", "/favicon.ico", pages.icon,
           operations.page("The icon of the pages", "image/svg+xml"), is_open=True),
 )  # fmt: skip
+
+METRICS = Route("GET", "/metrics", handlers.metrics, operations.metrics, any_query=True)
 
 Methods = dict[str, Route]
 
@@ -59,6 +62,7 @@ class Routes:
         self._settings = settings
         self.all = (
             *ROUTES,
+            *((METRICS,) if settings.observability.metrics else ()),
             *added,
             Route("GET", "/openapi.json", self.description,
                   operations.page("This document", "application/json"), is_open=True),

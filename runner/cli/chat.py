@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
-from runner.cli.flags import UsageError, own_command
+from runner.cli.failures import unreached
+from runner.cli.flags import UsageError
 from runner.cli.requests import printable, resume
 from runner.cli.screen import RECONNECT_S, Screen
-from runner.client.errors import Refused, TurnlineError
+from runner.client.errors import TurnlineError
 from runner.client.shapes import Options, Started, Waiting
 from runner.client.sync import Client
 
@@ -135,12 +136,7 @@ def _unreached(url: str, error: TurnlineError) -> str:
             f"{url} did not come back within {RECONNECT_S:.0f} s. Whether turn "
             f"{error.turn_id} was answered is unknown"
         )
-    if isinstance(error, Refused):
-        return (
-            f"nothing answers at {url} ({error.detail}); name another address with --url, or "
-            f"start a server with: {own_command()} serve"
-        )
-    return f"{url} did not answer: {error.detail}"
+    return unreached(url, error)
 
 
 def _lines() -> Iterator[str]:

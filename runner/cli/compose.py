@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runner.turns.service import Service
     from strategies import Limits
 
+OTEL_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+
 
 def compose(settings: Settings) -> Service:
     """Everything that serves, connected and not yet started.
@@ -29,6 +31,10 @@ def compose(settings: Settings) -> Service:
     from runner.turns.service import Service
     from strategies import registry
 
+    if settings.observability.otel is not None and (
+        absent := extras.missing("otel", *OTEL_MODULES)
+    ):
+        raise flags.UsageError(f"observability.otel is set: {absent}")
     start.look_here()
     answers, strategy, kept = settings.agent, settings.strategy, settings.store
     wrong = UnknownStore, registry.UnknownStrategy, doors.UnknownDoor, doors.BrokenDoor
@@ -49,7 +55,12 @@ def compose(settings: Settings) -> Service:
         per_turn=bool(strategy.per_turn),
     )
     with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
-        return Service(settings, agent, store, make_strategy, threads=threads)
+        service = Service(settings, agent, store, make_strategy, threads=threads)
+    if settings.observability.otel is not None:
+        from runner.telemetry.tracing import Tracing
+
+        service.observers.add(Tracing(settings, agent.about.target))
+    return service
 
 
 def _make_agent(settings: Settings, threads: Threads) -> Agent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from runner.cli.failures import refusal
 from runner.cli.requests import printable
 from runner.cli.status import StatusLine, Words
 from runner.client.errors import InputRequired, TurnlineError
@@ -63,7 +64,7 @@ class Screen:
                 if self._said:
                     print(flush=True)
                 return
-        self.complain(_refusal(error))
+        self.complain(refusal(error))
 
     def _end(self, text: str) -> None:
         if not self._said and text:
@@ -125,9 +126,7 @@ def _place(waiting: Waiting, after_s: float) -> str:
     position, eta_s = waiting.position, waiting.eta_s
     if not position:
         return "waiting" if position is None else _work(after_s)
-    last = 0 if 10 < position % 100 < 14 else position % 10
-    suffix = {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
-    line = f"{position}{suffix} in line"
+    line = f"{ordinal(position)} in line"
     if eta_s is None:
         return line
     late = after_s > eta_s + 1
@@ -136,9 +135,7 @@ def _place(waiting: Waiting, after_s: float) -> str:
     )
 
 
-def _refusal(error: TurnlineError) -> str:
-    if error.status == 401:
-        return f"{error} Use --token TOKEN, or set RUNNER_TOKEN."
-    if error.retry_after_s:
-        return f"{error} Try again in {error.retry_after_s:g} s."
-    return str(error)
+def ordinal(number: int) -> str:
+    """Such as 2nd."""
+    last = 0 if 10 < number % 100 < 14 else number % 10
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")

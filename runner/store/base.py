@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from runner.agents.base import Message
+from runner.store.timing import Took
 from strategies import Outcome, State, TurnError
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ class AcceptedTurn:
     key, digest  the idempotency key under which it was asked, and a hash of what was asked.
     attempts     how often the agent was called for it, in all processes.
     webhook      who is to be told of its end, until that is done: see `runner.webhooks.wanted`.
+    request_id   of the request that asked for it; `traceparent` its caller's span, or "".
     ending       what became of it, or None.
     """
 
@@ -150,6 +152,8 @@ class AcceptedTurn:
     digest: str | None = None
     attempts: int = 0
     webhook: str | None = None
+    request_id: str = ""
+    traceparent: str = ""
     ending: Ending | None = None
 
 
@@ -162,6 +166,9 @@ class Store(Protocol):
     of them. When one returns, what it wrote survives the process (if the store is `durable`),
     and later reads see it.
     """
+
+    took: Took
+    """Is told how long each of the operations took that are timed, from any thread."""
 
     @property
     def durable(self) -> bool: ...

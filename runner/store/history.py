@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, cast, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from runner.agents.base import Message
 from runner.store.base import StoreUnavailable
+from runner.store.timing import Timed
+
+T = TypeVar("T")
 
 FIRST_CHUNK, CHUNK = 8, 512
 """Messages that an iteration reads at once: few at first, for most agents stop early."""
 
 
-class Past(Protocol):
+class Past(Timed, Protocol):
     """Where a `History` reads, from any thread. Both may raise `StoreUnavailable`."""
 
     def span(self, conversation: str) -> tuple[int, int]:
@@ -104,24 +108,30 @@ class History(Sequence[Message]):
 
     def _span(self) -> tuple[int, int]:
         if self._seen is None:
-            try:
-                first, last = self._past.span(self._conversation)
-            except StoreUnavailable as error:
-                self.error = error
-                raise
+            first, last = self._ask(lambda: self._past.span(self._conversation))
             self._seen = max(first, last + 1 - (self._most or last)), last
         return self._seen
 
     def _read(self, begin: int, end: int) -> Sequence[Sequence[Any]]:
         first, _ = self._span()
-        try:
+
+        def read() -> Sequence[Sequence[Any]]:
             turns = self._past.read(self._conversation, first + begin, first + end)
             if len(turns) <= end - begin:
                 raise StoreUnavailable("Turns were forgotten while they were read.")
+            return turns
+
+        return self._ask(read)
+
+    def _ask(self, read: Callable[[], T]) -> T:
+        began = perf_counter()
+        try:
+            return read()
         except StoreUnavailable as error:
             self.error = error
             raise
-        return turns
+        finally:
+            self._past.took("history", perf_counter() - began)
 
 
 def _message(turn: Sequence[Any], side: int) -> Message:

@@ -22,6 +22,7 @@ from runner.store.base import (
     StoreUnavailable,
 )
 from runner.store.history import History
+from runner.store.timing import Took, timed, untold
 from strategies import State
 
 Json = bytes | None
@@ -69,6 +70,7 @@ class MemoryStore:
     durable = lost = False
 
     def __init__(self, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> None:
+        self.took: Took = untold
         self._pasts: dict[str, _Past] = {}
         self._bound: FairBound[str] = FairBound(most_turns, most_bytes)  # Of conversations.
         self._numbers: dict[str, int] = {}
@@ -102,10 +104,12 @@ class MemoryStore:
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return History(self, conversation)[-count:]
 
+    @timed("agent_state")
     def agent_state(self, conversation: str, form: str) -> AgentState | None:
         past = self._pasts.get(conversation)
         return None if past is None else past.left.get(form)
 
+    @timed("commit")
     async def commit(self, record: Record) -> int:
         if record.turn_id in self._committed:
             raise StoreUnavailable(f"Turn {record.turn_id} is in the history already.")
@@ -167,6 +171,7 @@ class MemoryStore:
         past.last, past.left = number, left
         past.turns[number] = self._committed[turn[2]] = turn
 
+    @timed("find")
     def said(self, digest: str, most: int) -> list[str]:
         return list(islice(self._said.get(digest, ()), most))
 
@@ -211,9 +216,11 @@ class MemoryStore:
         if self._numbers.pop(conversation, None) is not None:
             self._number_bound.remove(caller_of(conversation), conversation)
 
+    @timed("find")
     async def turns(self, conversation: str) -> int:
         return self.span(conversation)[1]
 
+    @timed("find")
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
         start = len(prefix)
         names = sorted(
@@ -221,6 +228,7 @@ class MemoryStore:
         )
         return {name: self._pasts[name].last for name in names[: limit or None]}, len(names)
 
+    @timed("forget")
     async def forget(self, conversation: str) -> None:
         self._drop_number(conversation)
         if past := self._pasts.get(conversation):
@@ -233,9 +241,11 @@ class MemoryStore:
 
     # Accepted turns.
 
+    @timed("accept")
     async def accept(self, turn: AcceptedTurn) -> None:
         self._accepted[turn.id] = turn
 
+    @timed("begin")
     async def begin(self, turn_ids: Sequence[str]) -> None:
         if not all(turn_id in self._accepted for turn_id in turn_ids):
             raise NothingKept("Not all of these turns are written down.")
@@ -243,11 +253,13 @@ class MemoryStore:
             turn = self._accepted[turn_id]
             self._accepted[turn_id] = replace(turn, attempts=turn.attempts + 1)
 
+    @timed("end")
     async def end(self, turn_id: str, ending: Ending) -> None:
         turn = self._accepted.get(turn_id)
         if turn is not None:
             self._accepted[turn_id] = _with(turn, replace(ending, requests=None))
 
+    @timed("find")
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         turn = self._accepted.get(turn_id)
         if turn is None:
@@ -261,6 +273,7 @@ class MemoryStore:
             return replace(turn, ending=said)
         return None  # With its reply, which was dropped.
 
+    @timed("find")
     async def ended(
         self, conversation: str, before: Place | None, most: int
     ) -> tuple[list[Place], int]:
@@ -304,6 +317,7 @@ class MemoryStore:
             moved = replace(turn, accepted_at=turn.accepted_at + by_s, deadline_at=deadline_at)
             self._accepted[turn.id] = moved
 
+    @timed("prune")
     async def prune(self, before: float, most: int) -> None:
         kept: Counter[str] = Counter()
         places: list[tuple[int, str]] = []

@@ -25,6 +25,7 @@ from runner.store.base import (
 )
 from runner.store.database import Database
 from runner.store.history import History
+from runner.store.timing import Took, timed, untold
 from strategies import State
 
 TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
@@ -51,6 +52,7 @@ class SqliteStore:
         self.database = Database(path)
         self.open = self.database.open
         self.close = self.database.close
+        self.took: Took = untold
         self._stateless: dict[tuple[str, str], None] = {}
 
     @property
@@ -76,6 +78,7 @@ class SqliteStore:
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self.database.read(lambda _: self.history(conversation)[-count:])
 
+    @timed("agent_state")
     def agent_state(self, conversation: str, form: str) -> AgentState | None:
         name = conversation, form
         if name in self._stateless:
@@ -92,6 +95,7 @@ class SqliteStore:
             del self._stateless[next(iter(self._stateless))]
         return None
 
+    @timed("commit")
     async def commit(self, record: Record) -> int:
         if record.left is not None:  # Whatever comes of the write.
             self._stateless.pop((record.conversation, record.left.form), None)
@@ -101,14 +105,17 @@ class SqliteStore:
             though_cancelled=True,
         )
 
+    @timed("find")
     def said(self, digest: str, most: int) -> list[str]:
         sql = "SELECT id FROM conversations WHERE said = ? LIMIT ?"
         rows = self.database.read_here(lambda db: db.execute(sql, (digest, most)).fetchall())
         return [row["id"] for row in rows]
 
+    @timed("find")
     async def turns(self, conversation: str) -> int:
         return await self.database.read(lambda db: _last_number(db, conversation))
 
+    @timed("find")
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
         # A range of the index is all that is read; no id has a U+10FFFF.
         where = """
@@ -125,6 +132,7 @@ class SqliteStore:
 
         return await self.database.read(read)
 
+    @timed("forget")
     async def forget(self, conversation: str) -> None:
         def write(db: Connection) -> None:
             db.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
@@ -138,6 +146,7 @@ class SqliteStore:
 
     # Accepted turns.
 
+    @timed("accept")
     async def accept(self, turn: AcceptedTurn) -> None:
         sql = f"INSERT INTO accepted ({', '.join(TURN)}) VALUES (:{', :'.join(TURN)})"
         values = {name: getattr(turn, name) for name in TURN}
@@ -147,6 +156,7 @@ class SqliteStore:
             lambda db: db.execute(kept, (turn.id,)).fetchone(),
         )
 
+    @timed("begin")
     async def begin(self, turn_ids: Sequence[str]) -> None:
         sql = "UPDATE accepted SET attempts = attempts + 1 WHERE id = ?"
 
@@ -157,12 +167,14 @@ class SqliteStore:
 
         await self.database.write(write)
 
+    @timed("end")
     async def end(self, turn_id: str, ending: Ending) -> None:
         columns = ", ".join(f"{name} = :{name}" for name in ENDING)
         sql = f"UPDATE accepted SET {columns}, {UNASKED} WHERE id = :id AND state IS NULL"
         values = {"id": turn_id, **{name: getattr(ending, name) for name in ENDING}}
         await self.database.write(lambda db: db.execute(sql, values))
 
+    @timed("find")
     async def find(self, turn_id: str) -> AcceptedTurn | None:
         accepted = """
             SELECT a.*, t.reply, t.output, t.requests FROM accepted AS a
@@ -188,6 +200,7 @@ class SqliteStore:
 
         return await self.database.read(read)
 
+    @timed("find")
     async def ended(
         self, conversation: str, before: Place | None, most: int
     ) -> tuple[list[Place], int]:
@@ -253,6 +266,7 @@ class SqliteStore:
         """
         await self.database.write(lambda db: db.execute(sql, {"by_s": by_s}))
 
+    @timed("prune")
     async def prune(self, before: float, most: int) -> None:
         old = "SELECT sequence FROM accepted WHERE state IS NOT NULL AND accepted_at < ?"
         recent = "FROM accepted WHERE state IS NOT NULL AND accepted_at >= ?"

@@ -21,9 +21,11 @@ from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.stdlib import ProcessorFormatter, add_logger_name
 from structlog.typing import EventDict, Processor
 
+from runner.agents.base import CURRENT
 from runner.log_stream import LogStream
 from runner.settings import ObservabilitySettings
 from runner.store.base import StoreUnavailable
+from runner.turns.origin import UNKNOWN, Origin
 from strategies import Outcome, State, Ticket, Turn, TurnError
 
 TURN_ENDED = "turn ended"
@@ -49,29 +51,36 @@ def log_turn(
     log_messages: bool,
     attempts: int = 1,
     left_behind: Outcome | None = None,
+    origin: Origin = UNKNOWN,
+    trace_id: str = "",
+    status: int | None = None,
 ) -> None:
     """Log the end of a turn; `ticket` is None where it was refused at once.
 
     left_behind  of a turn without a reply, what its client is told as its `Turn-Outcome`.
+    status       the HTTP status for its outcome.
 
     What fails here loses the line, not the turn.
     """
     try:
-        _log_turn(turn, strategy, ticket, error, log_messages, attempts, left_behind)
+        fields = _fields(turn, strategy, ticket, error, attempts, left_behind)
+        fields |= _of_request(origin, trace_id, status)
+        if log_messages:
+            fields["message"] = _cut(turn.message)
+        _log_turn(fields, error)
     except Exception as fault:
         with suppress(Exception):
             log.error("the line of a turn is lost", turn_id=turn.id, fault=type(fault).__name__)
 
 
-def _log_turn(
+def _fields(
     turn: Turn,
     strategy: str,
     ticket: Ticket | None,
     error: TurnError | None,
-    log_messages: bool,
     attempts: int,
     left_behind: Outcome | None,
-) -> None:
+) -> dict[str, object]:
     state = error.state if error else ticket.state if ticket else State.ANSWERED
     fields: dict[str, object] = {
         "turn_id": turn.id,
@@ -81,20 +90,34 @@ def _log_turn(
         "ran_ms": round(ticket.ran_s * 1000) if ticket else 0,
         "outcome": state.value,
     }
-    cause = None if error is None else error.__cause__
     if attempts > 1:
         fields["attempt"] = attempts
     if error is not None:
         fields["error"] = type(error).__name__
         fields["turn_outcome"] = left_behind or error.outcome
-    if cause is not None:  # Its truth is the agent's code.
-        fields["cause"] = in_a_line(cause)
-    if log_messages:
-        fields["message"] = _cut(turn.message)
+        if error.__cause__ is not None:  # Its truth is the agent's code.
+            fields["cause"] = in_a_line(error.__cause__)
+    return fields
+
+
+def _of_request(origin: Origin, trace_id: str, status: int | None) -> dict[str, object]:
+    """What is known of it."""
+    known: dict[str, object] = {} if status is None else {"status": status}
+    if origin.client:
+        known["client"] = origin.client
+    if origin.request_id:
+        known["request_id"] = origin.request_id
+    if trace_id:
+        known["trace_id"] = trace_id
+    return known
+
+
+def _log_turn(fields: dict[str, object], error: TurnError | None) -> None:
+    state = fields["outcome"]
     level = "warning" if state in (State.REFUSED, State.EXPIRED) else "info"
-    if state is State.FAILED:
+    if error is not None and state == State.FAILED:
         # Frames of ours say nothing of a disk that the cause does not say.
-        frames = None if isinstance(error, StoreUnavailable) else cause
+        frames = None if isinstance(error, StoreUnavailable) else error.__cause__
         log.error(TURN_ENDED, **fields, exc_info=frames)
     elif _lines is None or get_contextvars():
         getattr(log, level)(TURN_ENDED, **fields)
@@ -177,6 +200,18 @@ def in_a_line(error: BaseException) -> str:
     return _cut(text)
 
 
+def _add_turn(logger: object, method: str, entry: EventDict) -> EventDict:
+    """To what an agent logs, in its threads and tasks too: which turn it works at."""
+    turn = CURRENT.get(None)
+    if turn is not None:
+        entry.setdefault("turn_id", turn.id)
+        if turn.request_id:
+            entry.setdefault("request_id", turn.request_id)
+        if turn.trace_id:
+            entry.setdefault("trace_id", turn.trace_id)
+    return entry
+
+
 def _format_exc_info(logger: object, method: str, entry: EventDict) -> EventDict:
     """As structlog's, for exceptions that cannot be shown too."""
     try:
@@ -197,7 +232,7 @@ def configure_logging(settings: ObservabilitySettings) -> None:
     stream = LogStream(None if sys.stderr is None else 2)  # pyright: ignore[reportUnnecessaryComparison]
     colors = settings.log == "console" and os.isatty(2) and not os.environ.get("NO_COLOR")
     _lines = Lines(stream, as_json=settings.log == "json", colors=colors)
-    first: list[Processor] = [merge_contextvars, structlog.processors.add_log_level]
+    first: list[Processor] = [merge_contextvars, _add_turn, structlog.processors.add_log_level]
     last: list[Processor] = [_format_exc_info, _lines.render]
     structlog.configure(
         processors=[*first, *last],

@@ -159,6 +159,7 @@ class Answering:
             tickets = [live.ticket for live in lives if live.ticket is not None]
             waited_s = max((ticket.waited_s for ticket in tickets), default=0.0)
             ends_s = min(ends_s, turn.deadline_s - waited_s)
+        first = lives[0] if lives else None
         return CurrentTurn(
             turn.id,
             turn.conversation,
@@ -167,6 +168,8 @@ class Answering:
             content.metadata,
             _decisions(content),
             monotonic() + ends_s,
+            "" if first is None else first.origin.request_id,
+            "" if first is None else first.trace_id,
         )
 
     def _asked(self, turn: Turn, content: Content, left: AgentState | None) -> Asked:

@@ -125,6 +125,8 @@ class Journal:
             key=live.key,
             digest=live.key and digest(turn.message, turn.more),
             webhook=webhook,
+            request_id=live.origin.request_id,
+            traceparent=live.origin.traceparent,
         )
         self.keys.add(row)
         live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))

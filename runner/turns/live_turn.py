@@ -27,6 +27,7 @@ from runner.callers import caller_of
 from runner.settings import OnDisconnect
 from runner.store.base import AcceptedTurn, Ending
 from runner.turns import content
+from runner.turns.origin import UNKNOWN, Origin
 from runner.turns.text import GrowingText
 from strategies import State, Ticket, Turn
 
@@ -63,20 +64,27 @@ class LiveTurn:
     abandoned      it was cancelled because its clients had left.
     text           the reply so far, of the current attempt.
     told           what was told between, each with its place in the text.
+    first_piece_s  seconds from submission to the first text or use of a tool; None before it.
     ending         what became of it, once that is kept and may be seen.
     fault          the exception behind `ending`, for the log; lost with the process.
     weight         bytes in memory as they were counted: an agent may change what it was given.
+    origin         the request that first asked for it.
+    trace_id       of the trace that it is in, 32 digits of hex, or "".
     listeners      are called whenever something has changed; what, they see for themselves.
     """
 
     __slots__ = (
-        "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "key", "listeners",
-        "may_have_row", "on_disconnect", "phase", "promised", "row", "text", "ticket", "told",
-        "turn", "waiters", "weight",
+        "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "first_piece_s", "key",
+        "listeners", "may_have_row", "on_disconnect", "origin", "phase", "promised", "row", "text",
+        "ticket", "told", "trace_id", "turn", "waiters", "weight",
     )  # fmt: skip
 
-    def __init__(self, turn: Turn, *, key: str | None = None, attempts: int = 0) -> None:
+    def __init__(
+        self, turn: Turn, *, key: str | None = None, attempts: int = 0, origin: Origin = UNKNOWN
+    ) -> None:
         self.turn = turn
+        self.origin = origin
+        self.trace_id = origin.trace_id
         self.key = key
         self.attempts = attempts
         self.phase: Phase = WAITING
@@ -89,6 +97,7 @@ class LiveTurn:
         self.abandoned = False
         self.text = GrowingText()
         self.told: list[tuple[int, Told]] = []
+        self.first_piece_s: float | None = None
         self.ending: Ending | None = None
         self.ended_at = 0.0
         self.weight = 0
@@ -103,7 +112,8 @@ class LiveTurn:
         told = kept.message, deadline_s, kept.priority, kept.strategy
         caller, more = caller_of(kept.conversation), content.from_json(kept.more)
         turn = Turn(kept.id, kept.conversation, *told, caller=caller, more=more)
-        live = cls(turn, key=kept.key, attempts=kept.attempts)
+        origin = Origin(kept.request_id, "", kept.traceparent)
+        live = cls(turn, key=kept.key, attempts=kept.attempts, origin=origin)
         live.row = asyncio.get_running_loop().create_future()
         live.row.set_result(True)
         live.promised = True
@@ -208,6 +218,8 @@ class LiveTurn:
                 self.text.add(piece)
             else:
                 self.told.append((len(self.text), piece))
+            if self.first_piece_s is None and self.ticket is not None and _is_seen(piece):
+                self.first_piece_s = self.ticket.waited_s + self.ticket.ran_s
             self.tell()
 
     def until_ended(self) -> asyncio.Future[None]:
@@ -224,6 +236,11 @@ class LiveTurn:
         """Something has changed."""
         for listener in self.listeners:
             listener()
+
+
+def _is_seen(piece: str | Told) -> bool:
+    """Whether somebody who waits for the reply sees that it begins."""
+    return isinstance(piece, str) or piece.kind in ("tool_call", "tool_result")
 
 
 def wake(waiter: asyncio.Future[None], _: object = None) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import structlog
 
+from runner.store.timing import Operation
 from runner.turns.live_turn import LiveTurn
 from strategies import Turn, TurnError
 
@@ -21,7 +22,7 @@ class Observer:
     """
 
     def submitting(self, live: LiveTurn, /) -> None:
-        """The strategy is about to be given the turn.
+        """The turn has come, and is accepted or refused next.
 
         The agent is called in a copy of the context in which this is called.
         """
@@ -32,7 +33,7 @@ class Observer:
         return
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
-        """It was not taken. In the context of `submitting`, if that was called."""
+        """It was not taken. In the context of `submitting`."""
         return
 
     def called(self, lives: Sequence[LiveTurn], /) -> None:
@@ -52,6 +53,14 @@ class Observer:
 
     def drained(self) -> None:
         """The server ends: no turn runs any more, and none comes."""
+        return
+
+    def stored(self, operation: Operation, seconds: float, /) -> None:
+        """The store has done that, or failed to. In whatever thread it was."""
+        return
+
+    async def close(self) -> None:
+        """The service is closing, and waits for this: well under a second."""
         return
 
 
@@ -93,10 +102,24 @@ class Observers(Observer):
         self._drained = True
         self._tell("drained")
 
+    def stored(self, operation: Operation, seconds: float, /) -> None:
+        if self._all:
+            self._tell("stored", operation, seconds)
+
+    async def close(self) -> None:
+        for observer in self._all:
+            try:
+                await observer.close()
+            except Exception as fault:
+                self._complain(observer, fault)
+
     def _tell(self, what: str, *about: object) -> None:
         for observer in self._all:
             try:
                 getattr(observer, what)(*about)
             except Exception as fault:
-                with suppress(Exception):
-                    log.error("who watches turns failed", watcher=repr(observer), exc_info=fault)
+                self._complain(observer, fault)
+
+    def _complain(self, observer: Observer, fault: Exception) -> None:
+        with suppress(Exception):
+            log.error("who watches turns failed", watcher=repr(observer), exc_info=fault)

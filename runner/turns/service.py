@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -44,6 +45,9 @@ from strategies import (
     Turn,
     TurnError,
 )
+
+if TYPE_CHECKING:
+    from runner.telemetry.metrics import Metrics
 
 STOP_S = 1.0
 """How long a cancellation is given to show what came of it."""
@@ -77,6 +81,7 @@ class Service:
     log_turn       writes the line of each turn that has ended.
     observers      are told what happens to turns.
     refusals       turns that were not taken, by their caller and by what they were refused for.
+    metrics        what `GET /metrics` shows, where that is on; the app puts it here.
     """
 
     def __init__(
@@ -97,8 +102,10 @@ class Service:
         self.requests_in_flight = 0
         self.observers = Observers()
         self.refusals: Counter[tuple[str, type[TurnError]]] = Counter()
+        self.metrics: Metrics | None = None
         self._agent = agent
         self._store = store
+        store.took = self.observers.stored
         kept = settings.server
         self._known = KnownTurns(
             kept.resume_s, kept.resume_turns, kept.resume_bytes, kept.bodies_share
@@ -138,6 +145,10 @@ class Service:
         self.lately_ended = self._known.lately_ended
         self.watching = self._known.watching
 
+    def log_status(self, status_of: Callable[[TurnError], int]) -> None:
+        """Have the lines of turns say the HTTP status for an error, as this maps it."""
+        self._settling.status_of = status_of
+
     @property
     def about(self) -> About:
         """What the agent was taken for."""
@@ -153,6 +164,7 @@ class Service:
         if not self.opened:
             await self._store.open()
             for live in await self._journal.open():
+                self.observers.submitting(live)
                 try:
                     self._start(live, in_background=True)
                 except TurnError as error:
@@ -171,6 +183,7 @@ class Service:
         self._journal.close()
         self.webhooks.close()
         await self._store.close()
+        await self.observers.close()
 
     async def drain(self, timeout_s: float) -> None:
         """As `Strategy.drain`; from the first moment on `ready` is False."""
@@ -217,8 +230,9 @@ class Service:
         if known is not None:
             known.wish(submission.on_disconnect)
             return known, True
-        live = LiveTurn(turn, key=submission.key)
+        live = LiveTurn(turn, key=submission.key, origin=submission.origin)
         live.wish(submission.on_disconnect)
+        self.observers.submitting(live)
         try:
             if not self._known.has_room(turn):
                 # Strategies bound how many turns wait, and do not know what a turn holds.
@@ -226,7 +240,7 @@ class Service:
             self._start(live, in_background=submission.outlives_client)
         except TurnError as error:
             self._note_refusal(turn, error)
-            self._settling.refused(turn, error=error)
+            self._settling.refused(live, error)
             raise
         if submission.needs_row:
             self._journal.write(live, submission.webhook)
@@ -334,7 +348,6 @@ class Service:
             # or the agent might use a tool twice that was approved once. A message waits too: it
             # would be refused for the requests that were open again.
             turn = replace(turn, strategy="queue")
-        self.observers.submitting(live)
         live.ticket = self._strategy.submit(turn)
         self._known.add(live)
         live.ticket.add_done_callback(partial(self._settling.settled, live))

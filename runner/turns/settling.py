@@ -17,7 +17,9 @@ from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
 from runner.turns.observer import Observer
-from strategies import Draining, Reply, Ticket, TurnCancelled, TurnError
+from strategies import Draining, Outcome, Reply, Ticket, TurnCancelled, TurnError
+
+OK = 200
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +30,7 @@ class Settling:
     log_turn     is given each turn that has ended, as `telemetry.log.log_turn` is.
     durable      whether what is kept survives the process.
     last_end_at  when a turn was last shown to have ended, by `time.monotonic`.
+    status_of    the HTTP status for an error, for the log; None where nobody speaks HTTP.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Settling:
             strategy=settings.strategy.name,
             log_messages=settings.observability.log_messages,
         )
-        self.refused = partial(self._log, ticket=None, attempts=0)
+        self.status_of: Callable[[TurnError], int] | None = None
 
     def settled(self, live: LiveTurn, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
@@ -109,8 +112,33 @@ class Settling:
         error = came_to if isinstance(came_to, TurnError) else None
         ending = endings.of(came_to, live.attempts, ticket)
         told = None if error is None else ending.outcome
-        self._log(live.turn, ticket=ticket, error=error, attempts=live.attempts, left_behind=told)
+        self._log_turn(live, error, ticket, told)
         self._show(live, error, ending)
+
+    def refused(self, live: LiveTurn, error: TurnError) -> None:
+        """Log a turn that was not accepted."""
+        self._log_turn(live, error)
+
+    def _log_turn(
+        self,
+        live: LiveTurn,
+        error: TurnError | None,
+        ticket: Ticket | None = None,
+        told: Outcome | None = None,
+    ) -> None:
+        status = None
+        if self.status_of is not None:
+            status = OK if error is None else self.status_of(error)
+        self._log(
+            live.turn,
+            ticket=ticket,
+            error=error,
+            attempts=live.attempts,
+            left_behind=told,
+            origin=live.origin,
+            trace_id=live.trace_id,
+            status=status,
+        )
 
     def _show(self, live: LiveTurn, error: TurnError | None, ending: Ending) -> None:
         self.end_key(live, ending)

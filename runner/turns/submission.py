@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.settings import OnDisconnect
+from runner.turns.origin import UNKNOWN, Origin
 from strategies import Turn
 
 
@@ -19,6 +20,7 @@ class Submission:
     stream         answer with the events of the turn as they happen.
     webhook        who is to be told when the turn has ended, or None: a URL, or `Wanted.text`.
     applied        the preferences that were applied, for `Preference-Applied`.
+    origin         the request that it came in.
     """
 
     turn: Turn
@@ -29,6 +31,7 @@ class Submission:
     stream: bool = False
     webhook: str | None = None
     applied: str = ""
+    origin: Origin = UNKNOWN
 
     @property
     def outlives_client(self) -> bool:

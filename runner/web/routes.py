@@ -13,7 +13,7 @@ from runner.api.problems import RequestError
 from runner.config.masking import shown
 from runner.settings import FIELDS, Settings
 from runner.turns.service import Service
-from runner.web import side_by_side
+from runner.web import page, side_by_side
 from runner.web.sight import Sight
 from runner.web.stream import Views
 
@@ -22,8 +22,8 @@ def routes(settings: Settings) -> tuple[Route, ...]:
     """None where the page is off."""
     if not settings.observability.page:
         return ()
-    # Add `*page.routes()` here.
     return (
+        *page.routes(),
         Route("GET", "/view", Views().view,
               operations.streamed("What happens now, as the page shows it",
                                   "Events `view`, the first of them whole.",

@@ -20,6 +20,7 @@ from runner.settings import StoreSettings
 from runner.store import make_store
 from runner.store.base import Record, Store, StoreUnavailable
 from runner.store.history import History
+from runner.store.timing import untold
 from runner.turns.answering import Answering
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
@@ -190,6 +191,8 @@ async def test_an_agent_that_cancels_its_own_task_leaves_no_cancellation_behind(
 
 class Broken:
     """A past that cannot be read."""
+
+    took = staticmethod(untold)
 
     def span(self, conversation: str) -> tuple[int, int]:
         raise StoreUnavailable

@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from tests.support import client
 from tests.support.events import Stream
 from tests.support.proxy import CuttingProxy
-from tests.support.server import ROOT, Server
+from tests.support.server import Server
+from tests.support.terminal import Terminal as AnyTerminal
 
 TELLER = "tests.support.agents:teller"
 Run = Callable[..., tuple[int, str, str]]
 
 
-class Terminal:
-    """`runner chat` in a pseudo-terminal. Use it with `with`."""
+class Terminal(AnyTerminal):
+    """`runner chat` in a terminal."""
+
+    prompt = "> "
 
     def __init__(self, port: int, *arguments: str) -> None:
-        self._master, slave = pty.openpty()
-        command = [sys.executable, "-m", "runner", "chat", "--url", f"http://127.0.0.1:{port}"]
-        self.process = subprocess.Popen(
-            [*command, *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
-            start_new_session=True,
-            # A shell that starts the tests in the background has them ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        os.close(slave)
-        self.text = ""
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def __enter__(self) -> Self:
-        self.until("> ")
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.process.kill()
-        self.process.wait(client.LIMIT_S)
-        os.close(self._master)
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def until(self, text: str) -> None:
-        client.until(lambda: text in self.text, f"the terminal shows {text!r}")
-
-    def _read(self) -> None:
-        while True:
-            try:
-                self.text += os.read(self._master, 65536).decode()
-            except OSError:
-                return
+        super().__init__("chat", "--url", f"http://127.0.0.1:{port}", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_help_says_where_settings_come_from_and_names_every_command(run: Run) ->
     assert status == 0
     for word in ("RUNNER_SERVER__PORT", "runner.toml", "pyproject.toml", "Exit status", "Examples"):
         assert word in out
-    own = ("serve", "chat", "strategies", "doors", "agents", "config", "completion")
+    own = ("serve", "chat", "top", "strategies", "doors", "agents", "config", "completion")
     for command in (*own, "compare", "probe", "report", "simulate"):
         assert f"\n  {command} " in out
     assert max(map(len, out.splitlines())) <= 90
@@ -158,6 +158,17 @@ def test_uvicorn_where_it_is_not_installed_is_said_in_a_line(
     assert (status, out) == (2, "")
     assert "uvicorn is not installed: " in err.splitlines()[-1]
     assert err.rstrip().endswith("[uvicorn]'")
+
+
+@pytest.mark.parametrize("command", [["serve"], ["config", "check"]])
+def test_opentelemetry_where_it_is_not_installed_is_said_in_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
+    status, out, err = run(*command, "--set", "observability.otel=http://127.0.0.1:4318")
+    assert (status, out) == (2, "")
+    assert "opentelemetry.sdk.trace is not installed: " in err.splitlines()[-1]
+    assert err.rstrip().endswith("[otel]'")
 
 
 def test_an_unknown_strategy_is_not_served(start: Start) -> None:

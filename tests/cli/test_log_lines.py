@@ -15,9 +15,11 @@ import runner
 from tests.support.client import PATIENCE_S
 
 START = """
-import logging, sys, warnings
+import logging, structlog, sys, warnings
+from runner.agents.base import CURRENT, CurrentTurn
 from runner.settings import ObservabilitySettings
 from runner.telemetry.log import configure_logging, log_turn
+from runner.turns.origin import Origin
 from strategies import AgentFailed, ServerFull, State, Turn
 
 class Ticket:
@@ -74,6 +76,27 @@ def test_an_answered_turn_is_one_line_without_its_text() -> None:
         "ran_ms": 1500,
         "outcome": "answered",
     }
+
+
+def test_a_line_ties_the_turn_to_its_request_and_its_trace() -> None:
+    found = entry(
+        "origin = Origin('r1', 'ann@10.0.0.7', '00-' + 'a' * 32 + '-' + 'b' * 16 + '-01')\n"
+        "log_turn(Turn('t1', 'c1', 'hi'), strategy='queue', ticket=Ticket(), error=None,"
+        " log_messages=False, origin=origin, trace_id=origin.trace_id, status=200)"
+    )
+    assert found["request_id"] == "r1"
+    assert found["client"] == "ann@10.0.0.7"
+    assert found["trace_id"] == "a" * 32
+    assert found["status"] == 200
+
+
+def test_what_is_logged_in_a_turn_says_which_one_by_either_library() -> None:
+    at_work = "CURRENT.set(CurrentTurn('t1', 'c1', 1, request_id='r1', trace_id='f' * 32))\n"
+    both = "structlog.get_logger().info('one')\nlogging.getLogger('agent').warning('two')"
+    lines = [json.loads(one) for one in logged(at_work + both).splitlines()]
+    assert [one["event"] for one in lines] == ["one", "two"]
+    for one in lines:
+        assert (one["turn_id"], one["request_id"], one["trace_id"]) == ("t1", "r1", "f" * 32)
 
 
 def test_the_text_is_logged_only_when_asked() -> None:

@@ -1,4 +1,4 @@
-"""Test the doors where their clients are installed: `make test-doors`.
+"""Test the doors, and the page, where their clients are installed: `make test-doors`.
 
 A test that is skipped fails this: a client that is not there shows nothing.
 """
@@ -25,7 +25,7 @@ def main(chosen: Sequence[str]) -> int:
     node.install()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        tests = chosen or ["tests/doors"]
+        tests = chosen or ["tests/doors", *map(str, ROOT.glob("tests/web/test_browser_*.py"))]
         command = [str(python), "-m", "pytest", *tests, *OPTIONS, f"--junit-xml={report}"]
         status = subprocess.run(command, cwd=ROOT).returncode
         skipped = [*ElementTree.parse(report).iter("skipped")]

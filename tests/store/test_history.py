@@ -15,10 +15,13 @@ from runner.agents.base import Message
 from runner.store import make_store
 from runner.store.base import Record, Store, StoreUnavailable
 from runner.store.history import History
+from runner.store.timing import untold
 
 
 class Counting:
     """Has so many turns, and counts what is read of them."""
+
+    took = staticmethod(untold)
 
     def __init__(self, turns: int) -> None:
         self.turns = turns

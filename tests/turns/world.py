@@ -30,6 +30,7 @@ from runner.store.base import (
 )
 from runner.store.history import History
 from runner.store.memory import MemoryStore
+from runner.store.timing import Took, untold
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
 from runner.turns.submission import Submission
@@ -49,6 +50,7 @@ class Disk:
     lost = False
 
     def __init__(self, kept: MemoryStore, answered: set[str], rng: Random) -> None:
+        self.took: Took = untold
         self._kept = kept
         self._answered = answered
         self._rng = rng
