@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from strategies import registry
+from tests.support.caller import Caller
 from tests.support.client import connect, encode, until
 from tests.support.events import Stream
 from tests.support.look import Look
@@ -91,8 +91,7 @@ def test_a_turns_life_is_told_as_it_happens(server: Server) -> None:
 
 
 def test_who_comes_later_is_told_how_the_last_minute_was(server: Server) -> None:
-    failed = server.ask("raise ValueError", "past")
-    server.until_ended(failed)
+    failed = server.chat("raise ValueError", "past").json["turn_id"]
     marks = {mark["id"]: mark for mark in snapshot(server)["marks"]}
     assert marks[failed]["state"] == "failed"
     assert marks[failed]["cause"] == "agent-failed"
@@ -163,22 +162,61 @@ def test_when_the_last_one_leaves_nothing_is_left_running(server: Server) -> Non
     until(lambda: server.health()["requests_in_flight"] == base, "the readers are gone")
 
 
-def test_a_reader_that_takes_nothing_costs_little_and_is_told_the_whole_later(
+def test_a_reader_that_takes_nothing_for_a_while_costs_little_and_catches_up(
     tmp_path: Path,
 ) -> None:
-    with Server(tmp_path, store__url="memory:", strategy__max_running=64) as server:
-        request = encode("GET", "/view", None, {"accept": "text/event-stream"})
-        slow = socket.socket()
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        slow.settimeout(20.0)
-        slow.connect(("127.0.0.1", server.port))
-        slow.sendall(request)
+    with Server(tmp_path, store__url="memory:") as server, Look(server.port) as look:
+        look.until_seen(lambda one: True)
         before = server.process.memory_info().rss
         for number in range(600):
             server.chat("x" * 200, f"c{number % 50}")
         assert server.process.memory_info().rss - before < 24_000_000
-        with slow:
-            assert b'"whole":true' in slow.recv(65_536)
+        look.until_seen(lambda one: one.seen["ended"] == {"answered": 600})
+
+
+def test_an_agent_that_ignores_its_cancellation_is_shown_in_its_line(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:") as server, Look(server.port) as look:
+        held = server.ask("ignore 2")
+        server.until_called("ignore 2")
+        behind = server.ask("hello")
+        server.cancel(held)
+        look.until_seen(
+            lambda one: [turn["state"] for turn in one.turns()] == ["fenced", "waiting"]
+        )
+        assert [turn["id"] for turn in look.turns()] == [held, behind]
+        assert look.seen["load"]["fenced"] == 1
+        assert look.states()[held] == "cancelled"
+        look.until_seen(lambda one: one.states().get(behind) == "answered")
+        look.until_seen(lambda one: not one.lines)
+
+
+def test_a_caller_counts_its_own_turns_alone(tmp_path: Path) -> None:
+    tokens = ["ann:a-token", "bob:b-token"]
+    bounds: Knobs = {"strategy__max_waiting_per_conversation": 0, "store__url": "memory:"}
+    with Server(tmp_path, server__tokens=tokens, **bounds) as server:
+        ann, bob = Caller(server, "a-token"), Caller(server, "b-token")
+        ann.chat("hello")
+        bob.chat("raise ValueError")
+        ann.chat("until let", prefer="respond-async")
+        assert ann.chat("too many").status == 429
+        with Look(server.port, "a-token") as anns, Look(server.port, "b-token") as bobs:
+            anns.until_seen(lambda one: one.seen["load"]["running"] == 1)
+            assert anns.seen["ended"] == {"answered": 1}
+            assert anns.seen["refused"] == {"conversation-queue-full": 1}
+            bobs.until_seen(lambda one: one.seen["ended"] == {"failed": 1})
+            assert (bobs.seen["load"]["running"], bobs.seen["refused"]) == (0, {})
+            server.let_on("let")
+            anns.until_seen(lambda one: one.seen["ended"] == {"answered": 2})
+
+
+def test_a_head_request_for_the_stream_is_answered_at_once(server: Server) -> None:
+    with connect(server.port) as connection, connection.makefile("rb") as stream:
+        for _ in range(2):
+            head = encode("HEAD", "/view", None, {"accept": "text/event-stream"})
+            connection.sendall(head)
+            assert stream.readline().startswith(b"HTTP/1.1 200")
+            lines = list(iter(stream.readline, b"\r\n"))
+            assert b"content-type: text/event-stream\r\n" in lines
 
 
 def test_the_end_of_the_server_ends_the_stream(tmp_path: Path) -> None:
@@ -231,7 +269,7 @@ def test_a_reader_that_leaves_in_the_middle_of_an_event_is_no_error(tmp_path: Pa
 
 def test_events_are_json_with_an_id_each(server: Server) -> None:
     with Stream(server.port, path="/view") as stream:
-        server.ask("hello", "events")
+        server.chat("hello", "events")
         first, second = next(iter(stream)), next(iter(stream))
     assert first.id != second.id
     assert json.dumps(second.data)
