@@ -50,7 +50,7 @@ def _collector() -> Iterator[str]:
 
 
 def measure(quick: bool) -> None:
-    rounds, turns = (5, 480) if quick else (9, 960)
+    rounds, turns = (7, 240) if quick else (9, 960)
     os.environ["OTEL_BSP_SCHEDULE_DELAY"] = str(SEND_MS)
     with _collector() as url:
         otel = f"observability.otel={url}"

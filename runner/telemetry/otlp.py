@@ -115,13 +115,24 @@ known_attribute = lru_cache(maxsize=512)(attribute)
 
 
 def _pair(number: int, key: str, value: Value) -> bytes:
+    name = _name(key)
     if isinstance(value, str):
-        told = _field(1, value.encode(errors="backslashreplace"))
+        text = value.encode(errors="backslashreplace")
+        size = len(text)
+        if len(name) + size < 120:  # Most: then each length is a byte, and this is one step.
+            lengths = (number << 3 | 2, len(name) + size + 4, name, size + 2, size, text)
+            return b"%c%c%b\x12%c\x0a%c%b" % lengths
+        told = _field(1, text)
     elif isinstance(value, bool):
         told = b"\x10\x01" if value else b"\x10\x00"
     else:
         told = b"\x18" + _varint(value)
-    return _field(number, _field(1, key.encode()) + _field(2, told))
+    return _field(number, name + _field(2, told))
+
+
+@lru_cache(maxsize=512)
+def _name(key: str) -> bytes:
+    return _field(1, key.encode())
 
 
 def _link(to: tuple[bytes, bytes]) -> bytes:
