@@ -10,11 +10,9 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.server import Server
 
-QUICK = ("disconnects", "held_connections", "slow_clients")
-"""What each library does by itself: these run over both in the fast tests too."""
-
 SOCKETS = (
-    *QUICK, "ended_loop", "input", "kill", "outage_and_memory", "shutdown", "unread_answers",
+    "disconnects", "ended_loop", "held_connections", "input", "kill", "outage_and_memory",
+    "shutdown", "slow_clients", "unread_answers",
 )  # fmt: skip
 """Where it matters too with what uvicorn parses and which loop it has."""
 
@@ -22,12 +20,12 @@ OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.", "
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the rooms in OVER_BOTH over Hypercorn and, mostly in the slow tests, over uvicorn."""
+    """Run the rooms in OVER_BOTH over Hypercorn and, in the slow tests, over uvicorn."""
     module = metafunc.module.__name__
     if "http" in metafunc.fixturenames and module.startswith(OVER_BOTH):
         name, slow = module.rpartition(".test_")[2], pytest.mark.slow
         libraries = [pytest.param("hypercorn")]
-        libraries += [pytest.param("uvicorn", marks=() if name in QUICK else slow)]
+        libraries += [pytest.param("uvicorn", marks=slow)]
         libraries += [pytest.param("pure-uvicorn", marks=slow)] if name in SOCKETS else []
         metafunc.parametrize("http", libraries, indirect=True, scope="module")
 

@@ -56,15 +56,32 @@ def server(http: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
         yield running
 
 
-@schema.parametrize()
-@settings(
+QUICK = ["/chat", "/turns/{turn_id}"]
+"""What is tried in the fast tests too; the slow ones try the rest, which takes a minute."""
+
+thoroughly = settings(
     max_examples=40,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+
+
+@schema.include(path=QUICK).parametrize()
+@thoroughly
 def test_the_server_does_what_its_description_says(case: Any, server: Server) -> None:
+    hold(case, server)
+
+
+@pytest.mark.slow
+@schema.exclude(path=QUICK).parametrize()
+@thoroughly
+def test_so_it_does_at_all_other_paths(case: Any, server: Server) -> None:
+    hold(case, server)
+
+
+def hold(case: Any, server: Server) -> None:
     response = case.call(base_url=f"http://127.0.0.1:{server.port}", timeout=20)
     case.validate_response(response, checks=HELD_TO)
     assert response.status_code != 500

@@ -106,7 +106,11 @@ RETRIED = [
 ]
 
 
-@pytest.fixture(scope="module", params=RETRIED, ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[RETRIED[0], *(pytest.param(each, marks=pytest.mark.slow) for each in RETRIED[1:])],
+    ids="-".join,
+)
 def real(request: pytest.FixtureRequest) -> Run:
     """A sound run in which users tried again. Its replies are no chain: names alone must tell."""
     return unproved(*request.param)

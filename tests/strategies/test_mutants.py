@@ -15,6 +15,9 @@ import strategies
 from tests.strategies.mutants import MUTANTS, Mutant
 
 SCHEDULES = 1_000
+SOME = MUTANTS[::10]
+"""For the fast tests; the others die in the slow ones."""
+THE_OTHERS = [each for each in MUTANTS if each not in SOME]
 SOURCE = Path(strategies.__file__).parent
 
 
@@ -36,8 +39,20 @@ def transplant(tmp_path: Path) -> Iterator[Callable[[Mutant], ModuleType]]:
         del sys.modules[module]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.mistake)
+@pytest.mark.parametrize("mutant", SOME, ids=lambda mutant: mutant.mistake)
+def test_the_explorer_kills_some(
+    mutant: Mutant, transplant: Callable[[Mutant], ModuleType]
+) -> None:
+    kill(mutant, transplant)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", THE_OTHERS, ids=lambda mutant: mutant.mistake)
 def test_the_explorer_kills(mutant: Mutant, transplant: Callable[[Mutant], ModuleType]) -> None:
+    kill(mutant, transplant)
+
+
+def kill(mutant: Mutant, transplant: Callable[[Mutant], ModuleType]) -> None:
     package = transplant(mutant)
     registry = importlib.import_module(f"{package.__name__}.registry")
     testing = importlib.import_module(f"{package.__name__}.testing")
