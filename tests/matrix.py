@@ -65,7 +65,7 @@ def run(version: str, python: str) -> bool:
     print(f"Python {version}, Quart {quart}", flush=True)
     tests = [str(own), "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
     runs = [*tests, "-m", "not slow"], [*tests, "-m", "slow", *SOCKETS]
-    return not any([subprocess.run(each, cwd=ROOT).returncode for each in runs])
+    return not any(subprocess.run(each, cwd=ROOT).returncode for each in runs)
 
 
 def main() -> int:
