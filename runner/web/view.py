@@ -100,6 +100,7 @@ class View(Observer):
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
         self._next_at = self._times_at = 0.0
+        self._is_over = False
         self._texts = 0
 
     # Who looks.
@@ -115,6 +116,8 @@ class View(Observer):
         if len(self._readers) == 1:
             self._begin()
             self._service.observers.add(self)
+        elif self._is_over:
+            self.drained()
         return reader
 
     def leave(self, reader: Reader) -> bool:
@@ -159,6 +162,8 @@ class View(Observer):
             self._tell_in(0.0)
 
     def drained(self) -> None:
+        self._is_over = True
+        self._stop_timer()
         self._tell()
         self._stop_timer()
         for reader in self._readers:

@@ -91,10 +91,22 @@ async def test_who_comes_when_the_server_has_drained_is_told_all_and_that_it_is_
     await stage.ask("hello")
     await stage.service.drain(0.0)
     view = View(stage.service, ALL)
-    reader = view.join(nothing)
-    assert reader.is_over
-    assert b'"whole":true' in reader.take()
+    for reader in (view.join(nothing), view.join(nothing)):
+        assert reader.is_over
+        assert b'"whole":true' in reader.take()
+
+
+async def test_a_view_is_held_by_nothing_when_the_server_has_drained(stage: Stage) -> None:
+    view, woken = View(stage.service, ALL), asyncio.Event()
+    reader = view.join(woken.set)
+    await until_told(reader, woken)
+    await stage.begin("hello")  # A text is due.
+    await stage.service.drain(5.0)
     view.leave(reader)
+    left = weakref.ref(view)
+    del view, reader
+    gc.collect()
+    assert left() is None
 
 
 async def test_the_end_of_the_server_is_told_after_the_last_turn(stage: Stage) -> None:
