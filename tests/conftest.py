@@ -18,7 +18,7 @@ SOCKETS = (
 )  # fmt: skip
 """Where it matters too with what uvicorn parses and which loop it has."""
 
-OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.")
+OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.", "tests.web.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -188,6 +188,7 @@ WAYS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "From the beginning": ("-N",),
         "From where you left off": ("-N", "-H 'Last-Event-ID: 1.8'"),
     },
+    "/view/side-by-side": {"": ("-N", JSON, "-d '{}'")},
     "/history": {
         "The last two messages": ("-G", "-d count=2", f"-d conversation_id={CONVERSATION}"),
     },

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from runner.api import documents
 from runner.api.exchange import Answer, Request, json_answer
 from runner.api.parsing import check_conversation, parse_conversation, parse_count
@@ -17,6 +20,7 @@ from runner.api.problems import (
 from runner.callers import owns, scoped
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Conversation, Service
+from runner.web.sight import Sight
 
 HELD = (
     "The agent answers one turn at a time, and one that was given up has not ended. Give what it "
@@ -34,22 +38,23 @@ async def turn(service: Service, request: Request) -> Answer:
 
 
 async def cancel(service: Service, request: Request) -> Answer:
-    """Operators may cancel anybody's turn, and are told of it what they may see."""
-    limits = service.settings.server
-    is_operator = request.caller in limits.operators
-    live = await find_turn(service, request, of_anybody=is_operator)
+    """Operators may cancel anybody's turn, and are told of it no more than they may see."""
+    sight = Sight.of(request.caller, service.settings.server)
+    live = await _find(service, request, sight.sees)
     await service.cancel(live)
     document = documents.turn(service, live)
-    if not (owns(request.caller, live.turn.conversation) or limits.operators_see_texts):
-        document = documents.without_texts(document)
-    return json_answer(document)
+    is_read = sight.reads(live.turn.conversation)
+    return json_answer(document if is_read else documents.without_texts(document))
 
 
-async def find_turn(service: Service, request: Request, *, of_anybody: bool = False) -> LiveTurn:
+async def find_turn(service: Service, request: Request) -> LiveTurn:
     """The caller's turn. Raises RequestError for any other: whether it is, is not told either."""
+    return await _find(service, request, partial(owns, request.caller))
+
+
+async def _find(service: Service, request: Request, is_seen: Callable[[str], bool]) -> LiveTurn:
     live = await service.find(request.params["turn_id"])
-    is_seen = live is not None and (of_anybody or owns(request.caller, live.turn.conversation))
-    if live is None or not is_seen:
+    if live is None or not is_seen(live.turn.conversation):
         detail = "It was never accepted, ended too long ago, or is not yours."
         raise RequestError(NO_TURN, detail)
     return live

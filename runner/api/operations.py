@@ -68,6 +68,30 @@ def door(summary: str, *, stream: bool = False, body: bool = False) -> Describe:
     return describe
 
 
+def streamed(
+    summary: str, events: str, *causes: Cause, whole: str = "", body: bool = False
+) -> Describe:
+    """Answers with these events.
+
+    whole  what is answered, as JSON, to who does not accept events; "" where all are sent them.
+    body   it takes one: `{}`.
+    """
+    content: Schema = {"text/event-stream": {"schema": {"description": events}}}
+    if whole:
+        content["application/json"] = {"schema": {"type": "object", "description": whole}}
+    answers = {"200": {"description": "The events.", "content": content}}
+    nothing = {"type": "object", "additionalProperties": False}
+    taken = {"application/json": {"schema": nothing, "example": {}}}
+
+    def describe(_: Settings) -> Operation:
+        operation = _operation(summary, answers, [], *causes)
+        if body:
+            operation["requestBody"] = {"required": True, "content": taken}
+        return operation
+
+    return describe
+
+
 def chat(settings: Settings) -> Operation:
     """`POST /chat`."""
     told = {

@@ -52,6 +52,7 @@ REQUEST_CAUSES = (
     WRONG_HOST := Cause(421, "wrong-host", "The server does not answer to this host"),
     WRONG_FIELD := Cause(422, "wrong-field", "A field is missing or wrong"),
     KEY_REUSED := Cause(422, "idempotency-key-reused", "The key was used for another message"),
+    VIEW_BUSY := Cause(429, "view-busy", "Another one is being shown"),
     INTERNAL := Cause(500, "internal", "The server failed"),
 )
 

@@ -60,9 +60,13 @@ class Observers(Observer):
 
     def __init__(self) -> None:
         self._all: tuple[Observer, ...] = ()
+        self._drained = False
 
     def add(self, observer: Observer) -> None:
+        """One that comes after the end is told of it."""
         self._all = (*self._all, observer)
+        if self._drained:
+            observer.drained()
 
     def remove(self, observer: Observer) -> None:
         self._all = tuple(one for one in self._all if one is not observer)
@@ -86,6 +90,7 @@ class Observers(Observer):
         self._tell("ended", live)
 
     def drained(self) -> None:
+        self._drained = True
         self._tell("drained")
 
     def _tell(self, what: str, *about: object) -> None:

@@ -24,6 +24,7 @@ from runner.callers import owns, scoped
 from runner.lag import LoopLag
 from runner.settings import Settings
 from runner.store.base import Store
+from runner.telemetry.log import log_turn
 from runner.turns import ending as endings
 from runner.turns import requests
 from runner.turns.answering import Answering
@@ -73,6 +74,7 @@ class Service:
     make_strategy  is given the `answer` that the strategy is to call.
     now            the wall clock: gives seconds since 1970.
     threads        those of the agent; if it has some, their figures are shown.
+    log_turn       writes the line of each turn that has ended.
     observers      are told what happens to turns.
     refusals       turns that were not taken, by their caller and by what they were refused for.
     """
@@ -85,6 +87,7 @@ class Service:
         make_strategy: Callable[[Answer], Strategy],
         now: Callable[[], float] = time.time,
         threads: Threads | None = None,
+        log_turn: Callable[..., None] = log_turn,
     ) -> None:
         self.settings = settings
         self.threads = threads or Threads(settings.agent.threads)
@@ -113,7 +116,12 @@ class Service:
         )
         self._strategy = make_strategy(answering.answer)
         self._settling = Settling(
-            settings, self._known, self._journal, self.observers, durable=store.durable
+            settings,
+            self._known,
+            self._journal,
+            self.observers,
+            log_turn,
+            durable=store.durable,
         )
         self._last_submitted_at = monotonic()
         self.webhooks = Deliveries(settings.webhook, store, self.find)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import cast
@@ -11,7 +12,6 @@ import structlog
 
 from runner.settings import Settings
 from runner.store.base import Ending, NothingKept, StoreUnavailable
-from runner.telemetry.log import log_turn
 from runner.turns import ending as endings
 from runner.turns.journal import Journal
 from runner.turns.known_turns import KnownTurns
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 class Settling:
     """Takes turns from their strategy, which has done with them, to their visible end.
 
+    log_turn     is given each turn that has ended, as `telemetry.log.log_turn` is.
     durable      whether what is kept survives the process.
     last_end_at  when a turn was last shown to have ended, by `time.monotonic`.
     """
@@ -35,6 +36,7 @@ class Settling:
         known: KnownTurns,
         journal: Journal,
         observer: Observer,
+        log_turn: Callable[..., None],
         *,
         durable: bool,
     ) -> None:

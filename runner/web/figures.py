@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Mapping
 from itertools import islice
+from math import inf
 from typing import Any
 
+from typing_extensions import TypedDict
+
+from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
-from runner.web import shapes
+from runner.web.shapes import Spread, cause_of, spread
 from runner.web.sight import Sight
 from strategies import State
 
@@ -17,14 +22,49 @@ MOST_TURNS = 1_000
 """Percentiles are of the latest so many turns within the window."""
 
 
+class OwnLoad(TypedDict):
+    """As `strategies.Load` has it, of the turns that are seen."""
+
+    waiting: int
+    running: int
+    fenced: int
+    oldest_wait_s: float
+
+
 class Figures:
-    """They are read where they stand: nothing is counted for them while nobody looks."""
+    """Those of all turns are the server's own; a caller's own are counted from `begin` on.
+
+    is_late  turns have ended since `times` was asked for.
+    """
 
     def __init__(self, service: Service, sight: Sight) -> None:
         self._service = service
         self._sight = sight
+        self._ended: Counter[State] = Counter()
+        self._times: deque[tuple[float, float, float]] = deque(maxlen=MOST_TURNS)
+        self.is_late = False
 
-    def now(self) -> dict[str, Any]:
+    def begin(self) -> None:
+        """With the turns that have ended and are still known."""
+        sees = self._sight.sees
+        known = self._service.lately_ended(inf)
+        seen = (live for live in known if sees(live.turn.conversation))
+        # Of all turns the server has counted how they ended.
+        for live in reversed([*islice(seen, MOST_TURNS if self._sight.everyone else None)]):
+            self.note(live)
+
+    def note(self, live: LiveTurn) -> None:
+        """It has ended."""
+        ending = live.ending
+        assert ending is not None
+        self._ended[ending.state] += 1
+        self._times.append((live.ended_at, ending.waited_s, ending.ran_s))
+        self.is_late = True
+
+    def now(self, fenced: int) -> dict[str, Any]:
+        """`fenced` conversations are seen."""
+        own: OwnLoad
+        ended: Mapping[State, int]
         if self._sight.everyone:
             load = self._service.load()
             own = {
@@ -33,49 +73,39 @@ class Figures:
                 "fenced": load.fenced,
                 "oldest_wait_s": round(load.oldest_wait_s, 3),
             }
-            ended: Mapping[State, int] = load.ended
+            ended = load.ended
         else:
-            own, ended = self._of_caller()
+            own, ended = self._own_load(fenced), self._ended
         return {
             "load": own,
-            "ended": {str(state): count for state, count in ended.items()},
+            "ended": {str(state): count for state, count in ended.items() if count},
             "refused": self._refused(),
         }
 
-    def times(self) -> dict[str, shapes.Spread | None]:
-        """How long turns have waited and run lately."""
-        seen = (
-            live.ending
-            for live in self._service.lately_ended(WINDOW_S)
-            if live.ending is not None and self._sight.sees(live.turn.conversation)
-        )
-        endings = list(islice(seen, MOST_TURNS))
-        return {
-            "wait_s": shapes.spread(ending.waited_s for ending in endings),
-            "run_s": shapes.spread(ending.ran_s for ending in endings if ending.ran_s),
-        }
-
-    def _of_caller(self) -> tuple[dict[str, float], Mapping[State, int]]:
-        """Of one caller's turns: those that live, and those that have ended and are still known."""
+    def _own_load(self, fenced: int) -> OwnLoad:
         lives = self._service.living(self._sight.caller)
-        states = Counter(live.state for live in lives)
-        waits = (live.ticket.waited_s for live in lives if live.ticket and not live.is_called)
-        own = {
-            "waiting": states[State.WAITING],
-            "running": states[State.RUNNING],
-            "fenced": 0,
-            "oldest_wait_s": round(max(waits, default=0.0), 3),
+        waiting = [live for live in lives if live.state is State.WAITING]
+        waits_s = (live.ticket.waited_s for live in waiting if live.ticket is not None)
+        return {
+            "waiting": len(waiting),
+            "running": len(lives) - len(waiting),
+            "fenced": fenced,
+            "oldest_wait_s": round(max(waits_s, default=0.0), 3),
         }
-        ended = Counter(
-            live.state
-            for live in self._service.lately_ended(WINDOW_S)
-            if self._sight.sees(live.turn.conversation)
-        )
-        return own, ended
 
     def _refused(self) -> dict[str, int]:
         causes: Counter[str] = Counter()
         for (caller, kind), count in self._service.refusals.items():
             if self._sight.everyone or caller == self._sight.caller:
-                causes[shapes.cause_of(kind)] += count
+                causes[cause_of(kind)] += count
         return dict(causes)
+
+    def times(self) -> dict[str, Spread | None]:
+        """How long turns have waited and run lately."""
+        self.is_late = False
+        since = asyncio.get_running_loop().time() - WINDOW_S
+        lately = [times for times in self._times if times[0] >= since]
+        return {
+            "wait_s": spread(waited_s for _, waited_s, _ in lately),
+            "run_s": spread(ran_s for _, _, ran_s in lately if ran_s),
+        }

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from runner.api import documents, pages
+from runner.api import documents, operations, pages
 from runner.api.exchange import Answer, Headers, Request, json_answer
+from runner.api.openapi import Route
 from runner.api.problems import ELSEWHERE, NOT_FOUND, RequestError
 from runner.turns.service import Service
 
@@ -56,6 +57,12 @@ FILES = {
     if path.suffix in KINDS
 }
 """All that there is, by name: no request ever becomes a path."""
+
+
+def routes() -> tuple[Route, ...]:
+    """Without the one of `GET /`, which is there where the page is off, too."""
+    about = operations.page("A file of the page", "text/javascript", causes=(NOT_FOUND,))
+    return (Route("GET", "/web/{file}", file, about, is_open=True),)
 
 
 async def home(service: Service, request: Request) -> Answer:

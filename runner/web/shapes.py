@@ -5,9 +5,12 @@ Instants are seconds since 1970 by the server's clock; ages are the reader's to 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
-from typing import NotRequired
+from math import ceil
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -32,36 +35,39 @@ class Named(TypedDict):
     caller: str
 
 
-class ShownTurn(TypedDict):
+class Timed(TypedDict):
+    """A turn, and when it was accepted and its agent first had it."""
+
     id: str
-    state: State
-    position: int | None
-    eta_s: float | None
     accepted_at: float
     started_at: float | None
-    priority: int
-    attempt: int
     message: NotRequired[str]
 
 
+class ShownTurn(Timed):
+    """One that has not ended, or whose agent was told to stop and has not: `fenced`."""
+
+    state: State | Literal["fenced"]
+    position: int | None
+    eta_s: float | None
+    priority: int
+    attempt: int
+
+
 class Line(Named):
-    """One with turns that have not ended; `turns` are the first of them."""
+    """One with turns; `turns` are those that run, and the first of those that wait."""
 
     waiting: int
     running: int
     turns: list[ShownTurn]
 
 
-class Mark(Named):
+class Mark(Named, Timed):
     """A turn that has ended, or was refused."""
 
-    id: str
     state: State
     cause: str | None
-    accepted_at: float
-    started_at: float | None
     ended_at: float
-    message: NotRequired[str]
 
 
 class Spread(TypedDict):
@@ -73,80 +79,86 @@ class Spread(TypedDict):
     p99: float
 
 
+class Shapes:
+    """Makes the documents as this sight has them."""
+
+    def __init__(self, sight: Sight) -> None:
+        self._sight = sight
+        self._loop = asyncio.get_running_loop()
+        # Once: if the clock is set meanwhile, no age changes.
+        self._epoch = time.time() - self._loop.time()
+
+    def now(self) -> float:
+        return round(self._epoch + self._loop.time(), 3)
+
+    def line(self, conversation: str, lives: Sequence[LiveTurn]) -> Line:
+        """`lives` are in order of acceptance."""
+        waiting = [live for live in lives if live.state is State.WAITING]
+        others = [live for live in lives if live.state is not State.WAITING]
+        # The strategy alone knows the order; by urgency the first of these are among the next.
+        first = nsmallest(MOST_WAITING, waiting, key=lambda live: live.turn.priority)
+        turns = [self._shown(live) for live in (*others, *first)]
+        return {
+            **named(conversation),
+            "waiting": len(waiting),
+            "running": sum(live.ending is None for live in others),
+            "turns": sorted(turns, key=lambda turn: turn["position"] or 0),
+        }
+
+    def _shown(self, live: LiveTurn) -> ShownTurn:
+        is_waiting = live.state is State.WAITING
+        place = live.ticket.place() if live.ticket is not None and is_waiting else None
+        return {
+            **self._timed(live),
+            "state": live.state if live.ending is None else "fenced",
+            "position": place.position if place else None if is_waiting else 0,
+            "eta_s": None if place is None or place.eta_s is None else round(place.eta_s, 3),
+            "priority": live.turn.priority,
+            "attempt": live.attempts,
+        }
+
+    def ended(self, live: LiveTurn) -> Mark:
+        ending = live.ending
+        assert ending is not None
+        cause = None if ending.cause is None else cause_of(KINDS.get(ending.cause, TurnError))
+        return {
+            **named(live.turn.conversation),
+            **self._timed(live),
+            "state": ending.state,
+            "cause": cause,
+            "ended_at": round(self._epoch + live.ended_at, 3),
+        }
+
+    def refused(self, turn: Turn, error: TurnError) -> Mark:
+        now = self.now()
+        timed: Timed = {"id": turn.id, "accepted_at": now, "started_at": None}
+        return {
+            **named(turn.conversation),
+            **self._with_text(timed, turn),
+            "state": State.REFUSED,
+            "cause": cause_of(type(error)),
+            "ended_at": now,
+        }
+
+    def _timed(self, live: LiveTurn) -> Timed:
+        until = self._epoch + (live.ended_at if live.ending else self._loop.time())
+        times = live.ending or live.ticket
+        waited_s, ran_s = (times.waited_s, times.ran_s) if times else (0.0, 0.0)
+        timed: Timed = {
+            "id": live.turn.id,
+            "accepted_at": round(until - ran_s - waited_s, 3),
+            "started_at": round(until - ran_s, 3) if ran_s else None,
+        }
+        return self._with_text(timed, live.turn)
+
+    def _with_text(self, timed: Timed, turn: Turn) -> Timed:
+        if self._sight.reads(turn.conversation):
+            timed["message"] = turn.message[:MOST_OF_MESSAGE]
+        return timed
+
+
 def named(conversation: str) -> Named:
     return {"conversation": own_id(conversation), "caller": caller_of(conversation)}
-
-
-def line(conversation: str, lives: Sequence[LiveTurn], sight: Sight, now: float) -> Line:
-    running = [live for live in lives if live.state is State.RUNNING]
-    waiting = [live for live in lives if live.state is State.WAITING]
-    # The strategy alone knows the order; by urgency the first of these are among the next.
-    first = nsmallest(MOST_WAITING, waiting, key=lambda live: live.turn.priority)
-    turns = [_shown(live, sight, now) for live in (*running, *first)]
-    return {
-        **named(conversation),
-        "waiting": len(waiting),
-        "running": len(running),
-        "turns": sorted(turns, key=lambda turn: turn["position"] or 0),
-    }
-
-
-def _shown(live: LiveTurn, sight: Sight, now: float) -> ShownTurn:
-    ticket, state = live.ticket, live.state
-    waited_s, ran_s = (ticket.waited_s, ticket.ran_s) if ticket else (0.0, 0.0)
-    place = ticket.place() if ticket and state is State.WAITING else None
-    started_at = now - ran_s if state is State.RUNNING else None
-    document: ShownTurn = {
-        "id": live.turn.id,
-        "state": state,
-        "position": place.position if place else None if state is State.WAITING else 0,
-        "eta_s": None if place is None or place.eta_s is None else round(place.eta_s, 3),
-        "accepted_at": round(now - ran_s - waited_s, 3),
-        "started_at": None if started_at is None else round(started_at, 3),
-        "priority": live.turn.priority,
-        "attempt": live.attempts,
-    }
-    if sight.reads(live.turn.conversation):
-        document["message"] = live.turn.message[:MOST_OF_MESSAGE]
-    return document
-
-
-def ended(live: LiveTurn, sight: Sight, ended_at: float) -> Mark:
-    """Of a turn that has ended at this instant."""
-    ending = live.ending
-    assert ending is not None
-    began_at = ended_at - ending.ran_s if ending.ran_s else None
-    accepted_at = ended_at - ending.ran_s - ending.waited_s
-    cause = None if ending.cause is None else cause_of(KINDS.get(ending.cause, TurnError))
-    return _mark(live.turn, sight, ending.state, cause, accepted_at, began_at, ended_at)
-
-
-def refused(turn: Turn, error: TurnError, sight: Sight, now: float) -> Mark:
-    return _mark(turn, sight, State.REFUSED, cause_of(type(error)), now, None, now)
-
-
-def _mark(
-    turn: Turn,
-    sight: Sight,
-    state: State,
-    cause: str | None,
-    accepted_at: float,
-    started_at: float | None,
-    ended_at: float,
-) -> Mark:
-    document: Mark = {
-        "id": turn.id,
-        "conversation": own_id(turn.conversation),
-        "caller": caller_of(turn.conversation),
-        "state": state,
-        "cause": cause,
-        "accepted_at": round(accepted_at, 3),
-        "started_at": None if started_at is None else round(started_at, 3),
-        "ended_at": round(ended_at, 3),
-    }
-    if sight.reads(turn.conversation):
-        document["message"] = turn.message[:MOST_OF_MESSAGE]
-    return document
 
 
 def cause_of(kind: type[TurnError]) -> str:
@@ -160,8 +172,5 @@ def spread(seconds: Iterable[float]) -> Spread | None:
     if not ordered:
         return None
     n = len(ordered)
-
-    def at(share: float) -> float:
-        return round(ordered[min(n - 1, int(share * n))], 4)
-
-    return {"n": n, "p50": at(0.5), "p95": at(0.95), "p99": at(0.99)}
+    p50, p95, p99 = (round(ordered[ceil(n * part / 100) - 1], 4) for part in (50, 95, 99))
+    return {"n": n, "p50": p50, "p95": p95, "p99": p99}

@@ -13,8 +13,9 @@ class Sight:
     """What one caller sees.
 
     caller    the caller's name, "" for one without.
-    everyone  all turns are shown, and the settings; else the caller's own.
-    texts     of others' turns the messages too.
+    everyone  all turns are shown and may be cancelled, and the settings are shown; otherwise
+              the caller's own turns alone.
+    texts     all turns that are shown have their messages; otherwise only the caller's own.
     """
 
     caller: str
@@ -25,8 +26,9 @@ class Sight:
     def of(cls, caller: str, settings: ServerSettings) -> Sight:
         if not any(settings.callers.values()):  # Nobody has a name: all are one caller.
             return cls(caller, everyone=True, texts=True)
-        is_operator = caller in settings.operators
-        return cls(caller, is_operator, is_operator and settings.operators_see_texts)
+        if caller in settings.operators:
+            return cls(caller, everyone=True, texts=settings.operators_see_texts)
+        return cls(caller, everyone=False, texts=True)
 
     def sees(self, conversation: str) -> bool:
         return self.everyone or owns(self.caller, conversation)

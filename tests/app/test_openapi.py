@@ -22,10 +22,12 @@ from runner.api.problems import ALL_CAUSES
 from runner.api.routes import Routes
 from runner.doors import routes
 from runner.settings import Settings
+from runner.web.routes import routes as of_the_page
 from tests.support import client
 from tests.support.server import Knobs, Server
 
-ROUTES = Routes(Settings(), routes(Settings())).all
+ADDED = *routes(Settings()), *of_the_page(Settings())
+ROUTES = Routes(Settings(), ADDED).all
 DOCUMENT = json.loads(json.dumps(describe(ROUTES, Settings())))
 OWN = {(route.method.lower(), route.path) for route in Routes(Settings()).all}
 OPERATIONS = [

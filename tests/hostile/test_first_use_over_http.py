@@ -24,7 +24,7 @@ def test_a_browser_is_shown_what_this_is_and_where_the_rest_is(shared: Server) -
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     for told in ("Turnline", "tests.support.agents:echo", "async function", "queue"):
         assert told in text
-    for path in re.findall('href="([^"]+)"', text):
+    for path in re.findall('(?:href|src)="([^"#]+)"', text):
         assert shared.request("GET", f"/{path}").status == 200, path
     assert {"docs", "health", "openapi.json"} <= set(re.findall('href="([^"]+)"', text))
 
@@ -32,7 +32,8 @@ def test_a_browser_is_shown_what_this_is_and_where_the_rest_is(shared: Server) -
 def test_the_page_loads_nothing_from_elsewhere(shared: Server) -> None:
     page = shared.request("GET", "/", None, BROWSER)
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
-    assert not re.search(r"(src|href)=[\"'](https?:)?//|@import|url\(|<script", page.body.decode())
+    text = page.body.decode()
+    assert not re.search(r"(src|href)=[\"'](https?:)?//|@import|url\(|<style|style=|<script>", text)
 
 
 def test_a_program_is_given_the_same_as_json(shared: Server) -> None:

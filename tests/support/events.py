@@ -30,6 +30,7 @@ class Stream:
         conversation: str = "default",
         *,
         turn: str = "",
+        path: str = "",
         after: str | None = None,
         limit_s: float = LIMIT_S,
         **headers: str,
@@ -43,7 +44,8 @@ class Stream:
         else:
             if after is not None:
                 named["last-event-id"] = after
-            self._connection.request("GET", f"/turns/{turn}/events", headers=named)
+            named |= {"accept": "text/event-stream"}
+            self._connection.request("GET", path or f"/turns/{turn}/events", headers=named)
         self.retries: list[str] = []
         """What it was told to wait before it reconnects, each time that it was told."""
         self.response: HTTPResponse = self._connection.getresponse()

@@ -132,17 +132,24 @@ export class Card {
   #become(state) {
     this.state = this.node.dataset.state = state;
     clearInterval(this.#timer);
-    if (!this.isLiving) this.button.hidden = true;
+    if (!this.isLiving) this.#leave();
     this.sending.isUrgent ||= state !== "waiting" && state !== "sending";
   }
 
+  /** There is nothing to cancel any more. */
+  #leave() {
+    if (document.activeElement === this.button) this.node.parentElement.focus();
+    this.button.hidden = true;
+  }
+
   async #cancel() {
-    this.button.disabled = true;
+    if (this.button.ariaDisabled) return;
+    this.button.ariaDisabled = "true"; // It keeps the focus, which `disabled` would take away.
     try {
       await this.sending.cancel();
     } catch (error) {
       say(this.status, problemText(error));
-      this.button.disabled = false;
+      this.button.ariaDisabled = null;
     }
   }
 }

@@ -85,7 +85,10 @@ function submit(event) {
 function send(content, text) {
   const card = new Card({ ...content, conversation_id: conversation }, text, {
     told: announce,
-    answer: (resume, words) => send({ resume }, words),
+    answer: (resume, words) => {
+      $("log").focus(); // The buttons that had it are done with.
+      send({ resume }, words);
+    },
   });
   cards.push(card);
   if (cards.length > MOST_CARDS) drop();

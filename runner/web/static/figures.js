@@ -32,7 +32,7 @@ function options(Plot, width) {
     width,
     height: HEIGHT,
     cursor: { y: false, points: { show: false } },
-    scales: { x: { range: (_, first, last) => [Math.min(first, last - LEAST_S), last] }, y: { range: (_, __, most) => [0, Math.max(5, most ?? 0)] } },
+    scales: { x: { range: (_, first, last) => [Math.min(first, last - LEAST_S), last] }, y: { range: (_, __, most) => [0, Math.max(5, (most ?? 0) * 1.1)] } },
     axes: [{ ...axis, values: (_, ticks) => ticks.map(clock), space: 70 }, { ...axis, ...whole }],
     series: [
       { label: "At", value: (_, at) => (at ? clock(at) : "–") },

@@ -92,12 +92,13 @@ function makeRow({ id }) {
 }
 
 async function stop(id, button, said) {
-  button.disabled = true;
+  if (button.ariaDisabled) return;
+  button.ariaDisabled = "true"; // It keeps the focus, which `disabled` would take away.
   try {
     await ask("DELETE", `turns/${encodeURIComponent(id)}`);
   } catch (error) {
     if (causeOf(error) !== "no-such-turn") say(said, problemText(error)); // It has gone meanwhile.
-    button.disabled = false;
+    button.ariaDisabled = null;
   }
 }
 

@@ -47,7 +47,7 @@ function told(state, wait_s, problem) {
     connecting: "connecting",
     live: view.you.everyone || !view.you.caller ? "live" : `live, as ${view.you.caller}`,
     waiting: `no connection; trying again in ${seconds(wait_s)}`,
-    refused: problem ? problemText(problem) : "",
+    refused: problem?.status === 401 ? "a token is needed" : problem && problemText(problem),
     closed: hiding ? "paused while this tab is hidden" : "",
   };
   $("connection").dataset.state = state === "closed" ? "paused" : state;

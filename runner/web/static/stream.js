@@ -71,8 +71,8 @@ export class Stream {
         if (event.kind === "retry") this.#first_s = event.data / 1000;
         if (event.data === undefined || event.kind === "retry") continue;
         this.#tries = 0;
-        this.told("live");
         this.heard(event);
+        this.told("live");
       }
     } finally {
       clearTimeout(silence);

@@ -1,0 +1,237 @@
+"""`GET /view`: whoever looks sees what happens, and nobody who looks holds anything up."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strategies import registry
+from tests.support.client import connect, encode, until
+from tests.support.events import Stream
+from tests.support.look import Look
+from tests.support.server import Knobs, Server
+
+ROOMY: Knobs = {"strategy__max_waiting": 2_000, "strategy__max_waiting_per_conversation": 1_500}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("queue"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in registry.BUILT_IN
+            if name != "queue"
+        ),
+    ],
+)
+def server(
+    request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("view")
+    with Server(folder, strategy__name=request.param, store__url="memory:", **ROOMY) as running:
+        yield running
+
+
+def snapshot(server: Server) -> Any:
+    return server.request("GET", "/view").json
+
+
+def test_who_comes_is_told_first_all_that_can_be_seen(server: Server) -> None:
+    server.ask("until seen", "first")
+    server.until_called("until seen")
+    with Look(server.port) as look:
+        look.until_seen(lambda one: True)
+        assert look.seen["whole"] is True
+        (turn,) = look.turns("first")
+        assert turn["state"] == "running"
+        assert turn["message"] == "until seen"
+        assert turn["started_at"] >= turn["accepted_at"]
+        assert look.retries == ["1000"]
+    server.let_on("seen")
+    server.until_quiet()
+
+
+def test_a_program_that_wants_no_stream_is_told_the_same_as_one_document(server: Server) -> None:
+    server.until_quiet()
+    with Look(server.port) as look:
+        look.until_seen(lambda one: True)
+        document = snapshot(server)
+    assert document.keys() == look.seen.keys()
+    assert document["ended"] == look.seen["ended"]
+
+
+def test_what_is_counted_is_what_health_counts(server: Server) -> None:
+    server.chat("raise ValueError", "counted")
+    server.chat("hello", "counted")
+    server.until_quiet()
+    turns, shown = server.health()["turns"], snapshot(server)
+    refused, accepted = turns.pop("refused_at_once"), turns.pop("accepted")
+    assert shown["ended"] == turns
+    assert sum(turns.values()) == accepted
+    assert sum(shown["refused"].values()) == refused
+
+
+def test_a_turns_life_is_told_as_it_happens(server: Server) -> None:
+    with Look(server.port) as look:
+        look.until_seen(lambda one: True)
+        turn = server.ask("until told", "life")
+        look.until_seen(lambda one: any(one["id"] == turn for one in look.turns("life")))
+        server.let_on("told")
+        look.until_seen(lambda one: turn in one.marks)
+        mark = look.marks[turn]
+        assert mark["state"] == "answered"
+        assert mark["accepted_at"] <= mark["started_at"] <= mark["ended_at"]
+        look.until_seen(lambda one: ("", "life") not in one.lines)
+
+
+def test_who_comes_later_is_told_how_the_last_minute_was(server: Server) -> None:
+    failed = server.ask("raise ValueError", "past")
+    server.until_ended(failed)
+    marks = {mark["id"]: mark for mark in snapshot(server)["marks"]}
+    assert marks[failed]["state"] == "failed"
+    assert marks[failed]["cause"] == "agent-failed"
+
+
+def test_a_refusal_is_told_with_its_cause(tmp_path: Path) -> None:
+    bounds: Knobs = {"strategy__max_waiting_per_conversation": 0}
+    with Server(tmp_path, store__url="memory:", **bounds) as server, Look(server.port) as look:
+        look.until_seen(lambda one: True)
+        server.ask("until let")
+        assert server.chat("too many").status == 429
+        look.until_seen(lambda one: "refused" in one.states().values())
+        assert look.seen["refused"] == {"conversation-queue-full": 1}
+        (mark,) = (one for one in look.marks.values() if one["state"] == "refused")
+        assert mark["cause"] == "conversation-queue-full"
+        server.let_on("let")
+
+
+def test_those_that_wait_are_shown_with_their_places(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:") as server:
+        ids = [server.ask("until gone") for _ in range(4)]
+        server.until_depth(3)
+        with Look(server.port) as look:
+            look.until_seen(lambda one: True)
+            assert [turn["id"] for turn in look.turns()] == ids
+            assert [turn["position"] for turn in look.turns()] == [0, 1, 2, 3]
+            server.cancel(ids[1])
+            look.until_seen(lambda one: [turn["id"] for turn in one.turns()][1] == ids[2])
+            assert [turn["position"] for turn in look.turns()] == [0, 1, 2]
+            assert look.states()[ids[1]] == "cancelled"
+
+
+def test_a_long_line_is_shown_by_its_head_and_counted(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:", **ROOMY) as server:
+        held = [server.ask("hang", prefer="respond-async") for _ in range(1_001)]
+        answer = server.request("GET", "/view")
+        (line,) = answer.json["lines"]
+        assert (line["running"], line["waiting"]) == (1, 1_000)
+        assert [turn["id"] for turn in line["turns"]] == held[:21]
+        assert len(answer.body) < 16_384
+
+
+def test_of_many_lines_the_first_are_shown_and_the_rest_is_counted(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:", strategy__max_running=100) as server:
+        for number in range(60):
+            server.ask("until gone", f"c{number}")
+        shown = snapshot(server)
+        assert len(shown["lines"]) == 40
+        assert shown["left_out"]["lines"] == 20
+        with Look(server.port) as look:
+            look.until_seen(lambda one: True)
+            before = set(look.lines)
+            server.let_on("gone")
+            server.until_quiet()
+            look.until_seen(lambda one: not one.lines and not one.seen["left_out"]["lines"])
+        assert len(before) == 40
+
+
+def test_when_the_last_one_leaves_nothing_is_left_running(server: Server) -> None:
+    server.until_quiet()
+    base = server.health()["requests_in_flight"]
+    looks = [Look(server.port) for _ in range(5)]
+    for look in looks:
+        look.until_seen(lambda one: True)
+    assert server.health()["requests_in_flight"] == base + 5
+    for look in looks:
+        look.__exit__()
+    until(lambda: server.health()["requests_in_flight"] == base, "the readers are gone")
+
+
+def test_a_reader_that_takes_nothing_costs_little_and_is_told_the_whole_later(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path, store__url="memory:", strategy__max_running=64) as server:
+        request = encode("GET", "/view", None, {"accept": "text/event-stream"})
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        slow.settimeout(20.0)
+        slow.connect(("127.0.0.1", server.port))
+        slow.sendall(request)
+        before = server.process.memory_info().rss
+        for number in range(600):
+            server.chat("x" * 200, f"c{number % 50}")
+        assert server.process.memory_info().rss - before < 24_000_000
+        with slow:
+            assert b'"whole":true' in slow.recv(65_536)
+
+
+def test_the_end_of_the_server_ends_the_stream(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:") as server, Look(server.port) as look:
+        look.until_seen(lambda one: True)
+        assert server.stop() == 0
+        assert [event for event in look if event.kind == "view" and "whole" in event.data] == []
+
+
+def test_a_restarted_server_tells_all_from_the_beginning(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        waiting = [server.ask("until gone") for _ in range(3)]
+        server.until_called("until gone")
+        server.kill()
+        server.start()
+        with Look(server.port) as look:
+            look.until_seen(lambda one: len(one.turns()) == 3)
+            assert [turn["id"] for turn in look.turns()] == waiting
+            assert look.turns()[0]["attempt"] == 2
+
+
+def test_without_the_page_there_is_no_view(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:", observability__page=False) as server:
+        for path in ("/view", "/view/settings"):
+            assert server.request("GET", path).status == 404
+
+
+def test_the_view_changes_nothing_so_it_takes_no_other_method(server: Server) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        assert server.request(method, "/view", {}).status == 405
+
+
+def test_the_settings_are_shown_with_secrets_masked(server: Server) -> None:
+    listed = server.request("GET", "/view/settings").json["settings"]
+    by_name = {f"{one['table']}.{one['key']}": one for one in listed}
+    assert by_name["strategy.max_waiting"]["value"] == 2_000
+    assert by_name["strategy.max_waiting"]["default"] == 1_000
+    assert by_name["server.port"]["about"]
+
+
+def test_a_reader_that_leaves_in_the_middle_of_an_event_is_no_error(tmp_path: Path) -> None:
+    with Server(tmp_path, store__url="memory:") as server:
+        for _ in range(20):
+            with connect(server.port) as reader:
+                reader.sendall(encode("GET", "/view", None, {"accept": "text/event-stream"}))
+        server.until_quiet()
+        until(lambda: server.health()["requests_in_flight"] == 1, "the readers are gone")
+        assert "request failed" not in server.log
+
+
+def test_events_are_json_with_an_id_each(server: Server) -> None:
+    with Stream(server.port, path="/view") as stream:
+        server.ask("hello", "events")
+        first, second = next(iter(stream)), next(iter(stream))
+    assert first.id != second.id
+    assert json.dumps(second.data)
