@@ -117,5 +117,5 @@ def test_a_refusal_says_why_and_what_to_do(tmp_path: Path, new_tab: NewTab) -> N
         tab.send("a runs")
         expect(tab.turns("running")).to_have_count(1)
         tab.send("b refused")
-        expect(tab(".turn[data-state=refused] .turn-problem")).to_contain_text("busy")
+        expect(tab(".turn[data-state=refused] .turn-problem")).to_contain_text("running. Send")
         expect(tab("#refusals div[data-cause=conversation-busy] dd")).to_have_text("1")
