@@ -1,0 +1,124 @@
+"""The page with much to show, for long, and in little room: what it keeps is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.page import Tab, need
+from tests.support.server import Server
+from tests.web.conftest import NewTab
+
+need()
+from playwright.sync_api import expect  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+WAITING = 1_000
+MOST_NODES = 20_000
+FRAMES = """async (duration_ms) => {
+    let frames = 0;
+    const began = performance.now();
+    while (performance.now() - began < duration_ms) {
+        await new Promise(requestAnimationFrame);
+        frames++;
+    }
+    return frames;
+}"""
+NODES = "document.querySelectorAll('*').length"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("load")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A thousand turns wait there, in ten conversations and in one that is long."""
+    knobs = {"strategy__max_waiting": WAITING, "strategy__max_waiting_per_conversation": WAITING}
+    with Server(tmp_path_factory.mktemp("crowded"), strategy__max_running=2, **knobs) as running:
+        running.ask("hang", "long")
+        running.ask("hang", "short-0")
+        for number in range(WAITING // 2):
+            running.ask("sleep 0.1", "long")
+            running.ask("sleep 0.1", f"short-{number % 60}")
+        yield running
+
+
+def test_a_thousand_that_wait_are_shown_in_a_bounded_page(new_tab: NewTab, crowded: Server) -> None:
+    tab = new_tab(crowded).open()
+    expect(tab("#load")).to_contain_text("1,000 wait")
+    expect(tab("#lines-list > .line")).to_have_count(40)
+    expect(tab("#lines-more")).to_contain_text("and 21 more conversations")
+    long = tab(".line[data-conversation=long]")
+    expect(long.locator(".line-more")).to_have_text("and 480 more")
+    expect(long.locator("li[data-turn-id]")).to_have_count(21)
+    assert tab.ask(NODES) < MOST_NODES
+
+
+def test_frames_go_on_while_a_thousand_wait_and_the_line_moves(
+    new_tab: NewTab, crowded: Server, record_property: pytest.RecordProperty
+) -> None:
+    idle, busy = new_tab().open(), new_tab(crowded).open()
+    expect(busy("#load")).to_contain_text("1,000 wait")
+    least = idle.ask(FRAMES, 3_000)
+    crowded.cancel(crowded.turn_of("short-0")["turn_id"])  # From now on turns run and end.
+    frames = busy.ask(FRAMES, 3_000)
+    record_property("frames of those of an idle page", frames / least)
+    print(f"{frames} frames in 3 s, {frames / least:.2f} of an idle page's {least}")
+    assert frames > 1
+    assert busy.ask(NODES) < MOST_NODES
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_nothing_is_wider_than_a_phone(new_tab: NewTab, server: Server, width: int) -> None:
+    tab = new_tab(viewport={"width": width, "height": 844}).open(f"/?conversation={'c' * 128}")
+    turn = server.ask(f"until {'word' * 100}", "w" * 128)
+    tab.send("x" * 2_000)
+    tab("#settings summary").click()
+    tab("#compare-start").click()
+    expect(tab(f"#lines li[data-turn-id='{turn}']")).to_be_visible()
+    expect(tab(".arrangement[data-state=ended]")).to_have_count(6)
+    expect(tab("#settings-table tbody tr").first).to_be_visible()
+    assert tab.ask("document.documentElement.scrollWidth") <= width
+    server.cancel(turn)
+
+
+def test_after_an_hour_the_page_keeps_no_more_than_after_minutes(
+    new_tab: NewTab, server: Server
+) -> None:
+    tab = new_tab()
+    tab.page.clock.install()
+    tab.open()
+    conversation = tab("#conversation").input_value()
+    for round_ in range(3):
+        for number in range(250):
+            server.chat(f"{round_} {number}", conversation)
+        tab.page.clock.fast_forward("20:00")
+    expect(tab("#ended div[data-state=answered] dd")).not_to_be_empty()
+    assert tab.ask(NODES) < 1_000
+    kept = tab.ask("""async () => {
+        const { keptByPage } = window;
+        return keptByPage ?? null;
+    }""")
+    assert kept is None or kept < 4_000
+
+
+def test_a_tab_that_is_not_looked_at_lets_its_stream_go(new_tab: NewTab, server: Server) -> None:
+    tab = new_tab()
+    tab.page.clock.install()
+    tab.open()
+    tab.ask("""() => {
+        Object.defineProperty(document, "hidden", {value: true, configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    tab.page.clock.fast_forward("01:00")
+    tab.until_connection("paused")
+    tab.ask("""() => {
+        delete document.hidden;
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    tab.until_connection("live")
