@@ -21,6 +21,8 @@ from runner.turns.live_turn import LiveTurn
 from runner.web.sight import Sight
 from strategies import State, Turn, TurnError
 
+WAITING = State.WAITING  # In Python 3.11 that takes ten times as long.
+
 MOST_WAITING = 20
 """Turns of a line that are shown, beside those that run."""
 
@@ -93,8 +95,9 @@ class Shapes:
 
     def line(self, conversation: str, lives: Sequence[LiveTurn]) -> Line:
         """`lives` are in order of acceptance."""
-        waiting = [live for live in lives if live.state is State.WAITING]
-        others = [live for live in lives if live.state is not State.WAITING]
+        waiting, others = list[LiveTurn](), list[LiveTurn]()
+        for live in lives:
+            (waiting if live.state is WAITING else others).append(live)
         # The strategy alone knows the order; by urgency the first of these are among the next.
         first = nsmallest(MOST_WAITING, waiting, key=lambda live: live.turn.priority)
         turns = [self._shown(live) for live in (*others, *first)]
@@ -106,11 +109,12 @@ class Shapes:
         }
 
     def _shown(self, live: LiveTurn) -> ShownTurn:
-        is_waiting = live.state is State.WAITING
+        state = live.state
+        is_waiting = state is WAITING
         place = live.ticket.place() if live.ticket is not None and is_waiting else None
         return {
             **self._timed(live),
-            "state": live.state if live.ending is None else "fenced",
+            "state": state if live.ending is None else "fenced",
             "position": place.position if place else None if is_waiting else 0,
             "eta_s": None if place is None or place.eta_s is None else round(place.eta_s, 3),
             "priority": live.turn.priority,

@@ -22,7 +22,7 @@ from runner.web.verdict import verdict
 from strategies import Draining
 
 MOST_S = 9.0
-"""For all of it, the pauses of its client too; so nobody keeps it from others."""
+"""For all of it, the pauses of its client too."""
 
 USUAL_S = len(sandbox.MESSAGES) * (sandbox.GAP_S + sandbox.WORK_S)
 """What it takes: one arrangement or another answers the messages one by one."""
@@ -55,7 +55,8 @@ class SideBySide:
     """What one server shows, to one client at a time."""
 
     def __init__(self) -> None:
-        self._began_at: float | None = None
+        self._began_at = 0.0
+        self._run: asyncio.Task[None] | None = None
 
     async def side_by_side(self, service: Service, request: Request) -> Response:
         check_media_type(request.headers.get(b"content-type", b""))
@@ -67,14 +68,13 @@ class SideBySide:
 
     async def _show(self, service: Service, send: Send, receive: Receive) -> None:
         now = asyncio.get_running_loop().time()
-        if self._began_at is not None:
+        if self._run is not None and not self._run.done():
             left_s = max(self._began_at + USUAL_S - now, 0.0)
-            return await problem(p.VIEW_BUSY, BUSY, retry_after_s=left_s)(send, receive)
-        self._began_at = now
-        try:
-            await Showing(service)(send, receive)
-        finally:
-            self._began_at = None
+            await problem(p.VIEW_BUSY, BUSY, retry_after_s=left_s)(send, receive)
+            return
+        showing = Showing(service)
+        self._began_at, self._run = now, showing.begin()
+        await showing.respond(self._run, send, receive)
 
 
 async def show(told: Told) -> None:
@@ -108,9 +108,12 @@ class Showing(Observer):
         self._woken = asyncio.Event()
         self._is_over = False
 
-    async def __call__(self, send: Send, receive: Receive) -> None:
+    def begin(self) -> asyncio.Task[None]:
+        """When this is done, nothing of it is left."""
+        return spawn(show(self._note), "the side by side view")
+
+    async def respond(self, shown: asyncio.Task[None], send: Send, receive: Receive) -> None:
         departure = spawn(until_left(receive), "the look after a client")
-        shown = spawn(show(self._note), "the side by side view")
         departure.add_done_callback(lambda _: self._woken.set())
         shown.add_done_callback(lambda _: self.drained())
         self._service.observers.add(self)
@@ -123,7 +126,7 @@ class Showing(Observer):
             self._service.observers.remove(self)
             departure.cancel()
             shown.cancel()
-            await asyncio.wait((departure, shown))  # Then nothing of it is left.
+            await asyncio.wait((departure, shown))
 
     async def _send_all(self, send: Send, departure: asyncio.Future[None]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEAD})

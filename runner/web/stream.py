@@ -34,7 +34,7 @@ class Views:
     def of(self, service: Service, sight: Sight) -> View:
         view = self._views.get(sight)
         if view is None:
-            view = self._views[sight] = View(service, sight)
+            view = self._views[sight] = View(service, sight, self._views)
         return view
 
     def drop(self, sight: Sight) -> None:

@@ -7,7 +7,8 @@ the whole, and from then on what has changed; so is a reader that was too slow f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
+from time import thread_time
 from typing import Any
 
 from runner.api.exchange import to_json
@@ -27,6 +28,9 @@ SOON_S = 0.25
 
 BEAT_S = 1.0
 """At least one while something lives, for clocks and charts. Percentiles are told so often."""
+
+SHARE = 40
+"""All views together take one part in so many of the server's time; then texts are rarer."""
 
 MOST_BEHIND = 8
 """Texts that a reader may have to take; then it loses them, and is told the whole again."""
@@ -77,10 +81,14 @@ class Reader:
 
 
 class View(Observer):
-    """What everybody with this sight is shown."""
+    """What everybody with this sight is shown.
 
-    def __init__(self, service: Service, sight: Sight) -> None:
+    views  all that there are at any time, this one among them.
+    """
+
+    def __init__(self, service: Service, sight: Sight, views: Sized = ()) -> None:
         self._service = service
+        self._views = views
         self._sight = sight
         self._shapes = Shapes(sight)
         self._figures = Figures(service, sight)
@@ -89,7 +97,7 @@ class View(Observer):
         self._readers: list[Reader] = []
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._told_at = self._times_at = -BEAT_S
+        self._next_at = self._times_at = 0.0
         self._texts = 0
 
     # Who looks.
@@ -161,7 +169,7 @@ class View(Observer):
 
     def _tell_in(self, seconds: float) -> None:
         """Within so many seconds, or as soon as a text may follow the last one."""
-        due = max(self._loop.time() + seconds, self._told_at + SOON_S)
+        due = max(self._loop.time() + seconds, self._next_at)
         if self._timer is None or due < self._timer.when():
             self._stop_timer()
             self._timer = self._loop.call_at(due, self._tell)
@@ -173,7 +181,14 @@ class View(Observer):
 
     def _tell(self) -> None:
         self._timer = None
-        self._told_at = self._loop.time()
+        began_at, began_s = self._loop.time(), thread_time()
+        self._tell_all()
+        took_s = thread_time() - began_s
+        self._next_at = began_at + max(SOON_S, SHARE * took_s * len(self._views))
+        if self._lines.shown or self._figures.is_late:
+            self._tell_in(BEAT_S)
+
+    def _tell_all(self) -> None:
         anew = [reader for reader in self._readers if reader.is_anew]
         if len(anew) < len(self._readers):
             news = self._encode(self._news())
@@ -183,8 +198,6 @@ class View(Observer):
             whole = self._encode(self._whole())
             for reader in anew:
                 reader.give_whole(whole)
-        if self._lines.shown or self._figures.is_late:
-            self._tell_in(BEAT_S)
 
     # What is told.
 
@@ -224,7 +237,7 @@ class View(Observer):
         }
 
     def _times_now_and_then(self) -> dict[str, Any]:
-        if not self._figures.is_late or self._loop.time() < self._times_at + BEAT_S:
+        if not self._figures.is_late or self._loop.time() < self._times_at:
             return {}
-        self._times_at = self._loop.time()
+        self._times_at = self._loop.time() + BEAT_S
         return self._figures.times()

@@ -88,6 +88,14 @@ def test_a_second_one_is_told_when_to_come_again(server: Server) -> None:
         assert 1 <= int(answer.headers["retry-after"]) <= 3
 
 
+@pytest.mark.slow
+def test_whoever_has_seen_its_end_may_ask_again_at_once(server: Server) -> None:
+    with begin(server) as shown:
+        shown.until("done")
+        with Shown(server.port) as again:
+            assert again.status == 200
+
+
 def test_a_client_that_leaves_ends_it_for_the_next(server: Server) -> None:
     with begin(server) as shown:
         shown.until("lane")

@@ -119,6 +119,7 @@ export class Card {
   }
 
   #failed(problem) {
+    if (problem.turn_id) this.node.dataset.turnId = problem.turn_id;
     this.#become(stateOf(problem));
     this.problem.hidden = false;
     const again = problem.retry_after_s ? ` Try again in ${about(Math.max(1, problem.retry_after_s))}.` : "";

@@ -30,14 +30,16 @@ export function start(of) {
   choose(asked || sessionStorage.getItem(KEPT) || `page-${fresh(4)}`);
 }
 
-/** Show another conversation. */
+/** Show another conversation: its history, and what was sent to it from here and has not ended. */
 export function open(name) {
   if (!name || name === conversation) return choose(conversation);
   choose(name);
-  cards = [];
-  $("log").replaceChildren();
+  cards = cards.filter((card) => card.isLiving);
+  $("log").replaceChildren(...cards.filter(isShown).map((card) => card.node));
   return load();
 }
+
+const isShown = (card) => card.conversation === conversation;
 
 function choose(name) {
   conversation = name;
@@ -90,6 +92,7 @@ function send(content, text) {
       send({ resume }, words);
     },
   });
+  card.conversation = conversation;
   cards.push(card);
   if (cards.length > MOST_CARDS) drop();
   $("log").append(card.node);
@@ -114,8 +117,8 @@ function down() {
 
 /** A polite voice says one thing at a time; the newest matters. */
 function announce(card, words) {
-  const number = cards.indexOf(card) + 1;
-  say($("announcer"), `Message ${number}: ${words}`.slice(0, 300));
+  const number = cards.filter(isShown).indexOf(card) + 1;
+  if (number) say($("announcer"), `Message ${number}: ${words}`.slice(0, 300));
 }
 
 async function sendFive() {

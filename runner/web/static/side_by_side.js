@@ -67,7 +67,7 @@ function make({ name, about }, senders) {
   const verdict = el("p", { className: "verdict" });
   const title = name === "none" ? "no strategy" : name;
   const node = el("article", { className: "arrangement", data: { arrangement: name, state: "running" } },
-    el("h3", {}, title), el("p", { className: "about soft" }, about), canvas, told, verdict);
+    el("h3", {}, title), el("p", { className: "about soft" }, about.replaceAll("`", "")), canvas, told, verdict);
   const lanes = Array.from({ length: senders }, () => ({ state: null, from: null, started: null, ended: null }));
   return { name: title, node, canvas, told, verdict, lanes, isEnded: false };
 }
@@ -123,6 +123,7 @@ function draw({ canvas, lanes }, colours, now_s) {
   context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
   context.fillStyle = colours.soft;
   context.strokeStyle = colours.rule;
+  context.lineWidth = 1;
   for (let at = 0; at <= span_s; at++) {
     context.strokeRect(Math.round(x(at)) + 0.5, 0, 0, lanes.length * ROW);
     context.fillText(`${at} s`, x(at) - (at ? 8 : 0), lanes.length * ROW + 13);
