@@ -43,7 +43,7 @@ def go_to(tab: Tab, selector: str, key: str = "Tab") -> None:
         press(tab, key)
         if tab.ask(f"{FOCUSED} === document.body"):
             continue  # Once around, at the browser's own bar.
-        assert tab.ask(IS_SEEN), f"unseen: {tab.ask(FOCUSED + '.outerHTML')[:200]}"
+        tab.page.wait_for_function(IS_SEEN)  # The page scrolls to it in its time.
         if tab.ask(f"(selector) => {FOCUSED}.matches(selector)", selector):
             return
     raise AssertionError(f"no way to {selector} by {key}")
@@ -109,7 +109,7 @@ def test_a_focus_in_the_list_stays_on_its_turn_while_the_line_moves(
     server.let_on("then")
     expect(tab("#lines .place")).to_have_text(["runs"])
     assert tab.ask(f"{FOCUSED}.closest('li').dataset.turnId") == last
-    assert tab.ask(IS_SEEN)
+    tab.page.wait_for_function(IS_SEEN)
     server.let_on("end")
     expect(tab("#lines-empty")).to_be_visible()
     assert_focus_is_kept(tab)

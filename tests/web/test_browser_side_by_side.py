@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support.page import Tab, need
+from tests.support.server import Server
 from tests.web.conftest import NewTab
 
 need()
@@ -13,6 +16,12 @@ from playwright.sync_api import expect  # noqa: E402
 pytestmark = pytest.mark.slow
 
 ARRANGEMENTS = ["none", "lock", "queue", "reject", "interrupt", "merge"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("compared")) as running:
+        yield running
 
 
 def run(tab: Tab) -> None:
@@ -52,7 +61,7 @@ def test_what_each_strategy_does_is_told_apart(tab: Tab) -> None:
 def test_nothing_of_the_server_is_touched(tab: Tab) -> None:
     run(tab)
     assert tab.server.calls() == []
-    assert tab.server.health()["turns"]["answered"] == 0
+    assert tab.server.request("GET", "/view").json["ended"] == {}
     expect(tab("#lines-empty")).to_be_visible()
     expect(tab("#ended-none")).to_be_visible()
 
