@@ -73,7 +73,9 @@ class Tab:
         self.page: Page = self.watch(self.context.new_page())
 
     def watch(self, page: Page) -> Page:
-        page.on("pageerror", lambda error: self.faults.append(f"page error: {error.stack or error}"))
+        page.on(
+            "pageerror", lambda error: self.faults.append(f"page error: {error.stack or error}")
+        )
         page.on("console", lambda said: self._said(said.type, said.text))
         return page
 

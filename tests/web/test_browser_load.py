@@ -76,7 +76,7 @@ def test_frames_go_on_while_a_thousand_wait_and_the_line_moves(
 @pytest.mark.parametrize("width", [320, 390])
 def test_nothing_is_wider_than_a_phone(new_tab: NewTab, server: Server, width: int) -> None:
     tab = new_tab(viewport={"width": width, "height": 844}).open(f"/?conversation={'c' * 128}")
-    turn = server.ask(f"until {'word' * 100}", "w" * 128)
+    turn = server.ask(f"hang {'word' * 100}", "w" * 128)
     tab.send("x" * 2_000)
     tab("#settings summary").click()
     tab("#compare-start").click()
@@ -87,22 +87,23 @@ def test_nothing_is_wider_than_a_phone(new_tab: NewTab, server: Server, width: i
     server.cancel(turn)
 
 
-def test_after_an_hour_the_page_keeps_no_more_than_after_a_quarter(
+def test_after_an_hour_the_page_keeps_no_more_than_after_minutes(
     new_tab: NewTab, server: Server
 ) -> None:
     tab = new_tab()
     tab.page.clock.install()
     tab.open()
-    kept = [after_a_quarter(tab) for _ in range(4)]
-    assert kept[3] - kept[0] < 500_000, kept
+    first = kept_after_minutes(tab)
+    tab.page.clock.fast_forward("50:00")
+    assert kept_after_minutes(tab) - first < 500_000
     assert tab.ask(NODES) < 1_000
 
 
-def after_a_quarter(tab: Tab) -> int:
-    """Bytes that the page's scripts keep, with a hundred turns more and 15 minutes later."""
+def kept_after_minutes(tab: Tab) -> int:
+    """Bytes that the page's scripts keep, with a hundred turns more and 11 minutes later."""
     for number in range(100):
         tab.server.chat(f"{number}", "other")
-    tab.page.clock.run_for("15:00")
+    tab.page.clock.run_for("11:00")
     session = tab.context.new_cdp_session(tab.page)
     session.send("HeapProfiler.collectGarbage")
     used = session.send("Runtime.getHeapUsage")["usedSize"]
