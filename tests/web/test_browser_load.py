@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.support.page import Tab, need
-from tests.support.server import Server
+from tests.support.server import Knobs, Server
 from tests.web.conftest import NewTab
 
 need()
@@ -38,7 +38,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A thousand turns wait there, in ten conversations and in one that is long."""
-    knobs = {"strategy__max_waiting": WAITING, "strategy__max_waiting_per_conversation": WAITING}
+    knobs: Knobs = {
+        "strategy__max_waiting": WAITING,
+        "strategy__max_waiting_per_conversation": WAITING,
+    }
     with Server(tmp_path_factory.mktemp("crowded"), strategy__max_running=2, **knobs) as running:
         running.ask("hang", "long")
         running.ask("hang", "short-0")
@@ -60,7 +63,7 @@ def test_a_thousand_that_wait_are_shown_in_a_bounded_page(new_tab: NewTab, crowd
 
 
 def test_frames_go_on_while_a_thousand_wait_and_the_line_moves(
-    new_tab: NewTab, crowded: Server, record_property: pytest.RecordProperty
+    new_tab: NewTab, crowded: Server, record_property: Callable[[str, object], None]
 ) -> None:
     idle, busy = new_tab().open(), new_tab(crowded).open()
     expect(busy("#load")).to_contain_text("1,000 wait")

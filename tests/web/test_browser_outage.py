@@ -46,9 +46,9 @@ def test_a_killed_server_is_told_and_all_that_was_accepted_is_answered_when_it_i
     tab.until_connection("live")
     expect(tab.turns("answered")).to_have_count(3)
     expect(tab("#lines-empty")).to_be_visible()
-    assert [one["content"] for one in server.history(_conversation(tab)) if one["role"] == "user"] == [
-        "a runs", "b waits", "c waits"
-    ]  # fmt: skip
+    history = server.history(tab("#conversation").input_value())
+    sent = [one["content"] for one in history if one["role"] == "user"]
+    assert sent == ["a runs", "b waits", "c waits"]
 
 
 def test_what_happened_while_the_page_was_cut_off_is_shown(tab: Tab, server: Server) -> None:
@@ -89,7 +89,3 @@ def test_a_message_sent_while_the_server_is_away_arrives_once(tab: Tab, server: 
     server.start()
     expect(tab.turns("answered")).to_contain_text(["late words"])
     assert server.calls().count("began late words") == 1
-
-
-def _conversation(tab: Tab) -> str:
-    return tab("#conversation").input_value()

@@ -1,4 +1,4 @@
-"""Side by side: each strategy's lanes, what each sender was told, and what became of the history."""
+"""Side by side: lanes, what each sender was told, and what became of the history."""
 
 from __future__ import annotations
 

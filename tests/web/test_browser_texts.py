@@ -84,7 +84,8 @@ def test_whatever_a_server_says_of_its_turns_is_text(new_tab: NewTab) -> None:
     line = {"conversation": SCRIPT, "caller": IMAGE, "waiting": 1, "running": 0, "turns": [listed]}
     mark = {**turn, "id": SCRIPT, "state": IMAGE, "cause": IMAGE, "ended_at": time.time()}
     view = {
-        "whole": True, "now": time.time(), "you": {"caller": IMAGE, "everyone": True, "texts": True},
+        "whole": True, "now": time.time(),
+        "you": {"caller": IMAGE, "everyone": True, "texts": True},
         "strategy": IMAGE, "agent_id": IMAGE, "limits": {},
         "load": {"waiting": 1, "running": 0, "fenced": 0, "oldest_wait_s": 1},
         "ended": {IMAGE: 3}, "refused": {SCRIPT: 2}, "wait_s": None, "run_s": None,
