@@ -168,6 +168,15 @@ async def by_files(message: str, history: list[dict[str, str]]) -> AsyncIterator
     note("ended", message)
 
 
+async def by_first_word(message: str, history: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Says the first word of the message, and the rest when there is a file of that name."""
+    first, _, rest = message.partition(" ")
+    note("began", message)
+    yield first
+    await obey(f"until {first}")
+    yield f" {rest}"
+
+
 async def counting_attempts(message: str, history: list[dict[str, str]]) -> str:
     """Says which attempt it is, and does what the message says."""
     turn = current_turn()

@@ -23,7 +23,9 @@ export function changed() {
   $("lines-more").hidden = !view.leftOut.lines;
   say($("lines-more"), `and ${many(view.leftOut.lines ?? 0, "more conversation")}`);
   for (const key of lines.keys()) if (!view.lines.has(key)) lines.delete(key);
+  const focused = document.activeElement?.closest?.("#lines-list > .line");
   arrange($("lines-list"), [...view.lines].map(([key, line]) => lineNode(key, line)));
+  if (focused?.isConnected === false) $("lines-title").focus({ preventScroll: true });
   const living = new Set([...view.lines.values()].flatMap(({ turns }) => turns.map(({ id }) => id)));
   for (const id of rows.keys()) if (!living.has(id)) rows.delete(id);
   tick();

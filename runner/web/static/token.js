@@ -50,8 +50,10 @@ export function start(again) {
   });
 }
 
-/** Show the button that fits. */
+/** Show the button that fits; a focus on the other goes over to it. */
 export function show(isNeeded) {
+  const isFocused = document.activeElement === $("token-enter");
   $("token-enter").hidden = !isNeeded || Boolean(token.value);
   $("token-forget").hidden = !token.value;
+  if (isFocused && token.value) $("token-forget").focus();
 }
