@@ -84,7 +84,8 @@ function lane({ arrangement, sender, state, at, position, told, status }) {
   item.dataset.state = state;
   const where = state === "waiting" && position ? `${ordinal(position)} in line` : "";
   const code = status && status >= 400 ? `${status} ` : "";
-  say(item, told ? `${code}${told}` : where || { waiting: "waits", running: "runs" }[state] || state);
+  const cut = state === "interrupted" && told ? " … (cut off)" : "";
+  say(item, told ? `${code}${told}${cut}` : where || { waiting: "waits", running: "runs" }[state] || state);
 }
 
 function end({ arrangement, verdict }) {
