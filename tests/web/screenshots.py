@@ -65,7 +65,7 @@ def under_load(tab: Tab) -> None:
 
 def compared(tab: Tab) -> None:
     tab("#compare-start").click()
-    tab.page.wait_for_selector("#compare-start:enabled")
+    tab.page.wait_for_selector("#compare-start[aria-disabled=false]")
     tab.page.evaluate("document.activeElement.blur()")
     write(tab("#side-by-side").screenshot(), "side-by-side.png")
 

@@ -23,7 +23,9 @@ export function start() {
 }
 
 async function run() {
-  $("compare-start").disabled = true;
+  const button = $("compare-start");
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true"; // Not `disabled`, which would take the focus from it.
   say($("compare-status"), "starts");
   try {
     const headers = { Accept: "text/event-stream" };
@@ -38,7 +40,7 @@ async function run() {
   }
   isRunning = false;
   drawAll();
-  $("compare-start").disabled = false;
+  button.ariaDisabled = "false";
 }
 
 function heard(kind, data) {
