@@ -33,7 +33,7 @@ class Terminal:
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **environ},
+            env={**_environment(), **environ},
             start_new_session=True,
             # A shell that starts the tests in the background has them ignore it.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -77,3 +77,9 @@ class Terminal:
                 self.text += os.read(self._master, 65536).decode(errors="replace")
             except OSError:
                 return
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without a size: that is the terminal's to tell."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
