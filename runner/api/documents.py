@@ -6,6 +6,7 @@ not described here cannot be answered without mypy's notice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import Field
@@ -145,6 +146,7 @@ class ConversationDetail(TypedDict):
     turns: Count
     waiting: list[TurnInLine]
     running: TurnInLine | None
+    requests: NotRequired[Annotated[list[InputRequest], Field(description="not answered yet")]]
 
 
 class Messages(TypedDict):
@@ -236,12 +238,15 @@ def _problem(service: Service, live: LiveTurn, error: TurnError) -> Problem:
 def _requests(ending: Ending | None) -> list[InputRequest] | None:
     if ending is None or ending.requests is None:
         return None
-    listed: list[InputRequest] = []
-    for one in from_json(ending.requests):
-        # Without what there is nothing of; a tool that takes no arguments has some: {}.
-        shown = {name: value for name, value in one.items() if value not in (None, "")}
-        listed.append(cast(InputRequest, shown))
-    return listed
+    return _listed(from_json(ending.requests))
+
+
+def _listed(requests: Iterable[Mapping[str, Any]]) -> list[InputRequest]:
+    """Without what there is nothing of; a tool that takes no arguments has some: {}."""
+    shown = (
+        {name: value for name, value in one.items() if value not in (None, "")} for one in requests
+    )
+    return [cast(InputRequest, one) for one in shown]
 
 
 def _reply(service: Service, live: LiveTurn, ending: Ending) -> Reply:
@@ -318,15 +323,21 @@ def standing(live: LiveTurn) -> Standing:
     }
 
 
-def conversation_detail(one: Conversation) -> ConversationDetail:
+def conversation_detail(
+    one: Conversation, requests: Sequence[Mapping[str, Any]] = ()
+) -> ConversationDetail:
+    """`requests`: what its agent needs a person for, and nobody has answered."""
     running = (_in_line(live) for live in one.line if live.state is State.RUNNING)
     waiting = [_in_line(live) for live in one.line if live.state is State.WAITING]
-    return {
+    document: ConversationDetail = {
         "conversation_id": own_id(one.id),
         "turns": one.turns,
         "running": next(running, None),
         "waiting": sorted(waiting, key=lambda shown: shown["position"] or 0),
     }
+    if requests:
+        document["requests"] = _listed(requests)
+    return document
 
 
 def conversation_summary(one: Conversation) -> ConversationSummary:

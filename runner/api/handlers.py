@@ -70,7 +70,8 @@ async def conversations(service: Service, request: Request) -> Answer:
 
 
 async def conversation(service: Service, request: Request) -> Answer:
-    return json_answer(documents.conversation_detail(await _known(service, request)))
+    known = await _known(service, request)
+    return json_answer(documents.conversation_detail(known, service.finding.requests(known.id)))
 
 
 async def forget(service: Service, request: Request) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.support.server import Server
 
 
@@ -58,3 +60,19 @@ def test_the_list_is_bounded_and_begins_with_those_that_are_busy(server: Server)
 def test_an_id_is_no_pattern(server: Server) -> None:
     server.chat("hello", "v3-x")
     assert server.request("GET", "/conversations/v3").status == 404
+
+
+def test_a_conversation_says_what_its_agent_needs_a_person_for_until_that_is_answered(
+    folder: Path,
+) -> None:
+    with Server(folder, target="tests.support.keepers:careful") as server:
+        assert server.chat("delete x").json["status"] == "input_required"
+        (asked,) = server.request("GET", "/conversations/default").json["requests"]
+        assert (asked["kind"], asked["name"], asked["arguments"]) == (
+            "approval",
+            "delete",
+            {"path": "x"},
+        )
+        content = {"resume": {asked["id"]: {"approve": True}}}
+        assert server.request("POST", "/chat", content).json["status"] == "success"
+        assert "requests" not in server.request("GET", "/conversations/default").json

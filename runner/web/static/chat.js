@@ -1,6 +1,7 @@
 // The chat: a conversation, its history, and what is sent to it.
 import { Card, sortStreams } from "./card.js";
 import { $, el, fresh, say } from "./dom.js";
+import { requestsForm } from "./requests.js";
 import { json } from "./server.js";
 import { problemText, seconds } from "./words.js";
 
@@ -61,7 +62,22 @@ export async function load() {
   if (asked !== conversation) return;
   $("log").querySelectorAll(".past").forEach((node) => node.remove());
   $("log").prepend(...nodes);
+  if (nodes.length) await ask(asked);
   down();
+}
+
+/** What its agent needs a person for, unless it was asked from here. */
+async function ask(of) {
+  const { requests } = await json("GET", `conversations/${encodeURIComponent(of)}`).catch(() => ({}));
+  if (!requests || of !== conversation || $("log").querySelector(".requests")) return;
+  const form = requestsForm(requests, answer);
+  form.classList.add("past");
+  $("log").append(form);
+}
+
+function answer(resume, words) {
+  $("log").focus(); // The buttons that had it are done with.
+  send({ resume }, words);
 }
 
 function past(role, content) {
@@ -87,10 +103,7 @@ function submit(event) {
 function send(content, text) {
   const card = new Card({ ...content, conversation_id: conversation }, text, {
     told: announce,
-    answer: (resume, words) => {
-      $("log").focus(); // The buttons that had it are done with.
-      send({ resume }, words);
-    },
+    answer,
   });
   card.conversation = conversation;
   cards.push(card);
