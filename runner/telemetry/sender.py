@@ -10,7 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import (
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+    build_opener,
+)
 
 import structlog
 from opentelemetry.util.re import parse_env_headers
@@ -70,20 +76,20 @@ class Sender:
         return self._thread
 
     def _serve(self) -> None:
-        secure = _certificates() if self._url.startswith("https:") else None
+        opener = _opener(self._url)
         while not self._is_closed:
             self._news.wait(self._every_s)
             self._news.clear()
-            while self._turns and self._send(secure):
+            while self._turns and self._send(opener):
                 pass
 
-    def _send(self, secure: ssl.SSLContext | None) -> bool:
+    def _send(self, opener: OpenerDirector) -> bool:
         """Whether the next ones may be sent at once."""
         some = [self._turns.popleft() for _ in range(min(len(self._turns), AT_ONCE))]
         try:
             body = self._requests.make(some)
             request = Request(self._url, body, self._headers)
-            with urlopen(request, timeout=PATIENCE_S, context=secure):
+            with opener.open(request, timeout=PATIENCE_S):
                 pass
         except Exception as error:
             self._fail(some, error)
@@ -119,6 +125,20 @@ async def gone_within(seconds: float, *threads: threading.Thread | None) -> None
         async with asyncio.timeout(seconds):
             while any(one is not None and one.is_alive() for one in threads):
                 await asyncio.sleep(LOOK_S)
+
+
+class _Stays(HTTPRedirectHandler):
+    """Follows no redirect: that would be a GET without the spans, and take the headers along."""
+
+    def redirect_request(
+        self, req: Request, fp: object, code: int, msg: str, headers: object, newurl: str
+    ) -> None:
+        return None
+
+
+def _opener(url: str) -> OpenerDirector:
+    own = [HTTPSHandler(context=_certificates())] if url.startswith("https:") else []
+    return build_opener(_Stays, *own)
 
 
 def _certificates() -> ssl.SSLContext:

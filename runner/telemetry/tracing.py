@@ -34,6 +34,9 @@ from strategies import State, Turn, TurnError
 FLUSH_S = 0.3
 """For the last spans, when the server ends. What is not sent by then is lost."""
 
+MOST_OF_MESSAGE = 1_024
+"""Characters. Thousands of turns may wait for a collector that is away."""
+
 SAMPLED, NOT_SAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 
 # A name of the module: in Python 3.11 `State.WAITING` takes ten times as long.
@@ -162,7 +165,7 @@ class Tracing(Observer):
         if turn.caller:
             about += known_attribute("turnline.caller", turn.caller)
         if self._with_messages:
-            about += attribute("turnline.message", turn.message)
+            about += attribute("turnline.message", turn.message[:MOST_OF_MESSAGE])
         return about
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -212,9 +214,11 @@ def test_messages_are_in_no_span(shared: Server, receiver: Receiver, trace: Trac
 @pytest.mark.slow
 def test_they_are_where_they_are_logged_too(folder: Path, receiver: Receiver, trace: Trace) -> None:
     with traced(folder, receiver, observability__log_messages=True) as server:
-        server.chat("no secret", traceparent=trace.parent)
+        server.chat("no secret" + 2_000 * "x", traceparent=trace.parent)
         turn = receiver.one("turn", trace.id)
-    assert turn.attributes["turnline.message"] == "no secret"
+    message = turn.attributes["turnline.message"]
+    assert message.startswith("no secret")
+    assert len(message) == 1_024
 
 
 def test_a_turn_taken_up_after_a_kill_goes_on_in_its_callers_trace(
@@ -247,6 +251,21 @@ def test_a_collector_that_is_away_costs_a_line_and_no_turns(
     assert said["url"] == f"{away.url}/v1/traces"
 
 
+def test_a_collector_that_sends_elsewhere_is_not_followed_and_is_told(
+    folder: Path, receiver: Receiver
+) -> None:
+    with elsewhere(receiver.url) as url, traced(folder, receiver) as server:
+        server.knobs |= {"observability__otel": url}
+        server.start()
+        before = len(receiver.asked)
+        server.chat("hello")
+        assert server.stop() == 0
+        assert "302" in next(
+            one["reason"] for one in server.logged if one["event"] == "spans cannot be sent"
+        )
+        assert len(receiver.asked) == before
+
+
 def test_sigterm_sends_the_last_spans(
     folder: Path, receiver: Receiver, trace: Trace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +290,30 @@ def nowhere() -> Iterator[str]:
     """The address of a collector that takes connections, and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def elsewhere(url: str) -> Iterator[str]:
+    """The address of a collector that says it has moved there."""
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(302)
+            self.send_header("location", f"{url}/v1/traces")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Moved)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def line(server: Server, turn_id: str) -> dict[str, Any]:

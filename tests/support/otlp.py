@@ -45,6 +45,7 @@ class Receiver:
     def __init__(self) -> None:
         self.spans: list[Seen] = []
         self.raw: list[bytes] = []
+        self.asked: list[str] = []
         self._news = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -85,9 +86,15 @@ class Receiver:
             self._news.notify_all()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take = self._take
+        take, asked = self._take, self.asked
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 known = self.path == "/v1/traces"
