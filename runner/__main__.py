@@ -109,7 +109,8 @@ def cli() -> None:
     \b
     A turn is one message and its reply. A strategy decides when a turn may run:
     by default each conversation has a line (queue); it may have a fair lock (lock),
-    or refuse what comes while it is busy (reject).
+    refuse what comes while it is busy (reject), let the last message win (interrupt),
+    or answer those that wait together (merge).
 
     \b
     Examples:

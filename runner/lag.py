@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 
 INTERVAL_S = 0.25
-KEPT = 40
-"""Measurements kept: the last ten seconds."""
+KEPT = 120
+"""Measurements kept: the last thirty seconds, so that who asks each 15 or 30 s misses none."""
 
 
 class LoopLag:
@@ -27,7 +27,7 @@ class LoopLag:
 
     @property
     def worst_s(self) -> float:
-        """The longest delay of the last ten seconds, in seconds."""
+        """The longest delay of the last thirty seconds, in seconds."""
         return max(self._lags_s, default=0.0)
 
     def _note(self, due: float) -> None:

@@ -34,6 +34,7 @@ def banner(settings: Settings, about: About, url: str, command: str = "runner") 
         *_row("address", url, "--host ADDRESS --port N"),
         "",
         "Try it:",
+        *([f"  {url}/ in a browser"] if settings.observability.page else []),
         f"  curl {url}/chat -H 'Content-Type: application/json' \\",
         """    -d '{"message": "Hello"}'""",
         f"  {command} chat --url {url}",

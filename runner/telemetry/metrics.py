@@ -109,7 +109,7 @@ class _Read(Collector):
         yield _gauge("turns_waiting", "Accepted turns that have not started", load.waiting)
         yield _gauge("turns_running", "Turns that have a slot", load.running)
         yield _gauge("oldest_wait_seconds", "What the first in line has waited", load.oldest_wait_s)
-        yield _gauge("event_loop_lag_seconds", "The event loop's worst delay in 10 s", lag_s)
+        yield _gauge("event_loop_lag_seconds", "The event loop's worst delay in 30 s", lag_s)
 
     def _turns(self, load: Load) -> Metric:
         about = "Accepted turns that have ended"

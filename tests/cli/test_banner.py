@@ -14,7 +14,7 @@ from runner.agents.loader import load_agent
 from runner.agents.threads import Threads
 from runner.cli.banner import banner
 from runner.cli.flags import own_command
-from runner.settings import ServerSettings, Settings, StoreSettings
+from runner.settings import ObservabilitySettings, ServerSettings, Settings, StoreSettings
 
 URL = "http://127.0.0.1:8080"
 ABOUT = About("eliza", "built-in", wants_history=True, single_conversation=False)
@@ -24,6 +24,13 @@ def test_it_says_what_serves_where_and_how_to_try_it() -> None:
     text = banner(Settings(), ABOUT, URL)
     for part in ("eliza (built-in)", "queue", "sqlite:///runner.db", f"curl {URL}/chat"):
         assert part in text
+
+
+def test_it_names_the_page_first_where_there_is_one() -> None:
+    _, tries = banner(Settings(), ABOUT, URL).split("Try it:\n")
+    assert tries.startswith(f"  {URL}/ in a browser\n")
+    without = Settings(observability=ObservabilitySettings(page=False))
+    assert "browser" not in banner(without, ABOUT, URL)
 
 
 def test_it_fits_80_columns_with_a_long_target() -> None:

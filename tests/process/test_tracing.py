@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import socket
 import threading
@@ -17,7 +18,7 @@ import pytest
 from strategies.registry import BUILT_IN
 from tests.support.client import chat, receive, send, until
 from tests.support.otlp import ERROR, SERVER, Receiver
-from tests.support.server import Server
+from tests.support.server import ROOT, Server
 
 AGENTS = "tests.support.traced"
 CALLER = "00f067aa0ba902b7"
@@ -58,6 +59,20 @@ def shared(
     folder = tmp_path_factory.mktemp("traced")
     with traced(folder, receiver, strategy__per_turn=["reject", "merge"]) as running:
         yield running
+
+
+def test_the_receiver_of_the_docs_prints_each_span_below_the_one_that_it_is_in(
+    shared: Server, receiver: Receiver, trace: Trace
+) -> None:
+    shared.chat("Hello", trace.id, traceparent=trace.parent)
+    receiver.one("turn", trace.id)
+    wanted = bytes.fromhex(trace.id), b"turnline.outcome"
+    body = next(body for body in receiver.raw if all(one in body for one in wanted))
+    example = runpy.run_path(str(ROOT / "docs" / "examples" / "spans.py"))
+    lines = [*example["lines"](example["spans"](body), bytes.fromhex(CALLER))]
+    shown = [line.split(" ms")[0].rpartition(" ")[0] for line in lines]
+    assert shown == ["turn", "  wait", "  run"]
+    assert f"gen_ai.conversation.id={trace.id}" in lines[0]
 
 
 @pytest.mark.slow

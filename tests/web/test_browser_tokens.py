@@ -12,7 +12,7 @@ from tests.support.server import Server
 from tests.web.conftest import NewTab
 
 need()
-from playwright.sync_api import expect  # noqa: E402
+from playwright.sync_api import Route, expect  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +81,17 @@ def test_a_dialog_that_is_put_off_can_be_opened_again(tab: Tab) -> None:
     tab("#token-enter").click()
     tab.give("b-token")
     tab.until_connection("live")
+
+
+def test_what_was_asked_for_before_the_dialog_was_put_off_does_not_open_it_again(tab: Tab) -> None:
+    held: list[Route] = []
+    tab.page.route("**/history*", lambda route: held.append(route))
+    with tab.page.expect_request("**/history*"):
+        tab.open(state="connecting")
+    tab("#token-cancel").click()
+    held[0].continue_()
+    expect(tab("#log .turn-problem")).to_be_visible()
+    expect(tab("#token-dialog")).to_be_hidden()
 
 
 def test_a_caller_sees_its_own_turns_alone(

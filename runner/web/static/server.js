@@ -12,7 +12,7 @@ export class Problem extends Error {
 /** A response that succeeded. Throws Problem, and TypeError where no server answered. */
 export async function ask(method, path, { body, headers = {}, signal } = {}) {
   for (;;) {
-    const used = token.value;
+    const { value: used, putOff } = token;
     const response = await fetch(path, {
       method,
       headers: withToken(used, body === undefined ? headers : { ...headers, "Content-Type": "application/json" }),
@@ -22,7 +22,8 @@ export async function ask(method, path, { body, headers = {}, signal } = {}) {
     });
     if (response.ok) return response;
     const problem = await problemOf(response);
-    if (response.status !== 401) throw problem;
+    // One that was under way when the reader put the question off does not ask again.
+    if (response.status !== 401 || putOff !== token.putOff) throw problem;
     const why = used ? "The server does not know this token." : "";
     if (used === token.value && !(await token.ask(why))) throw problem;
   }

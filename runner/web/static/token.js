@@ -6,6 +6,9 @@ const KEPT = "turnline.token";
 let asked = null;
 
 export const token = {
+  /** How often the reader would not give one. */
+  putOff: 0,
+
   get value() {
     return sessionStorage.getItem(KEPT) ?? "";
   },
@@ -35,7 +38,10 @@ function dialogue(why) {
 
 function keep(dialog) {
   const given = $("token").value.trim();
-  if (dialog.returnValue !== "use" || !given) return false;
+  if (dialog.returnValue !== "use" || !given) {
+    token.putOff += 1;
+    return false;
+  }
   sessionStorage.setItem(KEPT, given);
   return true;
 }
