@@ -201,7 +201,8 @@ async def until_done(
             await asyncio.shield(future)
         except asyncio.CancelledError:
             cancelled = True
-            when_cancelled()
+            if not future.done():  # It may have ended in the tick in which this was cancelled.
+                when_cancelled()
         except Exception:
             break  # The future's own; it is left in there.
     if cancelled and (task := asyncio.current_task()) is not None:

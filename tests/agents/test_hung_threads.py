@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.agents.threads import Threads
+from runner.agents.threads import Threads, until_done
 from tests.support.client import LIMIT_S
 
 
@@ -55,6 +55,20 @@ async def given_up(threads: Threads, gate: Gate) -> asyncio.Task[Any]:
     await until(lambda: gate.inside > inside)
     task.cancel()
     return task
+
+
+async def test_a_call_that_has_ended_when_it_is_given_up_does_not_hang() -> None:
+    """Else it would be counted as hung for ever, for it comes back no more."""
+    ended = asyncio.get_running_loop().create_future()
+    given_up: list[bool] = []
+    task = asyncio.create_task(until_done(ended, lambda: given_up.append(True)))
+    await asyncio.sleep(0)
+    ended.set_result(None)
+    await asyncio.sleep(0)  # Its task is about to be woken.
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert given_up == []
 
 
 async def test_a_hung_thread_is_replaced_and_another_call_is_made(gate: Gate) -> None:

@@ -146,7 +146,7 @@ def test_every_accepted_turn_ends_in_one_outcome_and_the_counters_say_so(storm: 
     left = kept - ended["answered"] if server.health()["strategy"] == "merge" else 0
     assert ended["answered"] + max(left, 0) == kept
     server.stop()  # The last of the tests that share it.
-    logged = [line["turn_id"] for line in server.logged if "turn_id" in line]
+    logged = [line["turn_id"] for line in server.logged if line.get("event") == "turn ended"]
     assert len(logged) == len(set(logged)) == turns["accepted"] + turns["refused_at_once"]
 
 
