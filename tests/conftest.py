@@ -16,7 +16,26 @@ SOCKETS = (
 )  # fmt: skip
 """Where it matters too with what uvicorn parses and which loop it has."""
 
+SLOW = (
+    "tests/client/", "tests/hostile/", "tests/process/", "tests/webhooks/",
+    "tests/app/test_replies.py",
+    "tests/cli/test_chat_live.py", "tests/cli/test_log_lines.py", "tests/cli/test_reload.py",
+    "tests/loadtests/test_controls.py", "tests/loadtests/test_histories.py",
+    "tests/loadtests/test_probe.py", "tests/loadtests/test_report.py",
+    "tests/loadtests/test_workloads.py",
+    "tests/turns/test_agent_state.py", "tests/turns/test_background.py",
+    "tests/turns/test_busy.py", "tests/turns/test_kills.py", "tests/turns/test_restarts.py",
+    "tests/web/test_view.py",
+)  # fmt: skip
+"""Rooms and modules that start, kill or flood servers, or simulate many: all of it is slow, so
+that the fast tests are what a developer waits for."""
+
 OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.", "tests.web.")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.nodeid.startswith(SLOW):
+        item.add_marker(pytest.mark.slow)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
