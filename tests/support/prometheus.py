@@ -32,17 +32,22 @@ class Prometheus:
     """Scrapes the server on this port twice a second; start it with `with`.
 
     folder  has its configuration and its data.
+    token   is for a server that needs one; without it the example is used as it is.
     """
 
-    def __init__(self, folder: Path, port: int, token: str) -> None:
+    def __init__(self, folder: Path, port: int, token: str = "") -> None:
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
         shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
         config = folder / "prometheus.yml"
         shown = re.sub("interval: 15s", "interval: 500ms", config.read_text())
+        if token:
+            shown = re.sub(
+                "^    # (?=authorization:|  credentials_file:)", "    ", shown, flags=re.M
+            )
+            (folder / "turnline.token").write_text(token)
         config.write_text(shown.replace("127.0.0.1:8080", f"127.0.0.1:{port}"))
-        (folder / "turnline.token").write_text(token)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -102,6 +102,11 @@ def test_it_scrapes_a_server_that_needs_a_token(server: Server, prometheus: Prom
     assert {one["metric"]["outcome"]: int(one["value"][1]) for one in samples} == expected
 
 
+def test_as_it_is_it_scrapes_a_server_that_needs_none(tmp_path: Path) -> None:
+    with Server(tmp_path) as server, Prometheus(tmp_path / "its", server.port) as its:
+        until(lambda: bool(its.query("up == 1")), "it scrapes the server")
+
+
 def test_a_scrape_without_a_token_is_seen_as_down(server: Server, tmp_path: Path) -> None:
     with Prometheus(tmp_path, server.port, "no-token-of-it") as stranger:
         until(lambda: bool(stranger.query("up == 0")), "it is not answered")
