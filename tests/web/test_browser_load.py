@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.client import until
 from tests.support.page import Tab, need
 from tests.support.server import Knobs, Server
 from tests.web.conftest import NewTab
@@ -27,6 +28,19 @@ FRAMES = """async (duration_ms) => {
     return frames;
 }"""
 NODES = "document.querySelectorAll('*').length"
+DRAWN = """
+window.drawn = [];
+for (const [name, note] of [
+    ["clearRect", () => drawn.push([])],
+    ["fillText", (text) => drawn.at(-1)?.push(text)],
+]) {
+    const draw = CanvasRenderingContext2D.prototype[name];
+    CanvasRenderingContext2D.prototype[name] = function (...given) {
+        note(...given);
+        return draw.apply(this, given);
+    };
+}"""
+"""Notes the texts of each drawing."""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +63,14 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             running.ask("sleep 0.1", "long")
             running.ask("sleep 0.1", f"short-{number % 60}")
         yield running
+
+
+def test_the_axis_of_the_chart_names_no_instant_twice(new_tab: NewTab) -> None:
+    tab = new_tab()
+    tab.context.add_init_script(DRAWN)
+    tab.open()
+    until(lambda: sum("4" in texts for texts in tab.ask("drawn")) > 3, "it has a second's figures")
+    assert [one for one in tab.ask("drawn") if len(set(one)) < len(one)] == []
 
 
 def test_a_thousand_that_wait_are_shown_in_a_bounded_page(new_tab: NewTab, crowded: Server) -> None:

@@ -112,6 +112,7 @@ def test_an_operator_sees_everyones_turns_without_their_texts_and_cancels_them(
 ) -> None:
     turn = held(ann, "secret-of-ann")
     tab.open(token="o-token")
+    expect(tab("#connection")).to_have_text("live, as op, an operator")
     row = tab(f"#lines li[data-turn-id='{turn}']")
     expect(tab("#lines .line[data-caller=ann] h3")).to_contain_text("ann")
     expect(row.locator(".words")).to_have_text("")

@@ -32,7 +32,7 @@ function options(Plot, width) {
     width,
     height: HEIGHT,
     cursor: { y: false, points: { show: false } },
-    scales: { x: { range: (_, first, last) => [Math.min(first, last - LEAST_S), last] }, y: { range: (_, __, most) => [0, Math.max(5, (most ?? 0) * 1.1)] } },
+    scales: { x: { range: () => period() }, y: { range: (_, __, most) => [0, Math.max(5, (most ?? 0) * 1.1)] } },
     axes: [{ ...axis, values: (_, ticks) => ticks.map(clock), space: 70 }, { ...axis, ...whole }],
     series: [
       { label: "At", value: (_, at) => (at ? clock(at) : "–") },
@@ -40,6 +40,12 @@ function options(Plot, width) {
       { label: "run", stroke: () => colours.running, width: 2, paths: stepped, points: { show: false } },
     ],
   };
+}
+
+/** What the chart shows. uPlot's own idea of one point is a thousand days. */
+function period() {
+  const last = points[0].at(-1) ?? Date.now() / 1000;
+  return [Math.min(points[0][0] ?? last, last - LEAST_S), last];
 }
 
 const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hourCycle: "h23" });

@@ -45,7 +45,7 @@ function introduce() {
 function told(state, wait_s, problem) {
   const words = {
     connecting: "connecting",
-    live: view.you.everyone || !view.you.caller ? "live" : `live, as ${view.you.caller}`,
+    live: view.you.caller ? `live, as ${view.you.caller}${view.you.everyone ? ", an operator" : ""}` : "live",
     waiting: `no connection; trying again in ${seconds(wait_s)}`,
     refused: problem?.status === 401 ? "a token is needed" : problem && problemText(problem),
     closed: hiding ? "paused while this tab is hidden" : "",

@@ -103,7 +103,7 @@ function drawAxis(context, x, now, height) {
     context.beginPath();
     context.moveTo(at, 0);
     context.lineTo(at, height - AXIS);
-    if (ago < 60) context.stroke();
+    if (ago < 60 && laid.shown.length) context.stroke();
     context.textAlign = ago === 60 ? "left" : ago === 0 ? "right" : "center";
     context.fillText(ago === 0 ? "now" : `${ago} s ago`, ago === 0 ? width : at, height - 5);
   }
