@@ -8,9 +8,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.page import Tab, chromium
 from tests.support.server import ROOT, Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FloatRect
 
 DOCS = ROOT / "docs"
 MOST_BYTES = 200_000
@@ -66,8 +70,11 @@ def under_load(tab: Tab) -> None:
 def compared(tab: Tab) -> None:
     tab("#compare-start").click()
     tab.page.wait_for_selector("#compare-start[aria-disabled=false]")
-    tab.page.evaluate("document.activeElement.blur()")
-    write(tab("#side-by-side").screenshot(), "side-by-side.png")
+    tab.page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    box = tab("#side-by-side").bounding_box()
+    assert box
+    across: FloatRect = {"x": 0, "y": box["y"], "width": DESKTOP["width"], "height": box["height"]}
+    write(tab.page.screenshot(full_page=True, clip=across), "side-by-side.png")
 
 
 def take(tab: Tab, name: str) -> None:
