@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from runner.web.reader import Reader
 from runner.web.sight import Sight
-from runner.web.view import Reader, View
+from runner.web.view import View
 from tests.turns.stage import Stage
 
 ALL = Sight("", everyone=True, texts=True)
