@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 MOST_BEHIND = 8
@@ -18,7 +19,7 @@ class Reader:
     def __init__(self, ask: Callable[[], None], wake: Callable[[], object]) -> None:
         self._ask = ask
         self._wake = wake
-        self._texts: list[bytes] | None = None
+        self._texts: deque[bytes] | None = None
         self.is_anew = True
         self.is_over = False
 
@@ -32,18 +33,17 @@ class Reader:
             self._wake()
 
     def give_whole(self, whole: bytes) -> None:
-        self._texts, self.is_anew = [whole], False
+        self._texts, self.is_anew = deque([whole]), False
         self._wake()
 
     def take(self) -> bytes:
-        """All that is new, perhaps nothing."""
+        """The next text, if there is one. Not all at once: that would be a copy for each reader."""
         if self._texts is None:
             # Only now, or one that takes nothing would be told the whole in vain, over and over.
             self.is_anew = True
             self._ask()
             return b""
-        texts, self._texts = self._texts, []
-        return b"".join(texts)
+        return self._texts.popleft() if self._texts else b""
 
     def end(self) -> None:
         self.is_over = True
