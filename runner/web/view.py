@@ -110,7 +110,7 @@ class View(Observer):
             self._tell_in(0.0)
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
-        if self._sees(turn):
+        if self._sight.sees(turn.conversation):  # Nobody else remembers it.
             self._marks.refused(turn, error)
             self._tell_in(0.0)
 

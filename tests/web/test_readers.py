@@ -11,7 +11,8 @@ import pytest
 
 from runner.web.reader import Reader
 from runner.web.sight import Sight
-from runner.web.view import View
+from runner.web.view import Pace, View
+from strategies import ConversationBusy
 from tests.turns.stage import Stage
 
 ALL = Sight("", everyone=True, texts=True)
@@ -86,6 +87,20 @@ async def test_all_who_see_the_same_are_told_one_text(stage: Stage) -> None:
     assert all(reader.take() is told for reader in readers[1:])
     for reader in readers:
         view.leave(reader)
+
+
+async def test_a_refusal_before_the_first_text_is_in_it() -> None:
+    stage, pace, woken = Stage("memory:", "notebook", "reject"), Pace(), asyncio.Event()
+    await stage.start()
+    pace.next_at = asyncio.get_running_loop().time() + 0.1  # Others have left just now.
+    view = View(stage.service, ALL, pace)
+    reader = view.join(woken.set)
+    await stage.begin("hello")
+    with pytest.raises(ConversationBusy):
+        await stage.begin("hello")
+    assert b'"cause":"conversation-busy"' in await until_told(reader, woken)
+    view.leave(reader)
+    await stage.stop()
 
 
 async def test_who_comes_when_the_server_has_drained_is_told_all_and_that_it_is_over(
