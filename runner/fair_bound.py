@@ -11,6 +11,7 @@ with all of them too.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from math import inf
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -73,6 +74,11 @@ class FairBound(Generic[K]):
     def drop(self, caller: str, thing: K) -> None:
         """It is not kept any more, and is counted still."""
         del self._shares[caller].things[thing]
+
+    def latest(self, caller: str) -> Iterator[K]:
+        """What the caller keeps, the newest first."""
+        share = self._shares.get(caller)
+        return iter(()) if share is None else reversed(share.things)
 
     def surplus(self) -> K | None:
         """The next one to go; None where all fit, or nothing is left of what counts."""

@@ -53,6 +53,7 @@ REQUEST_CAUSES = (
     WRONG_FIELD := Cause(422, "wrong-field", "A field is missing or wrong"),
     KEY_REUSED := Cause(422, "idempotency-key-reused", "The key was used for another message"),
     VIEW_BUSY := Cause(429, "view-busy", "Another one is being shown"),
+    VIEW_FULL := Cause(429, "view-full", "Too many of yours are looking already"),
     INTERNAL := Cause(500, "internal", "The server failed"),
 )
 

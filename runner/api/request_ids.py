@@ -16,19 +16,23 @@ REQUEST_ID = "turnline.request_id"
 CALLER = "turnline.caller"
 """Likewise the caller's name, once that is known."""
 
+NAME = b"x-request-id"
+
 VALID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 def with_request_id(scope: Scope, headers: Mapping[bytes, bytes], send: Send) -> Send:
     """`send`, with the header X-Request-Id added; the scope is given the id."""
-    own = headers.get(b"x-request-id")
+    own = headers.get(NAME)
     if own is None or VALID.fullmatch(own) is None:
         own = b"%016x" % getrandbits(64)  # For finding lines, and no secret.
     scope[REQUEST_ID] = own.decode()
 
     async def send_with_id(event: Any) -> None:
         if event["type"] == "http.response.start":
-            event = {**event, "headers": [*event.get("headers", ()), (b"x-request-id", own)]}
+            # A blueprint may have sent one of its own, by which no line could be found.
+            others = [one for one in event.get("headers", ()) if one[0].lower() != NAME]
+            event = {**event, "headers": [*others, (NAME, own)]}
         await send(event)
 
     return send_with_id

@@ -116,6 +116,11 @@ def event(data: bytes, kind: str = "", event_id: str = "") -> bytes:
     return head + b"data: %b\n\n" % data
 
 
+def data_of(text: bytes) -> bytes:
+    """What the first `event` in this was made of."""
+    return text.partition(b"data: ")[2].partition(b"\n")[0]
+
+
 class _Timer:
     """Calls what it was last given, once, when its time has come.
 

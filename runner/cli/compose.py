@@ -59,7 +59,8 @@ def compose(settings: Settings) -> Service:
     if settings.observability.otel is not None:
         from runner.telemetry.tracing import Tracing
 
-        service.observers.add(Tracing(settings, agent.about.target))
+        with flags.usage_errors(ValueError, about="observability.otel: "):
+            service.observers.add(Tracing(settings, agent.about.target))
     return service
 
 

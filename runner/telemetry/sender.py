@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from urllib.error import HTTPError
-from urllib.request import (
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    Request,
-    build_opener,
-)
 
 import structlog
-from opentelemetry.util.re import parse_env_headers
 
+from runner.telemetry.collector import Collector, told
 from runner.telemetry.otlp import Requests, TurnTrace
 
 MOST = 8_192
@@ -31,8 +22,7 @@ AT_ONCE = 512
 
 LOOK_S = 0.005
 
-PATIENCE_S = 10.0
-"""For a collector that does not answer."""
+SCHEDULE_DELAY = "OTEL_BSP_SCHEDULE_DELAY"
 
 WORTH_ANOTHER_TRY = (429, 502, 503, 504)
 """As OTLP wants it. What is refused with another status is lost."""
@@ -43,16 +33,15 @@ log = structlog.get_logger(__name__)
 class Sender:
     """Takes turns in the event loop. A collector that is away costs lines, and then spans.
 
-    Headers, certificates and the time between two requests are those of OpenTelemetry's own
-    variables, such as OTEL_EXPORTER_OTLP_HEADERS.
+    The time between two requests is that of OpenTelemetry's own variable. Raises ValueError,
+    and what a Collector raises.
     """
 
     def __init__(self, url: str, requests: Requests) -> None:
         self._url = url
         self._requests = requests
-        self._every_s = int(_told("OTEL_BSP_SCHEDULE_DELAY") or 5_000) / 1000
-        told = _of_traces("HEADERS")
-        self._headers = {**parse_env_headers(told), "content-type": "application/x-protobuf"}
+        self._every_s = _schedule_delay_s()
+        self._collector = Collector(url)
         self._turns: deque[TurnTrace] = deque(maxlen=MOST)
         self._lost = 0
         self._is_away = False
@@ -76,21 +65,17 @@ class Sender:
         return self._thread
 
     def _serve(self) -> None:
-        opener = _opener(self._url)
         while not self._is_closed:
             self._news.wait(self._every_s)
             self._news.clear()
-            while self._turns and self._send(opener):
+            while self._turns and self._send():
                 pass
 
-    def _send(self, opener: OpenerDirector) -> bool:
+    def _send(self) -> bool:
         """Whether the next ones may be sent at once."""
         some = [self._turns.popleft() for _ in range(min(len(self._turns), AT_ONCE))]
         try:
-            body = self._requests.make(some)
-            request = Request(self._url, body, self._headers)
-            with opener.open(request, timeout=PATIENCE_S):
-                pass
+            self._collector.send(self._requests.make(some))
         except Exception as error:
             self._fail(some, error)
             return False
@@ -127,30 +112,9 @@ async def gone_within(seconds: float, *threads: threading.Thread | None) -> None
                 await asyncio.sleep(LOOK_S)
 
 
-class _Stays(HTTPRedirectHandler):
-    """Follows no redirect: that would be a GET without the spans, and take the headers along."""
-
-    def redirect_request(
-        self, req: Request, fp: object, code: int, msg: str, headers: object, newurl: str
-    ) -> None:
-        return None
-
-
-def _opener(url: str) -> OpenerDirector:
-    own = [HTTPSHandler(context=_certificates())] if url.startswith("https:") else []
-    return build_opener(_Stays, *own)
-
-
-def _certificates() -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=_of_traces("CERTIFICATE") or None)
-    if mine := _of_traces("CLIENT_CERTIFICATE"):
-        context.load_cert_chain(mine, _of_traces("CLIENT_KEY") or None)
-    return context
-
-
-def _of_traces(name: str) -> str:
-    return _told(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or _told(f"OTEL_EXPORTER_OTLP_{name}")
-
-
-def _told(variable: str) -> str:
-    return os.environ.get(variable, "").strip()
+def _schedule_delay_s() -> float:
+    """Seconds between two requests. Raises ValueError."""
+    value = told(SCHEDULE_DELAY) or "5000"
+    if not value.isdecimal() or not 0 < int(value) < 2**31:
+        raise ValueError(f"{SCHEDULE_DELAY} must be a number of milliseconds, not {value!r}")
+    return int(value) / 1000

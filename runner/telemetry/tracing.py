@@ -54,12 +54,13 @@ class Tracing(Observer):
         self._with_messages = settings.observability.log_messages
         url = f"{settings.observability.otel}".rstrip("/") + "/v1/traces"
         resource = _resource()
+        # First of all, for it says what is wrong with OpenTelemetry's variables.
+        self._sender = Sender(url, Requests(resource.attributes, "turnline", runner.__version__))
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._of_agents = BatchSpanProcessor(OTLPSpanExporter(url))
         self._provider.add_span_processor(self._of_agents)
         sampler = self._provider.sampler
         self._sampler = None if sampler is DEFAULT_ON else sampler
-        self._sender = Sender(url, Requests(resource.attributes, "turnline", runner.__version__))
         self._about_run = (
             attribute("gen_ai.operation.name", "invoke_agent")
             + attribute("gen_ai.agent.id", settings.agent.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from sys import getsizeof
@@ -12,7 +12,7 @@ from runner.callers import caller_of, owns
 from runner.fair_bound import FairBound
 from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
-from strategies import Turn
+from strategies import State, Turn
 
 OWN_BYTES = 1_000
 """What an ended turn weighs beside its texts."""
@@ -28,6 +28,7 @@ class KnownTurns:
     most        ended turns at most; first goes the oldest of who keeps most (see `fair_bound`).
     most_bytes  that they weigh together, their texts included.
     most_asked  bytes of what one caller asks by turns that live.
+    outcomes    how turns have ended, by their caller and their state.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class KnownTurns:
         self._bound: FairBound[str] = FairBound(most, most_bytes)
         self._most_asked = most_asked
         self._asked: dict[str, int] = {}
+        self.outcomes: Counter[tuple[str, State]] = Counter()
         self._living: dict[str, LiveTurn] = {}
         self._lines: dict[str, dict[str, LiveTurn]] = {}
         self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
+        self._fenced: list[LiveTurn] = []
         self._watchers: dict[str, list[Callable[[], object]]] = {}
 
     def has_room(self, turn: Turn) -> bool:
@@ -85,7 +88,11 @@ class KnownTurns:
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
+        if live.is_at_work:
+            self._fenced = [*self.fenced(), live]
         caller = caller_of(conversation)
+        assert live.ending is not None
+        self.outcomes[caller, live.ending.state] += 1
         live.weight += _weight_answered(live)
         self._bound.add(caller, live.turn.id, live.weight)
         self._drop_old()
@@ -93,10 +100,18 @@ class KnownTurns:
             self._drop(self._ended[surplus])
         self.line_moved(conversation)
 
-    def lately_ended(self, within_s: float) -> Iterator[LiveTurn]:
-        """Those that ended within so many seconds and are still kept, the latest first."""
+    def fenced(self) -> list[LiveTurn]:
+        """Those that have ended, however long ago, and whose agent has not stopped."""
+        return [live for live in self._fenced if live.is_at_work]
+
+    def lately_ended(self, within_s: float, caller: str | None = None) -> Iterator[LiveTurn]:
+        """Those that ended within so many seconds and are still kept, the latest first.
+
+        caller  whose alone; None for everybody's.
+        """
         since = asyncio.get_running_loop().time() - within_s
-        for live in reversed(self._ended.values()):
+        for turn_id in reversed(self._ended) if caller is None else self._bound.latest(caller):
+            live = self._ended[turn_id]
             if live.ended_at < since:
                 return
             yield live

@@ -143,6 +143,8 @@ class Service:
         self.line = self._known.line
         self.living_conversations = self._known.conversations
         self.lately_ended = self._known.lately_ended
+        self.fenced = self._known.fenced
+        self.outcomes = self._known.outcomes
         self.watching = self._known.watching
 
     def log_status(self, status_of: Callable[[TurnError], int]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Mapping
 from itertools import islice
-from math import inf
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -32,7 +31,7 @@ class OwnLoad(TypedDict):
 
 
 class Figures:
-    """Those of all turns are the server's own; a caller's own are counted from `begin` on.
+    """Counts are those that the service keeps; only durations are noted here.
 
     is_late  turns have ended since `times` was asked for.
     """
@@ -40,24 +39,19 @@ class Figures:
     def __init__(self, service: Service, sight: Sight) -> None:
         self._service = service
         self._sight = sight
-        self._ended: Counter[State] = Counter()
         self._times: deque[tuple[float, float, float]] = deque(maxlen=MOST_TURNS)
         self.is_late = False
 
     def begin(self) -> None:
-        """With the turns that have ended and are still known."""
-        sees = self._sight.sees
-        known = self._service.lately_ended(inf)
-        seen = (live for live in known if sees(live.turn.conversation))
-        # Of all turns the server has counted how they ended.
-        for live in reversed([*islice(seen, MOST_TURNS if self._sight.everyone else None)]):
+        """With the turns that have ended lately and are still known."""
+        lately = self._service.lately_ended(WINDOW_S, self._sight.only)
+        for live in reversed([*islice(lately, MOST_TURNS)]):
             self.note(live)
 
     def note(self, live: LiveTurn) -> None:
         """It has ended."""
         ending = live.ending
         assert ending is not None
-        self._ended[ending.state] += 1
         self._times.append((live.ended_at, ending.waited_s, ending.ran_s))
         self.is_late = True
 
@@ -75,7 +69,9 @@ class Figures:
             }
             ended = load.ended
         else:
-            own, ended = self._own_load(fenced), self._ended
+            own = self._own_load(fenced)
+            outcomes, caller = self._service.outcomes, self._sight.caller
+            ended = {state: outcomes[caller, state] for state in State}
         return {
             "load": own,
             "ended": {str(state): count for state, count in ended.items() if count},

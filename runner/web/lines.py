@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
 
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -28,8 +27,8 @@ class Lines:
         self.shown: dict[str, None] = {}
 
     def begin(self) -> None:
-        for live in self._service.lately_ended(inf):
-            if live.is_at_work and self._sight.sees(live.turn.conversation):
+        for live in self._service.fenced():
+            if self._sight.sees(live.turn.conversation):
                 self.ended(live)
 
     # What happens to them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 from runner.turns.live_turn import LiveTurn
 from runner.turns.service import Service
@@ -53,9 +54,9 @@ class Marks:
     def past(self) -> tuple[list[Mark], int]:
         """Those of the last minute that are still known, in order; likewise."""
         since = self._shapes.now() - PAST_S
-        lately = self._service.lately_ended(PAST_S)
-        seen = [live for live in lately if self._sight.sees(live.turn.conversation)]
-        marks = [self._shapes.ended(live) for live in seen[:MOST_MARKS]]
+        lately = self._service.lately_ended(PAST_S, self._sight.only)
+        marks = [self._shapes.ended(live) for live in islice(lately, MOST_MARKS)]
+        known = len(marks) + sum(1 for _ in lately)
         refused = [mark for mark in self._refused if mark["ended_at"] >= since]
         told = sorted((*marks, *refused), key=lambda mark: mark["ended_at"])[-MOST_MARKS:]
-        return told, len(seen) + len(refused) - len(told)
+        return told, known + len(refused) - len(told)

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.api import operations
 from runner.api import problems as p
-from runner.api.exchange import Answer, Request, json_answer
+from runner.api.exchange import Answer, Request, to_json
 from runner.api.openapi import Route
 from runner.api.problems import RequestError
 from runner.config.masking import shown
@@ -15,7 +15,7 @@ from runner.settings import FIELDS, Settings
 from runner.turns.service import Service
 from runner.web import page, side_by_side
 from runner.web.sight import Sight
-from runner.web.stream import Views
+from runner.web.stream import DOCUMENT, Views
 
 
 def routes(settings: Settings) -> tuple[Route, ...]:
@@ -26,7 +26,7 @@ def routes(settings: Settings) -> tuple[Route, ...]:
         *page.routes(),
         Route("GET", "/view", Views().view,
               operations.streamed("What happens now, as the page shows it",
-                                  "Events `view`, the first of them whole.",
+                                  "Events `view`, the first of them whole.", p.VIEW_FULL,
                                   whole="What the first event would have told.")),
         Route("GET", "/view/settings", effective_settings,
               operations.page("The settings in effect", "application/json")),
@@ -51,4 +51,4 @@ async def effective_settings(service: Service, request: Request) -> Answer:
         for path, field in FIELDS.items()
         if len(path) > 1
     ]
-    return json_answer({"settings": listed})
+    return Answer(200, DOCUMENT, to_json({"settings": listed}))

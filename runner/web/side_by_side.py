@@ -27,6 +27,9 @@ MOST_S = 9.0
 USUAL_S = len(sandbox.MESSAGES) * (sandbox.GAP_S + sandbox.WORK_S)
 """What it takes: one arrangement or another answers the messages one by one."""
 
+KEPT_S = USUAL_S + 2.0
+"""For so long the place of a caller who was refused is kept, after it last asked."""
+
 BUSY = "The strategies are being shown to somebody. Ask again when that is over."
 
 EVENTS = """Events: `begin` {arrangements: [{name, about}], messages}, `lane` {arrangement, sender,
@@ -52,9 +55,14 @@ def routes() -> tuple[Route, ...]:
 
 
 class SideBySide:
-    """What one server shows, to one client at a time."""
+    """What one server shows, to one client at a time, by turns where several callers ask.
+
+    Who was refused is next for a while, in the order of asking: or one caller could have the only
+    place again and again.
+    """
 
     def __init__(self) -> None:
+        self._refused: dict[str, float] = {}
         self._began_at = 0.0
         self._run: asyncio.Task[None] | None = None
 
@@ -64,17 +72,27 @@ class SideBySide:
             raise wrong_field(f"/{as_pointer(name)}", "There are no fields: send {}.")
         if not service.ready:
             raise Draining
-        return partial(self._show, service)
+        return partial(self._show, service, request.caller)
 
-    async def _show(self, service: Service, send: Send, receive: Receive) -> None:
+    async def _show(self, service: Service, caller: str, send: Send, receive: Receive) -> None:
         now = asyncio.get_running_loop().time()
-        if self._run is not None and not self._run.done():
+        if not self._is_next(caller, now):
             left_s = max(self._began_at + USUAL_S - now, 0.0)
             await problem(p.VIEW_BUSY, BUSY, retry_after_s=left_s)(send, receive)
             return
         showing = Showing(service)
         self._began_at, self._run = now, showing.begin()
         await showing.respond(self._run, send, receive)
+
+    def _is_next(self, caller: str, now: float) -> bool:
+        refused = {one: at for one, at in self._refused.items() if at > now - KEPT_S}
+        refused[caller] = now  # Where it was, or behind all others.
+        self._refused = refused
+        is_free = self._run is None or self._run.done()
+        if is_free and next(iter(refused)) == caller:
+            del refused[caller]
+            return True
+        return False
 
 
 async def show(told: Told) -> None:

@@ -30,6 +30,11 @@ class Sight:
             return cls(caller, everyone=True, texts=settings.operators_see_texts)
         return cls(caller, everyone=False, texts=True)
 
+    @property
+    def only(self) -> str | None:
+        """The caller whose turns alone are shown; None where everybody's are."""
+        return None if self.everyone else self.caller
+
     def sees(self, conversation: str) -> bool:
         return self.everyone or owns(self.caller, conversation)
 

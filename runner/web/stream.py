@@ -1,17 +1,33 @@
-"""`GET /view`: what its caller sees, once or for as long as it reads."""
+"""`GET /view`: what its caller sees, once or for as long as it reads.
+
+Whoever looks once is a reader too, who leaves after the first text: so asking again and again
+costs the server no more than a stream.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from runner.api.body import ClientLeft, until_left
-from runner.api.exchange import Answer, Receive, Request, Response, Send, json_answer
-from runner.api.stream import HEADERS, PATIENCE_S
+from runner.api.exchange import Answer, Receive, Request, Response, Send
+from runner.api.problems import VIEW_FULL, RequestError
+from runner.api.stream import HEADERS, PATIENCE_S, data_of
 from runner.turns.service import Service
+from runner.web.reader import Reader
 from runner.web.sight import Sight
-from runner.web.view import Reader, View
+from runner.web.view import MOST_READERS, Pace, View
+
+DOCUMENT = (
+    ("content-type", "application/json"),
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+)
+
+FULL = f"A caller may have {MOST_READERS} readers at a time. Close one, or ask again later."
 
 RETRY = b"retry: 1000\n\n"
 
@@ -21,24 +37,40 @@ class Views:
 
     def __init__(self) -> None:
         self._views: dict[Sight, View] = {}
+        self._paces: defaultdict[Sight, Pace] = defaultdict(Pace)
 
     async def view(self, service: Service, request: Request) -> Response:
         """A stream for who accepts one, otherwise what is seen now."""
         sight = Sight.of(request.caller, service.settings.server)
+        if sight in self._views and self._views[sight].is_full:
+            raise RequestError(VIEW_FULL, FULL)
         if b"text/event-stream" not in request.headers.get(b"accept", b"").lower():
-            return json_answer(View(service, sight).look())
+            return Answer(200, DOCUMENT, data_of(await self._first_text(service, sight)))
         if request.scope["method"] == "HEAD":
             return Answer(200, HEADERS)
         return ViewStream(self, service, sight)
 
-    def of(self, service: Service, sight: Sight) -> View:
+    @contextmanager
+    def reading(
+        self, service: Service, sight: Sight, wake: Callable[[], object]
+    ) -> Generator[Reader]:
         view = self._views.get(sight)
         if view is None:
-            view = self._views[sight] = View(service, sight, self._views)
-        return view
+            view = self._views[sight] = View(service, sight, self._paces[sight], self._views)
+        reader = view.join(wake)
+        try:
+            yield reader
+        finally:
+            if view.leave(reader):
+                del self._views[sight]
 
-    def drop(self, sight: Sight) -> None:
-        del self._views[sight]
+    async def _first_text(self, service: Service, sight: Sight) -> bytes:
+        news = asyncio.Event()
+        with self.reading(service, sight, news.set) as reader:
+            while not (text := reader.take()):
+                await news.wait()
+                news.clear()
+        return text
 
 
 @dataclass(slots=True, eq=False)
@@ -53,16 +85,13 @@ class ViewStream:
     async def __call__(self, send: Send, receive: Receive) -> None:
         departure = asyncio.get_running_loop().create_task(until_left(receive))
         departure.add_done_callback(lambda _: self._wakeup.set())
-        view = self.views.of(self.service, self.sight)
-        reader = view.join(self._wakeup.set)
         try:
-            await self._send_all(send, reader, departure)
+            with self.views.reading(self.service, self.sight, self._wakeup.set) as reader:
+                await self._send_all(send, reader, departure)
         except TimeoutError as error:
             raise ClientLeft from error
         finally:
             departure.cancel()
-            if view.leave(reader):
-                self.views.drop(self.sight)
 
     async def _send_all(self, send: Send, reader: Reader, departure: asyncio.Future[None]) -> None:
         headers = [(name.encode(), value.encode()) for name, value in HEADERS]

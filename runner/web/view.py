@@ -20,6 +20,7 @@ from runner.turns.service import Service
 from runner.web.figures import Figures
 from runner.web.lines import Lines
 from runner.web.marks import Marks
+from runner.web.reader import Reader
 from runner.web.shapes import Shapes
 from runner.web.sight import Sight
 from strategies import Turn, TurnError
@@ -33,52 +34,23 @@ BEAT_S = 1.0
 SHARE = 40
 """All views together take one part in so many of the server's time; then texts are rarer."""
 
-MOST_BEHIND = 8
-"""Texts that a reader may have to take; then it loses them, and is told the whole again."""
+MOST_READERS = 32
+"""With one sight, and so of one caller: tabs of the page, and `runner top`."""
+
+READER_S = 0.0001
+"""What it takes to send one reader a text. That is done later, and so not measured."""
 
 LIMITS = {"max_running", "max_waiting", "max_waiting_per_caller", "max_waiting_per_conversation"}
 
 
-class Reader:
-    """One who looks. `wake` is called when there may be something to `take`.
+class Pace:
+    """When the next text may be made.
 
-    is_anew  it is to be told the whole.
-    is_over  nothing comes any more.
+    It is there before and after a view, or one who comes and goes would have a text each time.
     """
 
-    def __init__(self, ask: Callable[[], None], wake: Callable[[], object]) -> None:
-        self._ask = ask
-        self._wake = wake
-        self._texts: list[bytes] | None = None
-        self.is_anew = True
-        self.is_over = False
-
-    def give(self, news: bytes) -> None:
-        """What has changed since the last text."""
-        if self._texts is not None:
-            if len(self._texts) < MOST_BEHIND:
-                self._texts.append(news)
-            else:
-                self._texts = None
-            self._wake()
-
-    def give_whole(self, whole: bytes) -> None:
-        self._texts, self.is_anew = [whole], False
-        self._wake()
-
-    def take(self) -> bytes:
-        """All that is new, perhaps nothing."""
-        if self._texts is None:
-            # Only now, or one that takes nothing would be told the whole in vain, over and over.
-            self.is_anew = True
-            self._ask()
-            return b""
-        texts, self._texts = self._texts, []
-        return b"".join(texts)
-
-    def end(self) -> None:
-        self.is_over = True
-        self._wake()
+    def __init__(self) -> None:
+        self.next_at = 0.0
 
 
 class View(Observer):
@@ -87,8 +59,11 @@ class View(Observer):
     views  all that there are at any time, this one among them.
     """
 
-    def __init__(self, service: Service, sight: Sight, views: Sized = ()) -> None:
+    def __init__(
+        self, service: Service, sight: Sight, pace: Pace | None = None, views: Sized = ()
+    ) -> None:
         self._service = service
+        self._pace = pace or Pace()
         self._views = views
         self._sight = sight
         self._shapes = Shapes(sight)
@@ -99,22 +74,20 @@ class View(Observer):
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
-        self._next_at = self._times_at = 0.0
-        self._is_over = False
+        self._times_at = 0.0
+        self._has_begun = self._is_over = False
         self._texts = 0
 
     # Who looks.
 
-    def look(self) -> dict[str, Any]:
-        """The whole as it is now, for one who looks once."""
-        self._begin()
-        return self._whole()
+    @property
+    def is_full(self) -> bool:
+        return len(self._readers) >= MOST_READERS
 
     def join(self, wake: Callable[[], object]) -> Reader:
         reader = Reader(lambda: self._tell_in(0.0), wake)
         self._readers.append(reader)
         if len(self._readers) == 1:
-            self._begin()
             self._service.observers.add(self)
         elif self._is_over:
             self.drained()
@@ -129,10 +102,6 @@ class View(Observer):
         self._stop_timer()
         return True
 
-    def _begin(self) -> None:
-        self._figures.begin()
-        self._lines.begin()
-
     # What happens.
 
     def accepted(self, live: LiveTurn, /) -> None:
@@ -141,7 +110,7 @@ class View(Observer):
             self._tell_in(0.0)
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
-        if self._sees(turn):
+        if self._sight.sees(turn.conversation):  # Nobody else remembers it.
             self._marks.refused(turn, error)
             self._tell_in(0.0)
 
@@ -170,13 +139,14 @@ class View(Observer):
             reader.end()
 
     def _sees(self, turn: Turn) -> bool:
-        return self._sight.sees(turn.conversation)
+        """What happens before the first text is in it anyway."""
+        return self._has_begun and self._sight.sees(turn.conversation)
 
     # When it is told.
 
     def _tell_in(self, seconds: float) -> None:
         """Within so many seconds, or as soon as a text may follow the last one."""
-        due = max(self._loop.time() + seconds, self._next_at)
+        due = max(self._loop.time() + seconds, self._pace.next_at)
         if due < self._due:
             self._stop_timer()
             # Kept here, for what uvloop gives for an instant that is due has no `when`.
@@ -192,11 +162,16 @@ class View(Observer):
         began_at, began_s = self._loop.time(), thread_time()
         self._tell_all()
         took_s = thread_time() - began_s
-        self._next_at = began_at + max(SOON_S, SHARE * took_s * len(self._views))
+        takes_s = took_s * len(self._views) + READER_S * len(self._readers)
+        self._pace.next_at = began_at + max(SOON_S, SHARE * takes_s)
         if self._lines.shown or self._figures.is_late:
             self._tell_in(BEAT_S)
 
     def _tell_all(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._figures.begin()
+            self._lines.begin()
         anew = [reader for reader in self._readers if reader.is_anew]
         if len(anew) < len(self._readers):
             news = self._encode(self._news())

@@ -26,6 +26,11 @@ async def fails() -> str:
     raise ServerFull
 
 
+@MINE.get("/named")
+async def named() -> tuple[str, dict[str, str]]:
+    return "", {"X-Request-Id": "its own"}
+
+
 @pytest.fixture
 async def app() -> AsyncIterator[Quart]:
     settings = Settings(
@@ -55,6 +60,12 @@ async def test_an_error_in_ones_own_route_is_a_problem_document(app: Quart) -> N
     answer = await app.test_client().get("/fails", headers=HEADERS)
     assert answer.status_code == 503
     assert (await answer.get_json())["type"] == "urn:turnline:problem:server-full"
+
+
+async def test_an_answer_has_one_request_id_and_it_is_that_of_the_log(app: Quart) -> None:
+    headers = {**HEADERS, "x-request-id": "mine"}
+    answer = await app.test_client().get("/named", headers=headers)
+    assert answer.headers.getlist("x-request-id") == ["mine"]
 
 
 async def test_a_path_that_nobody_has_is_a_problem_document(app: Quart) -> None:

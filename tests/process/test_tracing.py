@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_hex
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from runner.telemetry.collector import Collector
 from strategies.registry import BUILT_IN
 from tests.support.client import chat, receive, send, until
 from tests.support.otlp import ERROR, SERVER, Receiver
@@ -298,6 +299,50 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(folder: Path) -
             server.chat("hello")
             assert server.stop() == 0
             assert "left behind" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "soon"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "9" * 20),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "nowhere.pem"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_told_at_the_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    status, said = Server(folder, observability__otel="https://127.0.0.1:1").fail()
+    assert status == 2
+    assert variable in said
+    assert "Traceback" not in said
+
+
+def test_a_head_that_drips_is_cut_off() -> None:
+    with dripping() as url, pytest.raises(TimeoutError):
+        Collector(url, patience_s=0.3).send(b"spans")
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """The address of a collector whose head never ends, though there is always more of it."""
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx-slow: ")
+            while not is_over.wait(0.05):
+                connection.sendall(b"x")
+
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        is_over.set()
+        thread.join()
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from runner.web.reader import Reader
 from runner.web.sight import Sight
-from runner.web.view import Reader, View
+from runner.web.view import Pace, View
+from strategies import ConversationBusy
 from tests.turns.stage import Stage
 
 ALL = Sight("", everyone=True, texts=True)
@@ -47,15 +49,17 @@ def test_a_reader_that_is_behind_loses_the_news_and_asks_for_the_whole() -> None
     assert asked
     reader.give_whole(b"whole again ")
     reader.give(b"news")
-    assert reader.take() == b"whole again news"
+    assert [reader.take() for _ in range(3)] == [b"whole again ", b"news", b""]
 
 
 def test_a_reader_that_keeps_up_is_told_everything_once() -> None:
     reader = Reader(nothing, nothing)
-    reader.give_whole(b"whole ")
-    for _ in range(100):
-        reader.give(b"news")
-        assert reader.take() in (b"news", b"whole news")
+    reader.give_whole(b"whole")
+    assert reader.take() == b"whole"
+    news = [b"%d" % number for number in range(100)]
+    for text in news:
+        reader.give(text)
+        assert reader.take() is text  # Not a copy of its own.
     assert reader.take() == b""
 
 
@@ -80,9 +84,23 @@ async def test_all_who_see_the_same_are_told_one_text(stage: Stage) -> None:
     whole = [reader.take() for reader in readers]
     assert whole == [b""] * 5  # It is made once, for all that have come.
     told = await until_told(readers[0], woken)
-    assert all(reader.take() is told or reader.take() == told for reader in readers[1:])
+    assert all(reader.take() is told for reader in readers[1:])
     for reader in readers:
         view.leave(reader)
+
+
+async def test_a_refusal_before_the_first_text_is_in_it() -> None:
+    stage, pace, woken = Stage("memory:", "notebook", "reject"), Pace(), asyncio.Event()
+    await stage.start()
+    pace.next_at = asyncio.get_running_loop().time() + 0.1  # Others have left just now.
+    view = View(stage.service, ALL, pace)
+    reader = view.join(woken.set)
+    await stage.begin("hello")
+    with pytest.raises(ConversationBusy):
+        await stage.begin("hello")
+    assert b'"cause":"conversation-busy"' in await until_told(reader, woken)
+    view.leave(reader)
+    await stage.stop()
 
 
 async def test_who_comes_when_the_server_has_drained_is_told_all_and_that_it_is_over(

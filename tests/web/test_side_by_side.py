@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.caller import Caller
 from tests.support.client import LIMIT_S, Answer, until
 from tests.support.events import Event, Stream
 from tests.support.server import Server
@@ -115,6 +116,19 @@ def test_where_there_are_tokens_it_needs_one(folder: Path) -> None:
     with Server(folder, server__tokens=["ann:a-token"]) as server:
         assert ask(server).status == 401
         with Shown(server.port, authorization="Bearer a-token") as shown:
+            assert shown.status == 200
+
+
+def test_who_was_refused_is_next_and_not_who_had_it_last(folder: Path) -> None:
+    with Server(folder, server__tokens=["ann:a-token", "bob:b-token"]) as server:
+        anns, bobs = "Bearer a-token", "Bearer b-token"
+        with Shown(server.port, authorization=anns) as shown:
+            shown.until("lane")
+            assert ask(server, authorization=bobs).cause == "view-busy"
+        ann = Caller(server, "a-token")
+        until(lambda: ann("GET", "/health").json["requests_in_flight"] == 1, "the first has left")
+        assert ask(server, authorization=anns).cause == "view-busy"
+        with Shown(server.port, authorization=bobs) as shown:
             assert shown.status == 200
 
 

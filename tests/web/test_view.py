@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.web.view import MOST_READERS
 from strategies import registry
 from tests.support.caller import Caller
-from tests.support.client import connect, encode, until
+from tests.support.client import connect, encode, read, until
 from tests.support.events import Stream
 from tests.support.look import Look
 from tests.support.server import Knobs, Server
@@ -209,6 +212,17 @@ def test_a_caller_counts_its_own_turns_alone(tmp_path: Path) -> None:
             anns.until_seen(lambda one: one.seen["ended"] == {"answered": 2})
 
 
+def test_a_caller_is_told_how_its_turns_ended_since_the_start(tmp_path: Path) -> None:
+    tokens = ["ann:a-token", "bob:b-token"]
+    with Server(tmp_path, server__tokens=tokens, server__resume_turns=1) as server:
+        ann, bob = Caller(server, "a-token"), Caller(server, "b-token")
+        for message in ("hello", "raise ValueError", "hello"):
+            ann.chat(message)
+        bob.chat("hello")
+        assert ann("GET", "/view").json["ended"] == {"answered": 2, "failed": 1}
+        assert bob("GET", "/view").json["ended"] == {"answered": 1}
+
+
 def test_a_head_request_for_the_stream_is_answered_at_once(server: Server) -> None:
     with connect(server.port) as connection, connection.makefile("rb") as stream:
         for _ in range(2):
@@ -242,6 +256,51 @@ def test_without_the_page_there_is_no_view(tmp_path: Path) -> None:
     with Server(tmp_path, store__url="memory:", observability__page=False) as server:
         for path in ("/view", "/view/settings"):
             assert server.request("GET", path).status == 404
+
+
+def test_whoever_asks_again_and_again_is_told_no_more_often_than_a_stream(server: Server) -> None:
+    with connect(server.port) as connection, connection.makefile("rb") as stream:
+        connection.sendall(encode("GET", "/view") * 4)
+        instants = [read(stream).json["now"] for _ in range(4)]
+    assert all(later - before > 0.24 for before, later in pairwise(instants))
+
+
+@pytest.mark.parametrize("path", ["/view", "/view/settings"])
+def test_what_is_seen_stays_in_no_cache_and_is_nothing_but_json(server: Server, path: str) -> None:
+    headers = server.request("GET", path).headers
+    assert headers["content-type"] == "application/json"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_caller_has_so_many_readers_at_most_and_others_theirs(tmp_path: Path) -> None:
+    tokens = ["ann:a-token", "bob:b-token"]
+    with Server(tmp_path, server__tokens=tokens) as server, ExitStack() as looks:
+        ann, bob = Caller(server, "a-token"), Caller(server, "b-token")
+        first = [looks.enter_context(Look(server.port, "a-token")) for _ in range(MOST_READERS)]
+        for look in first:
+            look.until_seen(lambda one: True)
+        refused = ann("GET", "/view")
+        assert (refused.status, refused.cause) == (429, "view-full")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert ann("GET", "/view", accept="text/event-stream").cause == "view-full"
+        assert bob("GET", "/view").status == 200
+        first[0].__exit__()
+        until(lambda: ann("GET", "/view").status == 200, "there is room again")
+
+
+def test_an_agent_that_goes_on_is_in_its_line_however_long_ago_its_turn_ended(
+    tmp_path: Path,
+) -> None:
+    with Server(tmp_path, store__url="memory:", server__resume_turns=1) as server:
+        held = server.ask("ignore 10")
+        server.until_called("ignore 10")
+        server.cancel(held)
+        for _ in range(2):
+            server.chat("hello", "elsewhere")
+        assert server.request("GET", f"/turns/{held}").status == 404
+        (line,) = snapshot(server)["lines"]
+        assert [(turn["id"], turn["state"]) for turn in line["turns"]] == [(held, "fenced")]
 
 
 def test_the_view_changes_nothing_so_it_takes_no_other_method(server: Server) -> None:
