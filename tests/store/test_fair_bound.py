@@ -111,3 +111,11 @@ def test_of_those_who_keep_nothing_nothing_is_left() -> None:
     for thing in range(len(CALLERS)):
         kept.remove(thing)
     assert not vars(kept.shares)["_shares"]
+
+
+def test_what_a_caller_keeps_is_told_the_newest_first() -> None:
+    bound: FairBound[str] = FairBound(10)
+    for caller, thing in (("ann", "a"), ("bob", "b"), ("ann", "c")):
+        bound.add(caller, thing)
+    assert [*bound.latest("ann")] == ["c", "a"]
+    assert [*bound.latest("nobody")] == []
