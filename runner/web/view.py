@@ -136,12 +136,13 @@ class View(Observer):
     # What happens.
 
     def accepted(self, live: LiveTurn, /) -> None:
-        if self._sees(live.turn):
-            self._lines.moved(live.turn.conversation)
+        conversation = live.turn.conversation
+        if self._sight.sees(conversation):
+            self._lines.moved(conversation)
             self._tell_in(0.0)
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
-        if self._sees(turn):
+        if self._sight.sees(turn.conversation):
             self._marks.refused(turn, error)
             self._tell_in(0.0)
 
@@ -155,7 +156,7 @@ class View(Observer):
                 self._tell_in(0.0)
 
     def ended(self, live: LiveTurn, /) -> None:
-        if self._sees(live.turn):
+        if self._sight.sees(live.turn.conversation):
             self._lines.ended(live)
             self._marks.ended(live)
             self._figures.note(live)
@@ -169,13 +170,12 @@ class View(Observer):
         for reader in self._readers:
             reader.end()
 
-    def _sees(self, turn: Turn) -> bool:
-        return self._sight.sees(turn.conversation)
-
     # When it is told.
 
     def _tell_in(self, seconds: float) -> None:
         """Within so many seconds, or as soon as a text may follow the last one."""
+        if self._due <= self._next_at:
+            return
         due = max(self._loop.time() + seconds, self._next_at)
         if due < self._due:
             self._stop_timer()
@@ -215,7 +215,6 @@ class View(Observer):
 
     def _whole(self) -> dict[str, Any]:
         settings, sight = self._service.settings, self._sight
-        self._marks.news()  # They are of the past now.
         lines, (marks, marks_left_out) = self._lines.all(), self._marks.past()
         return {
             "whole": True,
