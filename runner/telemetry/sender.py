@@ -21,7 +21,7 @@ from urllib.request import (
 import structlog
 from opentelemetry.util.re import parse_env_headers
 
-from runner.telemetry.otlp import Requests, TurnTrace
+from runner.telemetry.otlp import Requests
 
 MOST = 8_192
 """Turns that wait to be sent; then the oldest are lost."""
@@ -53,19 +53,20 @@ class Sender:
         self._every_s = int(_told("OTEL_BSP_SCHEDULE_DELAY") or 5_000) / 1000
         told = _of_traces("HEADERS")
         self._headers = {**parse_env_headers(told), "content-type": "application/x-protobuf"}
-        self._turns: deque[TurnTrace] = deque(maxlen=MOST)
+        self._turns: deque[bytes] = deque(maxlen=MOST)
         self._lost = 0
         self._is_away = False
         self._news = threading.Event()
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    def take(self, turn: TurnTrace) -> None:
+    def take(self, spans: bytes) -> None:
+        """A turn's."""
         if self._thread is None:
             self._thread = started("spans", self._serve)
         turns = self._turns
         self._lost += len(turns) == MOST
-        turns.append(turn)
+        turns.append(spans)
         if len(turns) == AT_ONCE:
             self._news.set()
 
@@ -99,7 +100,7 @@ class Sender:
         self._is_away, self._lost = False, 0
         return True
 
-    def _fail(self, some: list[TurnTrace], error: Exception) -> None:
+    def _fail(self, some: list[bytes], error: Exception) -> None:
         """Keep them for another try, as far as there is room."""
         if isinstance(error, HTTPError) and error.code not in WORTH_ANOTHER_TRY:
             self._lost += len(some)
