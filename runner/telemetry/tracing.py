@@ -30,7 +30,8 @@ from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.observer import Observer
 from runner.turns.origin import Origin
-from strategies import State, Turn, TurnError
+from strategies import State, Ticket, Turn, TurnError
+from strategies.ticket import LocalTicket
 
 FLUSH_S = 0.3
 """For the last spans, when the server ends. What is not sent by then is lost."""
@@ -79,11 +80,10 @@ class Tracing(Observer):
         live.trace_id = found.trace_id.hex()
 
     def accepted(self, live: LiveTurn, /) -> None:
-        found, ticket = self._traces[live.turn.id], live.ticket
+        found = self._traces[live.turn.id]
         found.waits = True
-        if ticket is not None and ticket.state is WAITING:
-            place = ticket.place()
-            found.position = None if place is None else place.position
+        if live.ticket is not None and live.ticket.state is WAITING:
+            found.position = _position(live.ticket)
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
         self._end(self._traces.pop(turn.id), turn, error.state, 0, error)
@@ -180,6 +180,13 @@ def _resource() -> Resource:
     if str(made.attributes["service.name"]).startswith("unknown_service"):
         made = made.merge(Resource({"service.name": "turnline"}))
     return made
+
+
+def _position(ticket: Ticket) -> int | None:
+    if isinstance(ticket, LocalTicket):
+        return ticket.position()
+    place = ticket.place()
+    return None if place is None else place.position
 
 
 def _usage(live: LiveTurn) -> bytes:
