@@ -57,10 +57,6 @@ class TurnTrace:
         self.elsewhere: tuple[bytes, bytes] | None = None
         self.merged: Sequence[tuple[bytes, bytes]] = ()
 
-    @property
-    def has_run(self) -> bool:
-        return self.called_at > 0 and self.elsewhere is None
-
     def encoded(self, about: bytes, about_run: bytes, failed: bool) -> bytes:
         """Its spans, with these attributes."""
         parent = (b"\x22\x08", self.parent_id, OF_REMOTE) if self.parent_id else (FLAGS,)
@@ -71,7 +67,7 @@ class TurnTrace:
         spans = self._span(self.span_id, began_at, ended_at, TURN, about, *parent, link, status)
         if self.waits:
             spans += self._span(self.wait_id, began_at, called_at, WAIT, child, FLAGS)
-        if self.has_run:
+        if self.called_at and self.elsewhere is None:
             links = b"".join(map(_link, self.merged)) if self.merged else b""
             parts = RUN, child, about_run, FLAGS, links, status
             spans += self._span(self.run_id, called_at, stopped_at, *parts)
@@ -79,9 +75,11 @@ class TurnTrace:
 
     def _span(self, span_id: bytes, began_at: int, ended_at: int, *more: bytes) -> bytes:
         times = 0x39, self.since + began_at, 0x41, self.since + ended_at
-        return _field(
-            2, SPAN(b"\x0a\x10", self.trace_id, b"\x12\x08", span_id, *times) + b"".join(more)
-        )
+        made = SPAN(b"\x0a\x10", self.trace_id, b"\x12\x08", span_id, *times) + b"".join(more)
+        size = len(made)
+        if 128 <= size < 128**2:  # As most are: the same as `_field`, with no call.
+            return b"\x12%c%c%b" % (size & 127 | 128, size >> 7, made)
+        return _field(2, made)
 
 
 class Requests:
@@ -134,8 +132,6 @@ def _field(number: int, content: bytes) -> bytes:
     tag, size = number << 3 | 2, len(content)
     if size < 128:
         return b"%c%c%b" % (tag, size, content)
-    if size < 128**2:  # As a varint, in one step.
-        return b"%c%c%c%b" % (tag, size & 127 | 128, size >> 7, content)
     return bytes((tag,)) + _varint(size) + content
 
 
