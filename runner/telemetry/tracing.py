@@ -1,6 +1,6 @@
 """Spans of turns, for OpenTelemetry: `turn`, and in it its `wait` and its `run`.
 
-What happens to a turn is noted as a few numbers, and becomes spans where it is sent (see
+What happens to a turn is noted as a few numbers, and becomes spans when the turn ends (see
 `otlp`). The agent is called in the context of `run`, so the spans of its own are children of
 that one; those are made and sent by OpenTelemetry's SDK.
 """
