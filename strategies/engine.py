@@ -75,6 +75,10 @@ class Discipline(Protocol):
         """Where a waiting turn stands."""
         return Place()
 
+    def position(self, ticket: LocalTicket, /) -> int | None:
+        """As in its place, for who does not ask for estimates: those cost far more."""
+        return self.place(ticket).position
+
 
 class Engine:
     """The turns of one strategy, from acceptance to their end.

@@ -196,7 +196,7 @@ class Queue(Discipline):
 
     # Where does it stand?
 
-    def _position(self, ticket: LocalTicket) -> int:
+    def position(self, ticket: LocalTicket, /) -> int:
         """The place among the runs to come: those that are to be merged share one."""
         runs = self._runs(ticket.turn.conversation)
         return next(position for position, run in enumerate(runs, 1) if ticket in run)
@@ -303,7 +303,7 @@ class Queue(Discipline):
             self.shedding.retries.clear()
 
     def place(self, ticket: LocalTicket, /) -> Place:
-        position = self._position(ticket)
+        position = self.position(ticket)
         wait = self._wait(ticket.turn, position)
         range_s = self._engine.service_time.range_s(wait) if wait else None
         return Place(position, wait.mean_s if wait else None, range_s)

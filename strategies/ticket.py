@@ -50,6 +50,10 @@ class LocalTicket:
     def place(self) -> Place | None:
         return self._engine.discipline.place(self) if self.state is WAITING else None
 
+    def position(self) -> int | None:
+        """As in `place`."""
+        return self._engine.discipline.position(self) if self.state is WAITING else None
+
     @property
     def deadline(self) -> float:
         """The instant at which it must have ended; inf where it has none."""

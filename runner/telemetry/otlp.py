@@ -8,18 +8,18 @@ Numbers of fields: opentelemetry/proto/trace/v1/trace.proto.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import getrandbits
 from struct import Struct
 from time import monotonic_ns, time_ns
 
 Value = str | int | bool
 
-INTERNAL, SERVER = b"\x30\x01", b"\x30\x02"
-"""Kinds of spans: field 6."""
+SPAN = Struct("<2s16s2s8sBQBQ").pack
+"""Fields 1, 2, 7 and 8, with their tags."""
 
-TIMES = Struct("<BQBQ").pack
-"""Fields 7 and 8, with their tags."""
+TURN, WAIT, RUN = b"\x2a\x04turn\x30\x02", b"\x2a\x04wait\x30\x01", b"\x2a\x03run\x30\x01"
+"""Fields 5 and 6: names and kinds, which are server and internal."""
 
 FLAGS, OF_REMOTE = b"\x85\x01\x01\x01\x00\x00", b"\x85\x01\x01\x03\x00\x00"
 """Field 16: sampled; that the parent is known to be here, or elsewhere."""
@@ -29,25 +29,24 @@ FAILED = b"\x7a\x02\x18\x02"
 
 
 class TurnTrace:
-    """A turn's instants, by `time.monotonic_ns`, and what is said of it.
+    """A turn's instants, by `time.monotonic_ns`, and how it belongs to other spans.
 
     trace_id, span_id  of the span `turn`; `parent_id` of the caller's, or b"". In bytes.
-    run_id            of the span `run`, or b"" where the agent was not called for it alone.
-    elsewhere         the trace and the run of the turn with which it was merged, or None.
-    merged            traces and spans of the turns that were merged with it.
-    waits             it was accepted, so it has a span `wait`.
-    about, about_run  attributes, encoded.
+    run_id             of the span `run`, which there is if the agent was called for it alone.
+    elsewhere          the trace and the run of the turn with which it was merged, or None.
+    merged             traces and spans of the turns that were merged with it.
+    waits              it was accepted, so it has a span `wait`.
     """
 
     __slots__ = (
-        "about", "about_run", "began_at", "called_at", "elsewhere", "ended_at", "failed", "merged",
-        "parent_id", "position", "run_id", "sampled", "since", "span_id", "stopped_at", "trace_id",
-        "waits",
+        "began_at", "called_at", "elsewhere", "ended_at", "merged", "parent_id", "position",
+        "run_id", "sampled", "since", "span_id", "stopped_at", "trace_id", "wait_id", "waits",
     )  # fmt: skip
 
     def __init__(self, trace_id: bytes, parent_id: bytes, sampled: bool) -> None:
+        ids = getrandbits(192).to_bytes(24)
+        self.span_id, self.wait_id, self.run_id = ids[:8], ids[8:16], ids[16:]
         self.trace_id = trace_id
-        self.span_id = new_id()
         self.parent_id = parent_id
         self.sampled = sampled
         self.began_at = self.ended_at = monotonic_ns()
@@ -55,63 +54,44 @@ class TurnTrace:
         self.called_at = self.stopped_at = 0
         self.position: int | None = None
         self.waits = False
-        self.run_id = b""
         self.elsewhere: tuple[bytes, bytes] | None = None
         self.merged: Sequence[tuple[bytes, bytes]] = ()
-        self.failed = False
-        self.about = self.about_run = b""
 
-    def encoded(self) -> bytes:
-        """Its spans."""
-        since, trace = self.since, b"\x0a\x10" + self.trace_id
-        child = trace + b"\x22\x08" + self.span_id
-        times = TIMES(0x39, since + self.began_at, 0x41, since + self.ended_at)
-        parent = b"\x22\x08" + self.parent_id if self.parent_id else b""
-        made = trace + b"\x12\x08" + self.span_id + parent + b"\x2a\x04turn" + SERVER + times
-        made += self.about + (OF_REMOTE if parent else FLAGS)
-        if self.elsewhere is not None:
-            made += _link(self.elsewhere)
-        spans = _span(made + FAILED if self.failed else made)
+    def encoded(self, about: bytes, about_run: bytes, failed: bool) -> bytes:
+        """Its spans, with these attributes."""
+        parent = (b"\x22\x08", self.parent_id, OF_REMOTE) if self.parent_id else (FLAGS,)
+        link = b"" if self.elsewhere is None else _link(self.elsewhere)
+        status, child = FAILED if failed else b"", b"\x22\x08" + self.span_id
+        began_at, ended_at = self.began_at, self.ended_at
+        called_at, stopped_at = self.called_at or ended_at, self.stopped_at or ended_at
+        spans = self._span(self.span_id, began_at, ended_at, TURN, about, *parent, link, status)
         if self.waits:
-            called_at = self.called_at or self.ended_at
-            times = TIMES(0x39, since + self.began_at, 0x41, since + called_at)
-            made = child + b"\x12\x08" + new_id() + b"\x2a\x04wait" + INTERNAL + times + FLAGS
-            spans += _span(made)
-        return spans + self._run(child) if self.run_id else spans
+            spans += self._span(self.wait_id, began_at, called_at, WAIT, child, FLAGS)
+        if self.called_at and self.elsewhere is None:
+            links = b"".join(map(_link, self.merged)) if self.merged else b""
+            parts = RUN, child, about_run, FLAGS, links, status
+            spans += self._span(self.run_id, called_at, stopped_at, *parts)
+        return spans
 
-    def _run(self, child: bytes) -> bytes:
-        stopped_at = self.stopped_at or self.ended_at
-        times = TIMES(0x39, self.since + self.called_at, 0x41, self.since + stopped_at)
-        made = child + b"\x12\x08" + self.run_id + b"\x2a\x03run" + INTERNAL + times
-        made += self.about_run + FLAGS + b"".join(map(_link, self.merged))
-        return _span(made + FAILED if self.failed else made)
+    def _span(self, span_id: bytes, began_at: int, ended_at: int, *more: bytes) -> bytes:
+        times = 0x39, self.since + began_at, 0x41, self.since + ended_at
+        made = SPAN(b"\x0a\x10", self.trace_id, b"\x12\x08", span_id, *times) + b"".join(more)
+        size = len(made)
+        if 128 <= size < 128**2:  # As most are: the same as `_field`, with no call.
+            return b"\x12%c%c%b" % (size & 127 | 128, size >> 7, made)
+        return _field(2, made)
 
 
 class Requests:
-    """Makes an ExportTraceServiceRequest of turns; resource and scope are the same in all."""
+    """Makes an ExportTraceServiceRequest of spans; resource and scope are the same in all."""
 
     def __init__(self, resource: Mapping[str, object], name: str, version: str) -> None:
         known = b"".join(_pair(1, key, str(value)) for key, value in resource.items())
         self._resource = _field(1, known)
         self._scope = _field(1, _field(1, name.encode()) + _field(2, version.encode()))
 
-    def make(self, turns: Iterable[TurnTrace]) -> bytes:
-        spans = b"".join([turn.encoded() for turn in turns])
-        return _field(1, self._resource + _field(2, self._scope + spans))
-
-
-def new_id() -> bytes:
-    """A span's."""
-    return (getrandbits(64) or 1).to_bytes(8)
-
-
-def attribute(key: str, value: Value) -> bytes:
-    """Of a span."""
-    return _pair(9, key, value)
-
-
-known_attribute = lru_cache(maxsize=512)(attribute)
-"""The same for what is said of many."""
+    def make(self, spans: Iterable[bytes]) -> bytes:
+        return _field(1, self._resource + _field(2, self._scope + b"".join(spans)))
 
 
 def _pair(number: int, key: str, value: Value) -> bytes:
@@ -130,6 +110,13 @@ def _pair(number: int, key: str, value: Value) -> bytes:
     return _field(number, name + _field(2, told))
 
 
+attribute = partial(_pair, 9)
+"""Of a span."""
+
+known_attribute = lru_cache(maxsize=512)(attribute)
+"""The same for what is said of many."""
+
+
 @lru_cache(maxsize=512)
 def _name(key: str) -> bytes:
     return _field(1, key.encode())
@@ -140,13 +127,12 @@ def _link(to: tuple[bytes, bytes]) -> bytes:
     return b"\x6a\x1c\x0a\x10" + trace_id + b"\x12\x08" + span_id
 
 
-def _span(content: bytes) -> bytes:
-    return _field(2, content)
-
-
 def _field(number: int, content: bytes) -> bytes:
     """One with a length."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
+    tag, size = number << 3 | 2, len(content)
+    if size < 128:
+        return b"%c%c%b" % (tag, size, content)
+    return bytes((tag,)) + _varint(size) + content
 
 
 def _varint(number: int) -> bytes:

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 import structlog
 
 from runner.telemetry.collector import Collector, told
-from runner.telemetry.otlp import Requests, TurnTrace
+from runner.telemetry.otlp import Requests
 
 MOST = 8_192
 """Turns that wait to be sent; then the oldest are lost."""
@@ -42,19 +42,20 @@ class Sender:
         self._requests = requests
         self._every_s = _schedule_delay_s()
         self._collector = Collector(url)
-        self._turns: deque[TurnTrace] = deque(maxlen=MOST)
+        self._turns: deque[bytes] = deque(maxlen=MOST)
         self._lost = 0
         self._is_away = False
         self._news = threading.Event()
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    def take(self, turn: TurnTrace) -> None:
+    def take(self, spans: bytes) -> None:
+        """A turn's."""
         if self._thread is None:
             self._thread = started("spans", self._serve)
         turns = self._turns
         self._lost += len(turns) == MOST
-        turns.append(turn)
+        turns.append(spans)
         if len(turns) == AT_ONCE:
             self._news.set()
 
@@ -84,7 +85,7 @@ class Sender:
         self._is_away, self._lost = False, 0
         return True
 
-    def _fail(self, some: list[TurnTrace], error: Exception) -> None:
+    def _fail(self, some: list[bytes], error: Exception) -> None:
         """Keep them for another try, as far as there is room."""
         if isinstance(error, HTTPError) and error.code not in WORTH_ANOTHER_TRY:
             self._lost += len(some)

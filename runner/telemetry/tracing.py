@@ -1,6 +1,6 @@
 """Spans of turns, for OpenTelemetry: `turn`, and in it its `wait` and its `run`.
 
-What happens to a turn is noted as a few numbers, and becomes spans where it is sent (see
+What happens to a turn is noted as a few numbers, and becomes spans when the turn ends (see
 `otlp`). The agent is called in the context of `run`, so the spans of its own are children of
 that one; those are made and sent by OpenTelemetry's SDK.
 """
@@ -8,6 +8,7 @@ that one; those are made and sent by OpenTelemetry's SDK.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from random import getrandbits
 from time import monotonic_ns
 
@@ -23,13 +24,14 @@ from pydantic_core import from_json
 import runner
 from runner.api.problems import cause_of
 from runner.settings import Settings
-from runner.telemetry.otlp import Requests, TurnTrace, attribute, known_attribute, new_id
+from runner.telemetry.otlp import Requests, TurnTrace, attribute, known_attribute
 from runner.telemetry.sender import Sender, gone_within, started
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.observer import Observer
 from runner.turns.origin import Origin
-from strategies import State, Turn, TurnError
+from strategies import State, Ticket, Turn, TurnError
+from strategies.ticket import LocalTicket
 
 FLUSH_S = 0.3
 """For the last spans, when the server ends. What is not sent by then is lost."""
@@ -79,22 +81,21 @@ class Tracing(Observer):
         live.trace_id = found.trace_id.hex()
 
     def accepted(self, live: LiveTurn, /) -> None:
-        found, ticket = self._traces[live.turn.id], live.ticket
+        found = self._traces[live.turn.id]
         found.waits = True
-        if ticket is not None and ticket.state is WAITING:
-            place = ticket.place()
-            found.position = None if place is None else place.position
+        if live.ticket is not None and live.ticket.state is WAITING:
+            found.position = _position(live.ticket)
 
     def refused(self, turn: Turn, error: TurnError, /) -> None:
-        found = self._traces.pop(turn.id)
-        self._end(found, turn, error.state, error)
+        self._end(self._traces.pop(turn.id), turn, error.state, 0, error)
 
     def called(self, lives: Sequence[LiveTurn], /) -> None:
         if not lives:
             return
-        now, (first, *others) = monotonic_ns(), [self._traces[live.turn.id] for live in lives]
-        first.called_at, first.run_id = now, new_id()
-        first.merged = [(other.trace_id, other.span_id) for other in others]
+        now, first = monotonic_ns(), self._traces[lives[0].turn.id]
+        first.called_at, first.elsewhere = now, None
+        others = [self._traces[live.turn.id] for live in lives[1:]] if len(lives) > 1 else ()
+        first.merged = [(other.trace_id, other.span_id) for other in others] if others else ()
         for other in others:
             other.called_at, other.elsewhere = now, (first.trace_id, first.run_id)
         flags = SAMPLED if first.sampled else NOT_SAMPLED
@@ -112,13 +113,9 @@ class Tracing(Observer):
     def ended(self, live: LiveTurn, /) -> None:
         found, ending = self._traces.pop(live.turn.id), live.ending
         assert ending is not None
-        if live.attempts:
-            found.about += known_attribute("turnline.attempt", live.attempts)
-        if found.run_id:
-            found.about_run = self._about_run + _usage(live)
-            if not found.stopped_at:
-                found.about_run += known_attribute("turnline.agent_goes_on", True)
-        self._end(found, live.turn, ending.state, error_of(ending))
+        error = None if ending.cause is None else error_of(ending)
+        usage = _usage(live) if live.told else b""
+        self._end(found, live.turn, ending.state, live.attempts, error, usage)
 
     async def close(self) -> None:
         """Have the last spans sent, for FLUSH_S at most; a thread that hangs stays behind."""
@@ -141,33 +138,41 @@ class Tracing(Observer):
         decision = self._sampler.should_sample(None, number, "turn", SpanKind.SERVER).decision
         return TurnTrace(number.to_bytes(16), b"", decision is Decision.RECORD_AND_SAMPLE)
 
-    def _end(self, found: TurnTrace, turn: Turn, state: State, error: TurnError | None) -> None:
+    def _end(
+        self,
+        found: TurnTrace,
+        turn: Turn,
+        state: State,
+        attempts: int,
+        error: TurnError | None,
+        usage: bytes = b"",
+    ) -> None:
         if not found.sampled:
             return
         found.ended_at = monotonic_ns()
-        found.failed = state is FAILED
         conversation = attribute("gen_ai.conversation.id", turn.conversation)
-        found.about += conversation + self._about(turn, state)
-        if error is not None:
-            cause = known_attribute("error.type", cause_of(type(error)).name)
-            found.about += cause
-            found.about_run += cause
+        about = conversation + attribute("turnline.turn.id", turn.id)
+        about += _known(state, turn.strategy or self._strategy, attempts, turn.caller)
+        about_run = self._about_run + conversation + usage
         if found.position is not None:
-            found.about += attribute("turnline.position", found.position)
-        found.about_run += conversation
-        self._sender.take(found)
-
-    def _about(self, turn: Turn, state: State) -> bytes:
-        about = (
-            attribute("turnline.turn.id", turn.id)
-            + known_attribute("turnline.outcome", state.value)
-            + known_attribute("turnline.strategy", turn.strategy or self._strategy)
-        )
-        if turn.caller:
-            about += known_attribute("turnline.caller", turn.caller)
+            about += attribute("turnline.position", found.position)
         if self._with_messages:
             about += attribute("turnline.message", turn.message[:MOST_OF_MESSAGE])
-        return about
+        if found.called_at and not found.stopped_at:
+            about_run += known_attribute("turnline.agent_goes_on", True)
+        if error is not None:
+            cause = known_attribute("error.type", cause_of(type(error)).name)
+            about, about_run = about + cause, about_run + cause
+        self._sender.take(found.encoded(about, about_run, state is FAILED))
+
+
+@lru_cache(maxsize=512)
+def _known(outcome: State, strategy: str, attempts: int, caller: str) -> bytes:
+    """What is said of many turns alike."""
+    about = attribute("turnline.outcome", outcome) + attribute("turnline.strategy", strategy)
+    if attempts:
+        about += attribute("turnline.attempt", attempts)
+    return about + attribute("turnline.caller", caller) if caller else about
 
 
 def _resource() -> Resource:
@@ -176,6 +181,13 @@ def _resource() -> Resource:
     if str(made.attributes["service.name"]).startswith("unknown_service"):
         made = made.merge(Resource({"service.name": "turnline"}))
     return made
+
+
+def _position(ticket: Ticket) -> int | None:
+    if isinstance(ticket, LocalTicket):
+        return ticket.position()
+    place = ticket.place()
+    return None if place is None else place.position
 
 
 def _usage(live: LiveTurn) -> bytes:

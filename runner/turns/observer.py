@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import structlog
@@ -64,62 +64,76 @@ class Observer:
         return
 
 
+HOOKS = (
+    "submitting", "accepted", "refused", "called", "stopped", "ended", "drained", "stored",
+)  # fmt: skip
+
+
+def _telling(hook: str) -> Callable[..., None]:
+    """A method that calls this hook of all who have it."""
+
+    def tell(self: Observers, *about: object) -> None:
+        for told in self.hooks[hook]:
+            try:
+                told(*about)
+            except Exception as fault:
+                _complain(told, fault)
+
+    return tell
+
+
 class Observers(Observer):
-    """Those who are told, in the order in which they came."""
+    """Those who are told, in the order in which they came.
+
+    hooks  what each of `HOOKS` calls: a turn has no cost by who does not want to hear of it.
+    """
 
     def __init__(self) -> None:
         self._all: tuple[Observer, ...] = ()
-        self._drained = False
+        self._is_drained = False
+        self._look()
 
     def add(self, observer: Observer) -> None:
         """One that comes after the end is told of it."""
         self._all = (*self._all, observer)
-        if self._drained:
+        self._look()
+        if self._is_drained:
             observer.drained()
 
     def remove(self, observer: Observer) -> None:
         self._all = tuple(one for one in self._all if one is not observer)
+        self._look()
 
-    def submitting(self, live: LiveTurn, /) -> None:
-        self._tell("submitting", live)
-
-    def accepted(self, live: LiveTurn, /) -> None:
-        self._tell("accepted", live)
-
-    def refused(self, turn: Turn, error: TurnError, /) -> None:
-        self._tell("refused", turn, error)
-
-    def called(self, lives: Sequence[LiveTurn], /) -> None:
-        self._tell("called", lives)
-
-    def stopped(self, lives: Sequence[LiveTurn], /) -> None:
-        self._tell("stopped", lives)
-
-    def ended(self, live: LiveTurn, /) -> None:
-        self._tell("ended", live)
+    submitting = _telling("submitting")
+    accepted = _telling("accepted")
+    refused = _telling("refused")
+    called = _telling("called")
+    stopped = _telling("stopped")
+    ended = _telling("ended")
+    stored = _telling("stored")
+    _tell_drained = _telling("drained")
 
     def drained(self) -> None:
-        self._drained = True
-        self._tell("drained")
-
-    def stored(self, operation: Operation, seconds: float, /) -> None:
-        if self._all:
-            self._tell("stored", operation, seconds)
+        self._is_drained = True
+        self._tell_drained()
 
     async def close(self) -> None:
         for observer in self._all:
             try:
                 await observer.close()
             except Exception as fault:
-                self._complain(observer, fault)
+                _complain(observer.close, fault)
 
-    def _tell(self, what: str, *about: object) -> None:
+    def _look(self) -> None:
+        """Find who has which hook: the others have it from `Observer`, where it does nothing."""
+        self.hooks = {hook: tuple(self._having(hook)) for hook in HOOKS}
+
+    def _having(self, hook: str) -> Iterator[Callable[..., None]]:
         for observer in self._all:
-            try:
-                getattr(observer, what)(*about)
-            except Exception as fault:
-                self._complain(observer, fault)
+            if getattr(type(observer), hook) is not getattr(Observer, hook):
+                yield getattr(observer, hook)
 
-    def _complain(self, observer: Observer, fault: Exception) -> None:
-        with suppress(Exception):
-            log.error("who watches turns failed", watcher=repr(observer), exc_info=fault)
+
+def _complain(told: object, fault: Exception) -> None:
+    with suppress(Exception):
+        log.error("who watches turns failed", watcher=repr(told), exc_info=fault)

@@ -26,13 +26,13 @@ class Marks:
         self._service = service
         self._sight = sight
         self._shapes = shapes
-        self._new: list[Mark] = []
+        self._new: list[Mark | LiveTurn] = []
         self._refused: deque[Mark] = deque(maxlen=MOST_MARKS)
         self.left_out = 0
 
     def ended(self, live: LiveTurn) -> None:
         if self._has_room():
-            self._new.append(self._shapes.ended(live))
+            self._new.append(live)  # Its mark is made when it is told: a turn does not wait for it.
 
     def refused(self, turn: Turn, error: TurnError) -> None:
         mark = self._shapes.refused(turn, error)
@@ -47,12 +47,13 @@ class Marks:
 
     def news(self) -> tuple[list[Mark], int]:
         """Those since the last time, and how many there was no room for."""
-        news = self._new, self.left_out
+        (news, left_out), shapes = (self._new, self.left_out), self._shapes
         self._new, self.left_out = [], 0
-        return news
+        return [shapes.ended(one) if isinstance(one, LiveTurn) else one for one in news], left_out
 
     def past(self) -> tuple[list[Mark], int]:
-        """Those of the last minute that are still known, in order; likewise."""
+        """Those of the last minute that are still known, in order; likewise. None is news then."""
+        self._new, self.left_out = [], 0
         since = self._shapes.now() - PAST_S
         lately = self._service.lately_ended(PAST_S, self._sight.only)
         marks = [self._shapes.ended(live) for live in islice(lately, MOST_MARKS)]

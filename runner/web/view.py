@@ -146,6 +146,8 @@ class View(Observer):
 
     def _tell_in(self, seconds: float) -> None:
         """Within so many seconds, or as soon as a text may follow the last one."""
+        if self._due <= self._pace.next_at:
+            return
         due = max(self._loop.time() + seconds, self._pace.next_at)
         if due < self._due:
             self._stop_timer()
@@ -190,7 +192,6 @@ class View(Observer):
 
     def _whole(self) -> dict[str, Any]:
         settings, sight = self._service.settings, self._sight
-        self._marks.news()  # They are of the past now.
         lines, (marks, marks_left_out) = self._lines.all(), self._marks.past()
         return {
             "whole": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strategies import Place, Ticket
+from strategies.ticket import LocalTicket
 
 
 def place_of(ticket: Ticket) -> Place:
@@ -12,7 +13,11 @@ def place_of(ticket: Ticket) -> Place:
 
 
 def position_of(ticket: Ticket) -> int | None:
-    return place_of(ticket).position
+    """Asked for alone it is the same."""
+    position = place_of(ticket).position
+    assert isinstance(ticket, LocalTicket)
+    assert ticket.position() == position
+    return position
 
 
 def eta_of(ticket: Ticket) -> float | None:

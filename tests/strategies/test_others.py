@@ -19,6 +19,7 @@ from strategies.registry import UnknownStrategy, find, make, names
 from strategies.reject import Reject
 from strategies.service_time import ServiceTime
 from strategies.testing import Deadlock, Rig, run
+from strategies.ticket import LocalTicket
 
 UNPROTECTED = "loadtests.controls.unprotected:Unprotected"
 
@@ -37,7 +38,10 @@ def test_a_lock_does_not_say_who_stands_where() -> None:
     async def scenario() -> None:
         rig = Rig(Lock)
         rig.submit()
-        assert rig.submit().place() == Place()
+        waiting = rig.submit()
+        assert waiting.place() == Place()
+        assert isinstance(waiting, LocalTicket)
+        assert waiting.position() is None
 
     run(scenario())
 
