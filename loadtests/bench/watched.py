@@ -10,7 +10,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from loadtests.bench.candidates import MEMORY, runner, serving
 from loadtests.bench.client import BODY_FOLLOWS, post, request
@@ -85,5 +85,6 @@ def _looking(port: int) -> Iterator[None]:
 
 
 def _read_all(reader: socket.socket) -> None:
-    while reader.recv(65_536):
-        pass
+    with suppress(ConnectionResetError):
+        while reader.recv(65_536):
+            pass
