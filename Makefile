@@ -28,7 +28,7 @@ hooks: install  ## Let git run ruff, mypy and the import check before each commi
 serve: install  ## Serve the built-in agent on http://127.0.0.1:8080.
 	$(BIN)/runner serve $(SERVE_ARGS)
 
-test: install  ## Run the fast tests, in about two minutes on two cores.
+test: install  ## Run the fast tests, in a minute and a half on two cores.
 	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
 test-slow: install  ## Run the slow tests: statistics, real comparisons, 200 kills, 5,000 clients that wait.

@@ -20,11 +20,15 @@ SLOW = (
     "tests/client/", "tests/hostile/", "tests/process/", "tests/webhooks/",
     "tests/app/test_replies.py",
     "tests/cli/test_chat_live.py", "tests/cli/test_log_lines.py", "tests/cli/test_reload.py",
-    "tests/loadtests/test_controls.py", "tests/loadtests/test_histories.py",
+    "tests/evidence/test_second_simulator.py",
+    "tests/loadtests/test_attempts.py", "tests/loadtests/test_controls.py",
+    "tests/loadtests/test_histories.py", "tests/loadtests/test_matrix.py",
     "tests/loadtests/test_probe.py", "tests/loadtests/test_report.py",
-    "tests/loadtests/test_workloads.py",
+    "tests/loadtests/test_simulate.py", "tests/loadtests/test_workloads.py",
+    "tests/strategies/test_explorer.py",
     "tests/turns/test_agent_state.py", "tests/turns/test_background.py",
-    "tests/turns/test_busy.py", "tests/turns/test_kills.py", "tests/turns/test_restarts.py",
+    "tests/turns/test_busy.py", "tests/turns/test_kills.py", "tests/turns/test_requests.py",
+    "tests/turns/test_restarts.py",
     "tests/web/test_view.py",
 )  # fmt: skip
 """Rooms and modules that start, kill or flood servers, or simulate many: all of it is slow, so
