@@ -75,11 +75,8 @@ class TurnTrace:
 
     def _span(self, span_id: bytes, began_at: int, ended_at: int, *more: bytes) -> bytes:
         times = 0x39, self.since + began_at, 0x41, self.since + ended_at
-        made = SPAN(b"\x0a\x10", self.trace_id, b"\x12\x08", span_id, *times) + b"".join(more)
-        size = len(made)
-        if 128 <= size < 128**2:  # As most are: the same as `_field`, with no call.
-            return b"\x12%c%c%b" % (size & 127 | 128, size >> 7, made)
-        return _field(2, made)
+        made = SPAN(b"\x0a\x10", self.trace_id, b"\x12\x08", span_id, *times)
+        return _field(2, made + b"".join(more))
 
 
 class Requests:

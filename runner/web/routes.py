@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.api import operations
 from runner.api import problems as p
-from runner.api.exchange import Answer, Request, to_json
+from runner.api.exchange import Answer, Request, json_answer
 from runner.api.openapi import Route
 from runner.api.problems import RequestError
 from runner.config.masking import shown
@@ -15,7 +15,7 @@ from runner.settings import FIELDS, Settings
 from runner.turns.service import Service
 from runner.web import page, side_by_side
 from runner.web.sight import Sight
-from runner.web.stream import DOCUMENT, Views
+from runner.web.stream import PRIVATE, Views
 
 
 def routes(settings: Settings) -> tuple[Route, ...]:
@@ -51,4 +51,4 @@ async def effective_settings(service: Service, request: Request) -> Answer:
         for path, field in FIELDS.items()
         if len(path) > 1
     ]
-    return Answer(200, DOCUMENT, to_json({"settings": listed}))
+    return json_answer({"settings": listed}, headers=PRIVATE)

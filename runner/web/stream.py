@@ -21,11 +21,7 @@ from runner.web.reader import Reader
 from runner.web.sight import Sight
 from runner.web.view import MOST_READERS, Pace, View
 
-DOCUMENT = (
-    ("content-type", "application/json"),
-    ("cache-control", "no-store"),
-    ("x-content-type-options", "nosniff"),
-)
+PRIVATE = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 
 FULL = f"A caller may have {MOST_READERS} readers at a time. Close one, or ask again later."
 
@@ -45,7 +41,8 @@ class Views:
         if sight in self._views and self._views[sight].is_full:
             raise RequestError(VIEW_FULL, FULL)
         if b"text/event-stream" not in request.headers.get(b"accept", b"").lower():
-            return Answer(200, DOCUMENT, data_of(await self._first_text(service, sight)))
+            headers = ("content-type", "application/json"), *PRIVATE
+            return Answer(200, headers, data_of(await self._first_text(service, sight)))
         if request.scope["method"] == "HEAD":
             return Answer(200, HEADERS)
         return ViewStream(self, service, sight)

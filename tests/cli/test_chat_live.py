@@ -49,7 +49,6 @@ def test_it_shows_the_place_in_the_line_and_then_the_words_as_they_come(server: 
         terminal.until("piece 0, piece 1, \r\n> ")
 
 
-@pytest.mark.slow
 def test_the_expected_wait_counts_down_while_one_waits(server: Server) -> None:
     server.chat("1 3", "slower")
     server.ask("1 0 until third", "counted")

@@ -29,11 +29,6 @@ from turnline import (
 TELLER = "tests.support.agents:teller"
 STRATEGIES = ["queue", "reject", "interrupt"]
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
-mostly_queue = pytest.mark.parametrize(
-    "strategy",
-    [pytest.param(each, marks=pytest.mark.slow if each != "queue" else ()) for each in STRATEGIES],
-)
-"""Where the client waits long or a server begins anew: the others in the slow tests."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +43,7 @@ def whole(count: int) -> str:
     return "".join(f"piece {number}, " for number in range(count))
 
 
-@mostly_queue
+@each_strategy
 def test_a_stream_that_is_cut_goes_on_behind_its_last_piece(
     connect: Connect, server: Server, conversation: str, strategy: str
 ) -> None:
@@ -82,7 +77,7 @@ def test_a_background_message_whose_answer_was_lost_is_one_turn(
     assert len(server.history(conversation)) == 2
 
 
-@mostly_queue
+@each_strategy
 def test_after_a_kill_in_mid_stream_the_turn_is_begun_again_and_is_one(
     connect: Connect, tmp_path: Path, strategy: str
 ) -> None:
@@ -102,7 +97,6 @@ def test_after_a_kill_in_mid_stream_the_turn_is_begun_again_and_is_one(
         assert len(server.history("c")) == 2
 
 
-@pytest.mark.slow
 def test_asking_outlasts_a_kill_and_a_restart(connect: Connect, tmp_path: Path) -> None:
     message = "5 0 hang-at-first"
     with Server(tmp_path, target=TELLER) as server:
@@ -116,7 +110,6 @@ def test_asking_outlasts_a_kill_and_a_restart(connect: Connect, tmp_path: Path) 
         assert len(server.history()) == 2
 
 
-@pytest.mark.slow
 def test_a_server_that_is_not_there_yet_is_waited_for(connect: Connect, tmp_path: Path) -> None:
     with Server(tmp_path, target=TELLER) as server:
         server.kill()
@@ -127,7 +120,6 @@ def test_a_server_that_is_not_there_yet_is_waited_for(connect: Connect, tmp_path
         assert isinstance(list(events)[-1], Reply)
 
 
-@pytest.mark.slow
 def test_a_server_that_shuts_down_is_asked_again_once_it_is_back(
     connect: Connect, tmp_path: Path
 ) -> None:
@@ -154,7 +146,6 @@ def test_a_server_that_shuts_down_is_asked_again_once_it_is_back(
         assert len(server.history()) == 6
 
 
-@pytest.mark.slow
 def test_a_full_line_is_tried_again_not_before_the_time(connect: Connect, tmp_path: Path) -> None:
     with Server(tmp_path, target=TELLER, strategy__max_waiting_per_conversation=0) as server:
         server.ask("1 0 until go")

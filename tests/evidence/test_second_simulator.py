@@ -134,7 +134,6 @@ def test_both_simulators_agree_to_the_last_user(cell: Cell) -> None:
         )
 
 
-@pytest.mark.slow  # Twenty seeds.
 @pytest.mark.parametrize("cell", WITHIN_INTERVALS, ids=str)
 def test_both_simulators_agree_within_their_intervals(cell: Cell) -> None:
     ones = [of_the_first(cell, seed) for seed in SEEDS]

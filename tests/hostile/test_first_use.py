@@ -60,8 +60,8 @@ COMMANDS = {
     [
         "check",
         "simulate",
-        pytest.param("probe", marks=pytest.mark.slow),
-        pytest.param("compare", marks=pytest.mark.slow),
+        "probe",
+        "compare",
     ],
 )
 @pytest.mark.parametrize("elsewhere", ["", os.curdir])
@@ -244,7 +244,6 @@ def test_chat_says_at_once_that_the_connection_was_lost_and_later_that_the_outco
 SHORT = ("--workloads", "burst", "--services", "5", "--service-s", "0.01", "--strategies", "queue")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -265,7 +264,6 @@ def test_a_command_that_takes_long_shows_on_a_terminal_what_it_does(
     assert shown.endswith("\r\x1b[K")  # Nothing is left of it.
 
 
-@pytest.mark.slow
 def test_compare_ends_with_its_verdict_and_names_out_where_another_plan_is_there(
     tmp_path: Path,
 ) -> None:
@@ -320,8 +318,7 @@ WRONG = [
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    # Each is a process, so the fast run has a few.
-    [pytest.param(*wrong, marks=() if wrong in WRONG[:2] else pytest.mark.slow) for wrong in WRONG],
+    WRONG,
 )
 def test_what_was_typed_wrong_is_told_in_our_words(tmp_path: Path, words: str, said: str) -> None:
     (tmp_path / "odd.py").write_text(ODD)

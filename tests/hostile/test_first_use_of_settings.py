@@ -77,7 +77,6 @@ def test_a_file_that_is_no_text_is_told_by_its_name(run: Run, tmp_path: Path) ->
     assert len(done.stderr.splitlines()) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -132,7 +131,6 @@ def test_the_agent_that_a_factory_made_at_the_start_serves_the_first_conversatio
     assert replies == ["1", "2", "1"]
 
 
-@pytest.mark.slow
 def test_a_factory_that_takes_its_time_is_told_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import time\ndef make(): time.sleep(600)\n")
     words = [sys.executable, "-c", MAIN, "serve", "slow:make"]

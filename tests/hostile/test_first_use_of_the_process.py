@@ -49,7 +49,6 @@ def test_a_port_in_use_names_the_flag(folder: Path) -> None:
     assert "Errno" not in said
 
 
-@pytest.mark.slow
 def test_reload_shows_the_banner_once(tmp_path: Path) -> None:
     with serving(tmp_path, "--reload") as process:
         assert process.stdout is not None
@@ -120,7 +119,6 @@ def test_a_signal_before_there_is_a_server_ends_with_status_0(
             assert process.returncode == 0
 
 
-@pytest.mark.slow
 def test_a_signal_ends_a_start_that_hangs_in_c(tmp_path: Path) -> None:
     """As one that loads a model: the main thread runs no Python meanwhile."""
     (tmp_path / "slow.py").write_text(STUCK_IN_C)

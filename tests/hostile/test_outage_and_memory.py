@@ -125,7 +125,6 @@ def test_a_stranger_without_a_body_keeps_its_connection(guarded: Server) -> None
         assert receive(connection).status == 200
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/health/live", "/openapi.json", "/docs"])
 def test_what_needs_no_token_is_answered_before_a_body_too(guarded: Server, path: str) -> None:
     with send(guarded.port, unfinished(1_000, path, "GET")) as stranger:
@@ -321,9 +320,6 @@ def test_on_other_addresses_any_name_is_answered_to_until_some_are_allowed(folde
 
 
 # What a client may do that few do.
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "status"),
     [(encode("GET", "/history"), b"200"), (chat("x", prefer="respond-async"), b"202")],

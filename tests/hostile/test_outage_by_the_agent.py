@@ -63,7 +63,6 @@ async def agent(message):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("left", LEFT.values(), ids=[name.replace(" ", "-") for name in LEFT])
 def test_sigterm_ends_the_process_whatever_the_agent_left(folder: Path, left: str) -> None:
     (folder / "leaver.py").write_text(LEAVER.format(left))
@@ -93,7 +92,6 @@ def test_sigterm_ends_a_process_whose_agent_left_a_thread(folder: Path) -> None:
         assert "left behind" in server.log
 
 
-@pytest.mark.slow
 def test_sigterm_ends_a_process_whose_loop_is_stuck_in_c(tmp_path: Path) -> None:
     """Not over uvloop, which alone hears of signals there."""
     (tmp_path / "stuck.py").write_text(STUCK_IN_C)
@@ -126,7 +124,6 @@ def agent(message):
 """
 
 
-@pytest.mark.slow
 def test_exit_handlers_of_the_agent_are_called(folder: Path) -> None:
     code = "import atexit, pathlib\natexit.register(pathlib.Path('said').write_text, 'goodbye')\n"
     (folder / "polite.py").write_text(f"{code}def agent(message): return 'hello'\n")
@@ -142,7 +139,6 @@ def test_a_child_that_the_agent_forked_has_signals_of_its_own(folder: Path) -> N
         assert server.request("GET", "/health/ready").status == 200
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", ["leaver:agent", "leaver:nothing"])
 def test_a_start_that_fails_ends_at_once_though_the_agents_module_started_a_thread(
     http: str, folder: Path, target: str
@@ -179,7 +175,6 @@ def test_hung_threads_starve_no_other_conversation_and_are_told(folder: Path) ->
             connection.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["factory", "generator"])
 def test_a_factory_or_a_generator_that_hangs_starves_no_other_conversation(
     folder: Path, kind: str
@@ -195,7 +190,6 @@ def test_a_factory_or_a_generator_that_hangs_starves_no_other_conversation(
         assert server.stop() == 0
 
 
-@pytest.mark.slow
 def test_64_hung_turns_starve_no_other_conversation(folder: Path) -> None:
     knobs = {"agent__turn_timeout_s": 0.5, "strategy__max_running": 64, "server__drain_s": 0}
     with Server(folder, target=THREADED, **knobs) as server:
@@ -208,7 +202,6 @@ def test_64_hung_turns_starve_no_other_conversation(folder: Path) -> None:
             connection.close()
 
 
-@pytest.mark.slow
 def test_a_hung_turn_of_an_object_that_answers_one_at_a_time_is_told_until_it_ends(
     folder: Path,
 ) -> None:

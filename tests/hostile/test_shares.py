@@ -30,7 +30,6 @@ def flood(caller: Caller, turns: int, message: str = "until over", **headers: st
     ]
 
 
-@pytest.mark.slow
 def test_a_flood_of_one_caller_gives_another_no_refusal(ann: Caller, bob: Caller) -> None:
     answers = flood(ann, FLOOD, "sleep 1")
     assert any(answer.status != 202 for answer in answers)

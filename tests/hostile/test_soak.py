@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
-import pytest
-
 from runner.store.database import READERS
 from tests.support.caller import Caller
 from tests.support.client import until
@@ -119,7 +117,6 @@ def busy(server: Server) -> bool:
     return bool(health["queue_depth"] or health["processing"])
 
 
-@pytest.mark.slow
 def test_honest_clients_are_served_beside_hostile_ones_and_nothing_is_left_over(
     folder: Path,
 ) -> None:

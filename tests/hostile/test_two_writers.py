@@ -47,8 +47,8 @@ def another_path(folder: Path) -> str:
     [
         remove_lock,
         hard_link,
-        pytest.param(symlink, marks=pytest.mark.slow),
-        pytest.param(another_path, marks=pytest.mark.slow),
+        symlink,
+        another_path,
     ],
 )
 def test_a_second_server_is_refused_by_whatever_name_and_leaves_no_file(
@@ -107,7 +107,7 @@ def replaced(path: Path) -> None:
     shutil.copy(path.with_name("away"), path)
 
 
-@pytest.mark.parametrize("harm", [removed, pytest.param(replaced, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("harm", [removed, replaced])
 @pytest.mark.parametrize("name", ["runner.db", "runner.db-wal", "runner.db-shm"])
 def test_a_file_that_goes_away_under_the_server_is_noticed_before_the_next_reply(
     folder: Path, name: str, harm: Callable[[Path], None]

@@ -18,10 +18,10 @@ from tests.support.caller import Caller
 from tests.support.server import Server
 
 TOKENS = ["ann:a-token", "bob:b-token"]
-STORES = [pytest.param("memory:", marks=pytest.mark.slow), "sqlite:///x.db"]
+STORES = ["memory:", "sqlite:///x.db"]
 MEMORY: list[Any] = [
     {"store__memory_turns": 20},
-    pytest.param({"store__memory_bytes": 50_000}, marks=pytest.mark.slow),
+    {"store__memory_bytes": 50_000},
 ]
 
 
@@ -70,7 +70,6 @@ def test_the_key_of_a_turn_that_lives_is_never_pushed_out(folder: Path, url: str
         assert server.calls().count("began until let on") == 1
 
 
-@pytest.mark.slow
 def test_after_10_050_keyed_turns_a_turn_that_lives_has_its_key(folder: Path) -> None:
     with two_callers(folder, store__url="memory:") as (server, ann, bob):
         running = ann.chat("until x", idempotency_key="k", prefer="respond-async").json["turn_id"]

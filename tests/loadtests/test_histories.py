@@ -108,7 +108,7 @@ RETRIED = [
 
 @pytest.fixture(
     scope="module",
-    params=[RETRIED[0], *(pytest.param(each, marks=pytest.mark.slow) for each in RETRIED[1:])],
+    params=RETRIED,
     ids="-".join,
 )
 def real(request: pytest.FixtureRequest) -> Run:

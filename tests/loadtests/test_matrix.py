@@ -91,7 +91,7 @@ def test_so_it_is_where_agents_fail_and_users_go_on(workload: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", [*EVERYWHERE, "lock-5", "fifo-20"])
-@pytest.mark.parametrize("load", [0.8, pytest.param(4.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("load", [0.8, 4.0])
 @pytest.mark.parametrize("told", ["told", "leaves", "silent"])
 def test_where_nothing_is_due_at_the_same_instant_the_light_loop_is_asyncios(
     told: str, load: float, strategy: str
@@ -170,7 +170,6 @@ def few() -> list[Row]:
     return matrix(FEW, ["queue", "reject", "lock", "lock-5"], seeds=4)
 
 
-@pytest.mark.slow
 def test_the_table_is_the_same_whatever_the_number_of_processes(few: list[Row]) -> None:
     assert matrix(FEW, ["queue", "reject", "lock", "lock-5"], seeds=4, jobs=2) == few
 
@@ -181,7 +180,6 @@ def test_a_simple_opponent_is_tried_in_some_cells_only(few: list[Row]) -> None:
     assert tried == [["queue", "reject", "lock", "lock-5"], ["queue", "reject", "lock"]]
 
 
-@pytest.mark.slow
 def test_what_looks_worse_is_judged_on_fresh_seeds_and_the_rest_is_not() -> None:
     # Whoever runs all turns of a conversation at once serves all of them, and breaks its history.
     cell = Cell("told", "give-up", 2.0, "one", "exponential")
@@ -254,7 +252,7 @@ def test_an_unknown_strategy_is_a_usage_error() -> None:
 # The whole matrix.
 
 
-@pytest.mark.slow  # Some minutes of both cores; one test, for it is one run.
+# Some minutes of both cores; one test, for it is one run.
 def test_lock_and_reject_clearly_serve_more_in_time_nowhere_and_at_all_where_excused() -> None:
     whole = matrix(list(cells()), EVERYWHERE, jobs=2)
 

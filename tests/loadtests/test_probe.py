@@ -35,9 +35,9 @@ def probe(agent: str, *options: str, **more: Any) -> Found:
     "agent",
     [
         "with_state",
-        pytest.param("by_history", marks=pytest.mark.slow),
-        pytest.param("in_a_thread", marks=pytest.mark.slow),
-        pytest.param("FromHistory", marks=pytest.mark.slow),
+        "by_history",
+        "in_a_thread",
+        "FromHistory",
     ],
 )
 def test_an_agent_that_remembers_what_was_kept_has_no_fault_one_turn_at_a_time(agent: str) -> None:
@@ -47,7 +47,6 @@ def test_an_agent_that_remembers_what_was_kept_has_no_fault_one_turn_at_a_time(a
     assert found.status == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["by_history", "with_state", "FromHistory"])
 def test_without_protection_it_loses_turns_and_the_advice_is_what_protects_it(agent: str) -> None:
     found = probe(agent, strategies="unprotected,queue,lock,reject")
@@ -60,7 +59,6 @@ def test_without_protection_it_loses_turns_and_the_advice_is_what_protects_it(ag
     assert found.status == 0
 
 
-@pytest.mark.slow
 def test_an_agent_that_misses_a_question_now_and_then_is_not_accused() -> None:
     found = probe("Absent", strategies="queue")
 
@@ -69,7 +67,6 @@ def test_an_agent_that_misses_a_question_now_and_then_is_not_accused() -> None:
     assert found.status == 0
 
 
-@pytest.mark.slow
 def test_what_is_missed_without_overlapping_too_is_not_laid_to_overlapping() -> None:
     found = probe("Distracted", strategies="queue")
 
@@ -77,7 +74,6 @@ def test_what_is_missed_without_overlapping_too_is_not_laid_to_overlapping() -> 
     assert "as also happens without overlapping turns" in found.of(QUEUE)["note"]
 
 
-@pytest.mark.slow
 def test_a_framework_or_an_object_is_named_as_what_it_was_taken_for() -> None:
     assert probe("with_state").told["kind"] == (
         "async function (WithState.answer), its state kept with the history"
@@ -85,9 +81,6 @@ def test_a_framework_or_an_object_is_named_as_what_it_was_taken_for() -> None:
 
 
 # Agents that remember nothing, or of which it cannot be told.
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["ignores_history", "echo"])
 def test_an_agent_that_remembers_nothing_is_called_that_and_not_accused(agent: str) -> None:
     found = probe(agent, strategies="unprotected")
@@ -98,7 +91,6 @@ def test_an_agent_that_remembers_nothing_is_called_that_and_not_accused(agent: s
     assert found.status == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["off_topic", "counts"])
 def test_an_agent_that_cannot_answer_the_question_is_not_said_to_remember_nothing(
     agent: str,
@@ -110,14 +102,12 @@ def test_an_agent_that_cannot_answer_the_question_is_not_said_to_remember_nothin
     assert found.status == 0
 
 
-@pytest.mark.slow
 def test_other_sentences_may_be_given_and_numbers_are_found_however_they_are_written() -> None:
     found = probe("number_keeper", "--tell", "My order {number}.", "--ask", "Which one?")
 
     assert found.kinds[IN_TURN] == "remembers"
 
 
-@pytest.mark.slow
 def test_of_an_agent_that_asks_a_person_nothing_is_said() -> None:
     found = probe("asks_a_person")
 
@@ -138,7 +128,6 @@ def test_a_memory_that_conversations_share_is_named_and_so_are_its_other_faults(
     assert found.status == 1
 
 
-@pytest.mark.slow
 def test_an_object_with_a_history_of_its_own_keeps_what_failed_and_forgets_at_a_restart() -> None:
     found = probe("appends_first", strategies="queue")
 
@@ -153,7 +142,6 @@ def test_an_object_with_a_history_of_its_own_keeps_what_failed_and_forgets_at_a_
     assert any("get_state()" in text for text in found.told["advice"])
 
 
-@pytest.mark.slow
 def test_a_store_of_the_agents_own_that_knows_of_no_rollback_is_seen_after_a_kill_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +154,6 @@ def test_a_store_of_the_agents_own_that_knows_of_no_rollback_is_seen_after_a_kil
     assert all(file.name.startswith("probe-") for file in tmp_path.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("agent", "question", "fault"),
     [
@@ -188,7 +175,6 @@ def test_each_fault_is_named_where_it_is_seen_and_not_under_queue(
     assert found.kinds[QUEUE] == "none seen"
 
 
-@pytest.mark.slow
 def test_a_process_that_ends_is_started_again_for_what_is_left_to_try() -> None:
     found = probe("DiesOfIt")
 
@@ -198,7 +184,6 @@ def test_a_process_that_ends_is_started_again_for_what_is_left_to_try() -> None:
     assert found.status == 1
 
 
-@pytest.mark.slow
 def test_an_agent_that_hangs_costs_one_time_limit_and_the_rest_is_tried() -> None:
     found = probe("Hangs", strategies="unprotected,queue", limit_s=4.0)
 
@@ -206,7 +191,6 @@ def test_an_agent_that_hangs_costs_one_time_limit_and_the_rest_is_tried() -> Non
     assert found.kinds[QUEUE] == "none seen"
 
 
-@pytest.mark.slow
 def test_a_turn_that_fails_by_itself_is_tried_where_its_message_is_known() -> None:
     fails = ("--fail", "Fail. My name is {word}.")
     assert probe("fails_on_request", *fails).kinds[FAILING] == "keeps what was rolled back"
@@ -222,9 +206,6 @@ def test_an_agent_that_always_fails_is_tried_no_further_and_its_error_is_shown()
 
 
 # Settings, and what is said.
-
-
-@pytest.mark.slow
 def test_the_agents_settings_are_the_users_and_none_of_the_others_gets_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,7 +228,6 @@ def test_the_agents_settings_are_the_users_and_none_of_the_others_gets_in_the_wa
     ]
 
 
-@pytest.mark.slow
 def test_what_it_is_about_to_do_is_said_first_and_the_evidence_in_words() -> None:
     result = probing.run(f"{AGENTS}:in_a_global", "--strategies", "")
 

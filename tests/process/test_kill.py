@@ -10,8 +10,6 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
-
 from loadtests.measures.chains import check_chain
 from tests.support.client import PATIENCE_S, until
 from tests.support.server import ROOT, Server
@@ -23,7 +21,6 @@ def test_a_killed_server_has_kept_every_turn_that_it_answered(folder: Path) -> N
     _kill_and_check(folder, kills=5, seed=1)
 
 
-@pytest.mark.slow
 def test_a_server_killed_25_times_has_kept_every_turn_that_it_answered(folder: Path) -> None:
     _kill_and_check(folder, kills=25, seed=2)
 

@@ -14,7 +14,6 @@ from tests.support.server import Knobs, Server
 MANY = 5_000
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["queue", "lock"])
 def test_5000_waiting_clients_weigh_little_and_leave_nothing(folder: Path, strategy: str) -> None:
     bounds = {"max_waiting": MANY, "max_waiting_per_conversation": MANY, "max_wait_s": 600}

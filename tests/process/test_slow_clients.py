@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from tests.support.client import chat, receive, send, until
 from tests.support.server import Server
 
@@ -56,7 +54,6 @@ def test_a_connection_that_its_client_closed_is_closed_here_too_at_once(folder: 
         until(lambda: server.process.num_fds() <= files + 1, "descriptors are back to base")
 
 
-@pytest.mark.slow
 def test_500_slow_clients_keep_nobody_from_being_served(folder: Path) -> None:
     with Server(folder, server__header_timeout_s=2, server__body_timeout_s=2) as server:
         files = server.process.num_fds()

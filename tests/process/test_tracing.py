@@ -76,7 +76,6 @@ def test_the_receiver_of_the_docs_prints_each_span_below_the_one_that_it_is_in(
     assert f"gen_ai.conversation.id={trace.id}" in lines[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", BUILT_IN)
 def test_a_turn_is_a_span_by_whatever_strategy_it_ran(
     folder: Path, receiver: Receiver, trace: Trace, strategy: str
@@ -227,7 +226,6 @@ def test_messages_are_in_no_span(shared: Server, receiver: Receiver, trace: Trac
     assert not any(b"secret word" in one for one in receiver.raw)
 
 
-@pytest.mark.slow
 def test_they_are_where_they_are_logged_too(folder: Path, receiver: Receiver, trace: Trace) -> None:
     with traced(folder, receiver, observability__log_messages=True) as server:
         server.chat("no secret" + 2_000 * "x", traceparent=trace.parent)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import pytest
-
 from tests.support import client
 from tests.support.server import Server
 
 
-@pytest.mark.slow
 def test_an_answer_that_nobody_reads_is_given_up(folder: Path) -> None:
     with Server(folder) as server:
         for _ in range(30):

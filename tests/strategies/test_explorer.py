@@ -27,13 +27,6 @@ each_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
 
 @each_strategy
-def test_no_schedule_of_hundreds_breaks_a_promise(name: str) -> None:
-    count = 600 if name in BUILT_IN else 300
-    explore(STRATEGIES[name], count, bounds=name not in UNBOUNDED)
-
-
-@pytest.mark.slow
-@each_strategy
 @pytest.mark.parametrize("half", [0, 1])
 def test_no_schedule_of_very_many_breaks_a_promise(name: str, half: int) -> None:
     """30,000 for the default, 16,000 for the others that have a name, 6,000 for variants.

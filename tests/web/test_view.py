@@ -21,17 +21,7 @@ from tests.support.server import Knobs, Server
 ROOMY: Knobs = {"strategy__max_waiting": 2_000, "strategy__max_waiting_per_conversation": 1_500}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("queue"),
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in registry.BUILT_IN
-            if name != "queue"
-        ),
-    ],
-)
+@pytest.fixture(scope="module", params=registry.BUILT_IN)
 def server(
     request: pytest.FixtureRequest, http: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

@@ -52,19 +52,18 @@ function choose(name) {
 export async function load() {
   const asked = conversation;
   const query = new URLSearchParams({ count: MOST_PAST, conversation_id: asked });
+  let messages = [];
   let nodes;
-  let hasPast = false;
   try {
-    const { messages } = await json("GET", `history?${query}`);
+    ({ messages } = await json("GET", `history?${query}`));
     nodes = messages.map(({ role, content }) => past(role, content));
-    hasPast = nodes.length > 0;
   } catch (error) {
     nodes = [el("p", { className: "past turn-problem" }, problemText(error))];
   }
   if (asked !== conversation) return;
   $("log").querySelectorAll(".past").forEach((node) => node.remove());
   $("log").prepend(...nodes);
-  if (hasPast) await ask(asked);
+  if (messages.length) await ask(asked);
   down();
 }
 
