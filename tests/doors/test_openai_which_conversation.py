@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.chat_program import ChatProgram, client_of
+from tests.support.client import until
 from tests.support.server import Server
 
 openai: Any = pytest.importorskip("openai", reason="OpenAI's client is not installed")
@@ -256,8 +257,7 @@ def test_a_client_comes_back_after_a_kill_amid_a_stream_with_its_key(tmp_path: P
 
         first = next(opened := stream())
         turn_id = first.turnline["turn_id"]
-        while server.turn(turn_id)["state"] != "running":
-            pass
+        until(server.calls, "the agent is called")
         server.kill()
         with pytest.raises(openai.APIConnectionError):
             list(opened)
