@@ -9,7 +9,8 @@ promise, and holds how the turn ended. A turn that nobody can ask for again has 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,7 @@ from runner.store.timing import Took
 from strategies import Outcome, State, TurnError
 
 if TYPE_CHECKING:
+    from runner.store.archive import KeptConversation, Snapshot
     from runner.store.history import History
 
 
@@ -48,6 +50,10 @@ Place = tuple[float, int, str]
 
 The instant of one without a number, which has no reply, is when it was accepted.
 """
+
+
+class IdTaken(NothingKept):
+    """A turn's id is in the store already, in another conversation. Nothing was kept."""
 
 
 class StoreInUse(Exception):
@@ -178,6 +184,11 @@ class Store(Protocol):
         """Whether it keeps nothing any more until the server is started again."""
         ...
 
+    @property
+    def available(self) -> bool:
+        """Whether it can be reached now. It comes back by itself."""
+        ...
+
     async def open(self) -> None:
         """Make the store ready. Raises `StoreInUse` where another process has it."""
 
@@ -187,13 +198,18 @@ class Store(Protocol):
     # History.
 
     def history(self, conversation: str, turns: int | None = None) -> History:
-        """The conversation's messages, or those of its last `turns`. Reads nothing yet."""
+        """The conversation's messages, or those of its last `turns`. Reads nothing yet.
+
+        What is looked at is read in the thread that looks, which may be a long way off.
+        """
         ...
 
-    def span(self, conversation: str) -> tuple[int, int]:
-        """The numbers of the first and the last turn that are kept; (1, 0) for none.
+    async def before(
+        self, conversation: str, form: str, turns: int | None = None
+    ) -> tuple[AgentState | None, History]:
+        """What a turn begins with: `agent_state`, and `history` with its end read already.
 
-        Read in the thread that asks.
+        A store on this machine answers without suspending.
         """
         ...
 
@@ -201,10 +217,10 @@ class Store(Protocol):
         """The last `count` messages, oldest first; 0 means all."""
         ...
 
-    def agent_state(self, conversation: str, form: str) -> AgentState | None:
+    async def agent_state(self, conversation: str, form: str) -> AgentState | None:
         """What the conversation's last turn of such an agent left, or None.
 
-        Read in the thread that asks.
+        A store on this machine answers without suspending.
         """
         ...
 
@@ -216,15 +232,18 @@ class Store(Protocol):
         """
         ...
 
-    def said(self, digest: str, most: int) -> list[str]:
+    async def said(self, digest: str, most: int) -> list[str]:
         """Conversations whose last turn has this digest, `most` of them at most.
 
-        Read in the thread that asks.
+        A store on this machine answers without suspending.
         """
         ...
 
     async def turns(self, conversation: str) -> int:
-        """The number of the conversation's last turn; 0 where nothing is known."""
+        """The number of the conversation's last turn; 0 where nothing is known.
+
+        A store on this machine answers without suspending.
+        """
         ...
 
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
@@ -234,8 +253,20 @@ class Store(Protocol):
         """
         ...
 
-    async def forget(self, conversation: str) -> None:
-        """Remove the conversation's history and state, and its accepted turns that have ended."""
+    async def forget(self, conversation: str, idle_since: float | None = None) -> bool:
+        """Remove the conversation's history and state, and its accepted turns that have ended.
+
+        idle_since  in seconds since 1970: then only where `idle` would name it.
+        All of it goes in one step; gives whether it is gone.
+        """
+        ...
+
+    async def idle(self, since: float, most: int) -> list[str]:
+        """Conversations of which nothing was kept or accepted `since`, nor is unfinished.
+
+        Those first that have been idle for the longest time, `most` of them at most.
+        """
+        ...
 
     # Accepted turns, listed in the order of `accept`.
 
@@ -293,3 +324,21 @@ class Store(Protocol):
 
         The newest of each caller stay first, then the second newest of each, and so on.
         """
+
+    # Export and import.
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """What is kept now, to be read bit by bit in the thread that asks, for as long as it takes.
+
+        Without `open`, and while another process has the store: it changes nothing, and holds
+        up no write. Raises StoreUnavailable.
+        """
+        ...
+
+    async def restore(self, conversations: Iterable[KeptConversation]) -> list[str]:
+        """Keep these, all of them in one step or none.
+
+        Gives those that have a history already: of them nothing is changed. They are read bit
+        by bit, in a thread; what that raises is the cause of a `NothingKept`. Raises IdTaken.
+        """
+        ...

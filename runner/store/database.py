@@ -1,34 +1,30 @@
 """One SQLite file that this process has to itself.
 
-Writes have a thread, in which those that stand in line share one transaction, and
-`synchronous=FULL` makes one that returned survive the machine. Reads have connections of
-their own, in the thread that asks or in others: however long, none holds up a write.
+Writes stand in line before a thread, and `synchronous=FULL` makes one that returned survive
+the machine. Reads have connections of their own, in the thread that asks or in others: however
+long, none holds up a write.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-from runner.agents.threads import Outcome, Threads, given, until_done
+from runner.agents.threads import Threads, given
 from runner.store.base import NothingKept, StoreUnavailable
 from runner.store.held_file import FileReplaced, HeldFile
-from runner.store.transactions import Step, Write, fail, prepare, transact
+from runner.store.line import Write, WriteLine, fail
+from runner.store.transactions import Step, prepare, transact
 
 T = TypeVar("T")
 
 BUSY_S = 0.5
 """How long a write waits for another program that holds the file, such as a backup."""
-
-MOST_TOGETHER = 128
-"""Writes in one transaction: none of them is acknowledged before the last one is done."""
 
 UNREAD = "The store could not be read. Try again later."
 
@@ -52,23 +48,22 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._file = HeldFile(path)
         self._readers = Threads(READERS, "sqlite-read")
-        self._writer = Threads(1, "sqlite")
-        self._line: list[Write] = []
+        self._line = WriteLine("sqlite", self._write)
+        self.write = self._line.write
         self._connection: Connection | None = None  # The one that writes; None when closed.
         self._idle: dict[int, list[Connection]] = {}  # Those that read, by process.
-        self._is_writing = False
         self.lost = False
 
     async def open(self) -> None:
         """Raises StoreInUse, StoreUnavailable."""
         # With the path, for the operator, who can mend it; a client is not told about files.
         with store_errors(str(self._file.path)):
-            await self._writer.run(self._open)
+            await self._line.run(self._open)
 
     async def close(self) -> None:
         """When what stands in line is written."""
-        await self._put(lambda connection: None)
-        await self._writer.run(self._close)
+        await self._line.put(lambda connection: None).result
+        await self._line.run(self._close)
 
     async def read(self, step: Step[T]) -> T:
         """What the step gives, done in a thread."""
@@ -96,45 +91,6 @@ class Database:
             connection.close()
         return value
 
-    async def write(
-        self, step: Step[T], ask: Step[T | None] | None = None, *, though_cancelled: bool = False
-    ) -> T:
-        """What the step gives; it is done even if the caller is cancelled, who may wait on.
-
-        ask  gives the same, or None where nothing is kept, should COMMIT fail; without it,
-             or where that cannot be asked either, the outcome of the error is `unknown`.
-        """
-        written = self._put(step, ask)
-        if though_cancelled:
-            await until_done(written)
-        return cast("T", given(await written))
-
-    def _put(self, step: Step[Any], ask: Step[Any] | None = None) -> asyncio.Future[Outcome]:
-        write = Write(step, asyncio.get_running_loop().create_future(), ask)
-        self._line.append(write)
-        if not self._is_writing:
-            self._start()
-        return write.result
-
-    def _start(self) -> None:
-        writes: list[Write] = []
-        ended = self._writer.start(lambda: self._write(writes))
-        self._is_writing = True
-        ended.add_done_callback(partial(self._written, writes))
-
-    def _written(self, writes: list[Write], ended: asyncio.Future[Outcome]) -> None:
-        """The thread is done with these; whatever it raised, all are told, and the line goes on."""
-        self._is_writing = False
-        try:
-            if self._line:
-                self._start()
-        finally:
-            if (error := ended.result()[1]) is not None:
-                fail(writes, error)
-            for write in writes:
-                if not write.result.done():  # As it is where its caller was cancelled.
-                    write.result.set_result(write.outcome)
-
     # In the writer's thread.
 
     def _open(self) -> None:
@@ -152,23 +108,22 @@ class Database:
             raise
 
     def _close(self) -> None:
-        connections = [self._connection, *self._idle.pop(os.getpid(), [])]
+        # The one that writes is the last: only so does SQLite put the -wal into the file.
+        connections = [*self._idle.pop(os.getpid(), []), self._connection]
         self._connection = None
         for connection in filter(None, connections):
             with suppress(sqlite3.Error):  # The lock must go, and what was committed is safe.
                 connection.close()
         self._file.release()
 
-    def _write(self, writes: list[Write]) -> None:
-        """Do what stands in line; it is put into `writes`, which is empty."""
-        writes += self._line[:MOST_TOGETHER]
-        del self._line[: len(writes)]
+    def _write(self, writes: Sequence[Write]) -> bool:
         try:
             connection = self._opened()
         except sqlite3.Error as error:
             fail(writes, error, NothingKept)
         else:
             transact(connection, writes, self._check)
+        return True
 
     def _check(self) -> None:
         try:

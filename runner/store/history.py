@@ -34,22 +34,38 @@ class History(Sequence[Message]):
     Its end is that of the first access: turns that are committed later do not appear in
     it. Each access makes new messages, so that who edits them does not edit the past.
 
+    read   the number of the last turn, and the turns up to it that were read already.
     error  what the store raised while this was read; such a turn must not be kept.
     """
 
-    __slots__ = ("_conversation", "_most", "_past", "_seen", "error")
+    __slots__ = ("_conversation", "_known", "_most", "_past", "_seen", "error")
 
-    def __init__(self, past: Past, conversation: str, turns: int | None = None) -> None:
+    def __init__(
+        self,
+        past: Past,
+        conversation: str,
+        turns: int | None = None,
+        read: tuple[int, Sequence[Sequence[Any]]] | None = None,
+    ) -> None:
         self.error: StoreUnavailable | None = None
         self._past = past
         self._conversation = conversation
         self._most = turns
         self._seen: tuple[int, int] | None = None
+        self._known: Sequence[Sequence[Any]] = ()
+        if read is not None:
+            last, self._known = read
+            self._seen = self._bounded(1, last)
 
     @property
     def first(self) -> int:
         """The number of the first turn: of a long past not all may be kept."""
         return self._span()[0]
+
+    @property
+    def last(self) -> int:
+        """The number of the last turn; 0 for none."""
+        return self._span()[1]
 
     def __len__(self) -> int:
         first, last = self._span()
@@ -109,15 +125,24 @@ class History(Sequence[Message]):
     def _span(self) -> tuple[int, int]:
         if self._seen is None:
             first, last = self._ask(lambda: self._past.span(self._conversation))
-            self._seen = max(first, last + 1 - (self._most or last)), last
+            self._seen = self._bounded(first, last)
         return self._seen
 
-    def _read(self, begin: int, end: int) -> Sequence[Sequence[Any]]:
-        first, _ = self._span()
+    def _bounded(self, first: int, last: int) -> tuple[int, int]:
+        return max(first, last + 1 - (self._most or last)), last
 
+    def _read(self, begin: int, end: int) -> Sequence[Sequence[Any]]:
+        first, last = self._span()
+        known = last + 1 - len(self._known)  # The number of the first one.
+        if first + begin >= known:
+            return self._known[first + begin - known : first + end + 1 - known]
+        unknown = self._read_there(first + begin, min(first + end, known - 1))
+        return [*unknown, *self._known[: max(0, first + end + 1 - known)]]
+
+    def _read_there(self, first: int, last: int) -> Sequence[Sequence[Any]]:
         def read() -> Sequence[Sequence[Any]]:
-            turns = self._past.read(self._conversation, first + begin, first + end)
-            if len(turns) <= end - begin:
+            turns = self._past.read(self._conversation, first, last)
+            if len(turns) <= last - first:
                 raise StoreUnavailable("Turns were forgotten while they were read.")
             return turns
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from sys import getsizeof
 
 from runner.agents.base import Message
 from runner.callers import caller_of
 from runner.fair_bound import FairBound
+from runner.store.archive import KeptConversation, KeptTurn
 from runner.store.base import (
     AcceptedTurn,
     AgentState,
@@ -22,6 +24,13 @@ from runner.store.base import (
     StoreUnavailable,
 )
 from runner.store.history import History
+from runner.store.memory_archive import (
+    MemorySnapshot,
+    as_kept,
+    kept_turn,
+    others,
+    refuse_known_ids,
+)
 from runner.store.timing import Took, timed, untold
 from strategies import State
 
@@ -68,10 +77,17 @@ class MemoryStore:
     """
 
     durable = lost = False
+    available = True
 
-    def __init__(self, most_turns: int = 1_000_000, most_bytes: int = 2**28) -> None:
+    def __init__(
+        self,
+        most_turns: int = 1_000_000,
+        most_bytes: int = 2**28,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.took: Took = untold
-        self._pasts: dict[str, _Past] = {}
+        self._now = now
+        self._pasts: OrderedDict[str, _Past] = OrderedDict()  # The one last committed to is last.
         self._bound: FairBound[str] = FairBound(most_turns, most_bytes)  # Of conversations.
         self._numbers: dict[str, int] = {}
         self._number_bound: FairBound[str] = FairBound(MOST_NUMBERS)
@@ -101,11 +117,16 @@ class MemoryStore:
         found = map(past.turns.get, range(first, last + 1)) if past else ()
         return [turn for turn in found if turn is not None]
 
+    async def before(
+        self, conversation: str, form: str, turns: int | None = None
+    ) -> tuple[AgentState | None, History]:
+        return await self.agent_state(conversation, form), self.history(conversation, turns)
+
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return History(self, conversation)[-count:]
 
     @timed("agent_state")
-    def agent_state(self, conversation: str, form: str) -> AgentState | None:
+    async def agent_state(self, conversation: str, form: str) -> AgentState | None:
         past = self._pasts.get(conversation)
         return None if past is None else past.left.get(form)
 
@@ -119,14 +140,14 @@ class MemoryStore:
         number += len(record.before) if number == 1 else 0
         turn = (
             record.message, record.reply, record.turn_id, conversation,
-            number, time.time(), record.state.value, record.answers,
+            number, self._now(), record.state.value, record.answers,
             record.output, record.requests,
         )  # fmt: skip
         try:  # What needs most of the memory comes first; after it an error says `unknown`.
             left = {} if past is None else past.left
             if record.left is not None:
                 left = left | {record.left.form: record.left}
-            before = _before(record) if number == len(record.before) + 1 > 1 else []
+            before = _before(record, turn[5]) if number == len(record.before) + 1 > 1 else []
             weight = _weight(turn) + (_weight_left(left) if left else 0)
             weight += sum(map(_weight, before)) if before else 0
             ended = {
@@ -166,13 +187,14 @@ class MemoryStore:
             past = self._pasts[conversation] = _Past(number - 1)
             self._use(conversation)
             self._drop_number(conversation)
-        for turn_id in _others(turn):
+        for turn_id in others(turn):
             self._merged[turn_id] = turn[2]
+        self._pasts.move_to_end(conversation)
         past.last, past.left = number, left
         past.turns[number] = self._committed[turn[2]] = turn
 
     @timed("find")
-    def said(self, digest: str, most: int) -> list[str]:
+    async def said(self, digest: str, most: int) -> list[str]:
         return list(islice(self._said.get(digest, ()), most))
 
     def _say(self, conversation: str, digest: str | None) -> None:
@@ -194,7 +216,7 @@ class MemoryStore:
     def _drop(self, turn: Kept) -> None:
         self._bound.count(caller_of(turn[3]), -1, -_weight(turn))
         del self._committed[turn[2]]
-        for turn_id in _others(turn):
+        for turn_id in others(turn):
             del self._merged[turn_id]
 
     def _drop_left(self, conversation: str, past: _Past) -> None:
@@ -229,7 +251,11 @@ class MemoryStore:
         return {name: self._pasts[name].last for name in names[: limit or None]}, len(names)
 
     @timed("forget")
-    async def forget(self, conversation: str) -> None:
+    async def forget(self, conversation: str, idle_since: float | None = None) -> bool:
+        if idle_since is not None and not (
+            self._is_old(conversation, idle_since) and conversation not in self._used(idle_since)
+        ):
+            return False
         self._drop_number(conversation)
         if past := self._pasts.get(conversation):
             self._leave(conversation)
@@ -238,6 +264,27 @@ class MemoryStore:
         for accepted in self._ended():
             if accepted.conversation == conversation:
                 del self._accepted[accepted.id]
+        return True
+
+    async def idle(self, since: float, most: int) -> list[str]:
+        used = self._used(since)
+        old = takewhile(lambda name: self._is_old(name, since), self._pasts)
+        return list(islice((name for name in old if name not in used), most))
+
+    def _is_old(self, conversation: str, since: float) -> bool:
+        return conversation in self._pasts and self._last_at(conversation) < since
+
+    def _last_at(self, conversation: str) -> float:
+        past = self._pasts[conversation]
+        return past.turns[past.last][5]
+
+    def _used(self, since: float) -> set[str]:
+        """Conversations with an accepted turn that has not ended, or is not that old."""
+        return {
+            turn.conversation
+            for turn in self._accepted.values()
+            if turn.ending is None or turn.accepted_at >= since
+        }
 
     # Accepted turns.
 
@@ -333,10 +380,56 @@ class MemoryStore:
     def _ended(self) -> list[AcceptedTurn]:
         return [turn for turn in self._accepted.values() if turn.ending is not None]
 
+    # Export and import.
 
-def _before(record: Record) -> list[Kept]:
+    @contextmanager
+    def snapshot(self) -> Generator[MemorySnapshot]:
+        ended: dict[str, list[AcceptedTurn]] = {}
+        for turn in self._ended():
+            ended.setdefault(turn.conversation, []).append(turn)
+        kept = {
+            name: KeptConversation(
+                name, past.last, past.said, tuple(past.left.values()),
+                [*map(kept_turn, past.turns.values()), *ended.get(name, ())],
+            )
+            for name, past in sorted(self._pasts.items())
+        }  # fmt: skip
+        unfinished = [turn for turn in self._accepted.values() if turn.ending is None]
+        yield MemorySnapshot(kept, [turn.conversation for turn in unfinished])
+
+    async def restore(self, conversations: Iterable[KeptConversation]) -> list[str]:
+        existing: list[str] = []
+        new: dict[str, tuple[KeptConversation, list[KeptTurn | AcceptedTurn]]] = {}
+        try:
+            for one in conversations:
+                if one.id in self._pasts or one.id in new:
+                    existing.append(one.id)
+                else:
+                    new[one.id] = one, [*one.parts]
+        except Exception as error:
+            raise NothingKept from error
+        parts_of_all = (part for _, parts in new.values() for part in parts)
+        refuse_known_ids(parts_of_all, {*self._committed, *self._merged}, {*self._accepted})
+        for one, parts in new.values():
+            self._restore(one, parts)
+        for name in sorted(self._pasts, key=self._last_at):
+            self._pasts.move_to_end(name)
+        return existing
+
+    def _restore(self, one: KeptConversation, parts: Iterable[KeptTurn | AcceptedTurn]) -> None:
+        left = {state.form: state for state in one.states}
+        turns = [as_kept(one.id, part) for part in parts if isinstance(part, KeptTurn)]
+        weight = sum(map(_weight, turns)) + (_weight_left(left) if left else 0)
+        self._make_room(one.id, len(turns), weight)
+        for turn in turns:
+            self._add(turn, left)
+        self._say(one.id, one.said)
+        self._accepted |= {part.id: part for part in parts if isinstance(part, AcceptedTurn)}
+
+
+def _before(record: Record, now: float) -> list[Kept]:
     """The turns from elsewhere."""
-    now, answered = time.time(), State.ANSWERED.value
+    answered = State.ANSWERED.value
     return [
         (*said, record.id_before(place), record.conversation, place, now, answered, (), None, None)
         for place, said in enumerate(record.before, 1)
@@ -359,11 +452,6 @@ def _with(turn: AcceptedTurn, ending: Ending) -> AcceptedTurn:
     """Its first ending stays."""
     # Without its texts: the history has them, and is what the bounds are for.
     return turn if turn.ending else replace(turn, message="", more=None, ending=ending)
-
-
-def _others(turn: Kept) -> list[str]:
-    """The turns that were merged into this one."""
-    return [turn_id for turn_id in turn[7] if turn_id != turn[2]] if len(turn[7]) > 1 else []
 
 
 def _weight(turn: Kept) -> int:

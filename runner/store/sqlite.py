@@ -6,14 +6,16 @@ Numbers count from 1 without a gap, so the last one is how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError, Row
 from typing import Any
 
 from runner.agents.base import Message
+from runner.store import sqlite_archive
+from runner.store.archive import KeptConversation, Snapshot
 from runner.store.base import (
     AcceptedTurn,
     AgentState,
@@ -25,30 +27,46 @@ from runner.store.base import (
 )
 from runner.store.database import Database
 from runner.store.history import History
+from runner.store.rows import ENDING, TURN, accepted
 from runner.store.timing import Took, timed, untold
-from strategies import State
 
-TURN = [field.name for field in fields(AcceptedTurn) if field.name != "ending"]
-OF_HISTORY = ("reply", "output", "requests")
-ENDING = [field.name for field in fields(Ending) if field.name not in OF_HISTORY]
-"""The columns of `accepted` go by the names of the fields; NULL is a field's default."""
+NOW = "(julianday('now') - 2440587.5) * 86400.0"
+AT = "(julianday(created_at) - 2440587.5) * 86400.0"
+"""In seconds since 1970."""
+
+LAST_AT_S = 3_600
+"""The `last_at` of a conversation is so much behind its last turn at most: most turns need not
+write it."""
+
+IS_IDLE = f"""
+    last_at < :since
+    AND (
+        SELECT {AT} FROM turns WHERE conversation = c.id ORDER BY number DESC LIMIT 1
+    ) < :since
+    AND NOT EXISTS (
+        SELECT 1 FROM accepted
+        WHERE conversation = c.id AND (state IS NULL OR accepted_at >= :since)
+    )
+"""
+"""Of a row `c` of `conversations`."""
 
 MOST_STATELESS = 10_000
 """Conversations of which is known that nothing was left: most agents leave nothing."""
 
-UNASKED = "message = '', more = NULL"
-"""Of a turn that has ended: nobody runs it again, and its parts may be a megabyte."""
-
 LONG = ("message", "more")
 """Columns that need not be read where all rows are."""
+
+UNASKED = "message = '', more = NULL"
+"""Of a turn that has ended: nobody runs it again, and its parts may be a megabyte."""
 
 
 class SqliteStore:
     """What is kept in the file at `path`."""
 
-    durable = True
+    durable = available = True
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.database = Database(path)
         self.open = self.database.open
         self.close = self.database.close
@@ -75,11 +93,16 @@ class SqliteStore:
         values = (conversation, first, last)
         return self.database.read_here(lambda db: db.execute(sql, values).fetchall())
 
+    async def before(
+        self, conversation: str, form: str, turns: int | None = None
+    ) -> tuple[AgentState | None, History]:
+        return await self.agent_state(conversation, form), self.history(conversation, turns)
+
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self.database.read(lambda _: self.history(conversation)[-count:])
 
     @timed("agent_state")
-    def agent_state(self, conversation: str, form: str) -> AgentState | None:
+    async def agent_state(self, conversation: str, form: str) -> AgentState | None:
         name = conversation, form
         if name in self._stateless:
             return None
@@ -106,14 +129,14 @@ class SqliteStore:
         )
 
     @timed("find")
-    def said(self, digest: str, most: int) -> list[str]:
+    async def said(self, digest: str, most: int) -> list[str]:
         sql = "SELECT id FROM conversations WHERE said = ? LIMIT ?"
         rows = self.database.read_here(lambda db: db.execute(sql, (digest, most)).fetchall())
         return [row["id"] for row in rows]
 
     @timed("find")
     async def turns(self, conversation: str) -> int:
-        return await self.database.read(lambda db: _last_number(db, conversation))
+        return self.database.read_here(lambda db: _last_number(db, conversation))
 
     @timed("find")
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
@@ -133,16 +156,26 @@ class SqliteStore:
         return await self.database.read(read)
 
     @timed("forget")
-    async def forget(self, conversation: str) -> None:
-        def write(db: Connection) -> None:
+    async def forget(self, conversation: str, idle_since: float | None = None) -> bool:
+        def write(db: Connection) -> bool:
+            if idle_since is not None and not _is_idle(db, conversation, idle_since):
+                return False
             db.execute("DELETE FROM turns WHERE conversation = ?", (conversation,))
             db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
             db.execute("DELETE FROM merged WHERE conversation = ?", (conversation,))
             db.execute("DELETE FROM agent_states WHERE conversation = ?", (conversation,))
             sql = "DELETE FROM accepted WHERE conversation = ? AND state IS NOT NULL"
             db.execute(sql, (conversation,))
+            return True
 
-        await self.database.write(write, lambda db: not _last_number(db, conversation) or None)
+        return await self.database.write(
+            write, lambda db: not _last_number(db, conversation) or None, though_cancelled=True
+        )
+
+    async def idle(self, since: float, most: int) -> list[str]:
+        sql = f"SELECT id FROM conversations AS c WHERE {IS_IDLE} ORDER BY last_at LIMIT :most"
+        values = {"since": since, "most": most}
+        return await self.database.read(lambda db: [row["id"] for row in db.execute(sql, values)])
 
     # Accepted turns.
 
@@ -176,7 +209,7 @@ class SqliteStore:
 
     @timed("find")
     async def find(self, turn_id: str) -> AcceptedTurn | None:
-        accepted = """
+        with_row = """
             SELECT a.*, t.reply, t.output, t.requests FROM accepted AS a
             LEFT JOIN turns AS t ON t.conversation = a.conversation AND t.number = a.number
             WHERE a.id = ?
@@ -193,9 +226,9 @@ class SqliteStore:
         """
 
         def read(db: Connection) -> AcceptedTurn | None:
-            for sql in (accepted, only_in_history, merged_with_others):
+            for sql in (with_row, only_in_history, merged_with_others):
                 if row := db.execute(sql, (turn_id,)).fetchone():
-                    return _accepted(row)
+                    return accepted(dict(row))
             return None
 
         return await self.database.read(read)
@@ -204,9 +237,9 @@ class SqliteStore:
     async def ended(
         self, conversation: str, before: Place | None, most: int
     ) -> tuple[list[Place], int]:
-        every = """
+        every = f"""
             WITH answered AS (
-                SELECT (julianday(created_at) - 2440587.5) * 86400.0 AS at, number, id FROM turns
+                SELECT {AT} AS at, number, id FROM turns
                 WHERE conversation = :conversation
             ), every AS (
                 SELECT at, number, id FROM answered UNION ALL
@@ -234,7 +267,7 @@ class SqliteStore:
 
     async def unfinished(self) -> list[AcceptedTurn]:
         sql = "SELECT * FROM accepted WHERE state IS NULL ORDER BY sequence"
-        return await self.database.read(lambda db: [_accepted(row) for row in db.execute(sql)])
+        return await self.database.read(lambda db: [accepted(dict(row)) for row in db.execute(sql)])
 
     async def keyed(self) -> list[AcceptedTurn]:
         return await self._with("key")
@@ -256,7 +289,7 @@ class SqliteStore:
         columns = ", ".join(name for name in (*TURN, *ENDING) if name not in LONG)
         sql = f"SELECT '' AS message, {columns} FROM accepted WHERE {column} IS NOT NULL"
         return await self.database.read(
-            lambda db: [_accepted(row) for row in db.execute(f"{sql} ORDER BY sequence")]
+            lambda db: [accepted(dict(row)) for row in db.execute(f"{sql} ORDER BY sequence")]
         )
 
     async def shift(self, by_s: float) -> None:
@@ -291,10 +324,27 @@ class SqliteStore:
             sql = "DELETE FROM accepted WHERE sequence = ?"
             await self.database.write(lambda db: db.executemany(sql, surplus))
 
+    # Export and import.
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        return sqlite_archive.snapshot(self._path)
+
+    async def restore(self, conversations: Iterable[KeptConversation]) -> list[str]:
+        try:
+            return await self.database.write(lambda db: sqlite_archive.restore(db, conversations))
+        finally:
+            self._stateless.clear()
+
 
 def _last_number(db: Connection, conversation: str) -> int:
     sql = "SELECT max(number) AS number FROM turns WHERE conversation = ?"
     return int(db.execute(sql, (conversation,)).fetchone()["number"] or 0)
+
+
+def _is_idle(db: Connection, conversation: str, since: float) -> bool:
+    sql = f"SELECT 1 FROM conversations AS c WHERE id = :id AND {IS_IDLE}"
+    values = {"id": conversation, "since": since}
+    return db.execute(sql, values).fetchone() is not None
 
 
 def _number_of(db: Connection, turn_id: str) -> int | None:
@@ -303,19 +353,20 @@ def _number_of(db: Connection, turn_id: str) -> int | None:
 
 
 def _commit(db: Connection, record: Record) -> int:
-    sql = """
+    sql = f"""
         SELECT max(number) AS number,
-        (SELECT said FROM conversations WHERE id = :id) IS NOT NULL AS is_found
+        (SELECT said FROM conversations WHERE id = :id) IS NOT NULL AS is_found,
+        (SELECT abs(last_at - {NOW}) < {LAST_AT_S} FROM conversations WHERE id = :id) AS is_recent
         FROM turns WHERE conversation = :id
     """
-    last, is_found = db.execute(sql, {"id": record.conversation}).fetchone()
+    last, is_found, is_recent = db.execute(sql, {"id": record.conversation}).fetchone()
     number = (last or 0) + 1
     if number == 1:
-        sql = "INSERT INTO conversations (id, said) VALUES (?, ?)"
+        sql = f"INSERT INTO conversations (id, said, last_at) VALUES (?, ?, {NOW})"
         db.execute(sql, (record.conversation, record.said))
         number += _begin_with(db, record)
-    elif is_found or record.said is not None:
-        sql = "UPDATE conversations SET said = ? WHERE id = ?"
+    elif is_found or record.said is not None or not is_recent:
+        sql = f"UPDATE conversations SET said = ?, last_at = {NOW} WHERE id = ?"
         db.execute(sql, (record.said, record.conversation))
     sql = """
         INSERT INTO turns (conversation, number, id, message, reply, state, output, requests)
@@ -351,13 +402,3 @@ def _begin_with(db: Connection, record: Record) -> int:
         ((record.conversation, place, record.id_before(place), *said) for place, said in turns),
     )
     return len(record.before)
-
-
-def _accepted(row: Row) -> AcceptedTurn:
-    known: dict[str, Any] = {name: value for name, value in dict(row).items() if value is not None}
-    turn = AcceptedTurn(**{name: known[name] for name in TURN if name in known})
-    if "state" not in known:
-        return turn
-    known["state"] = State(known["state"])
-    ending = {name: known[name] for name in (*ENDING, *OF_HISTORY) if name in known}
-    return replace(turn, ending=Ending(**ending))

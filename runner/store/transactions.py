@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from runner.agents.threads import Outcome
 from runner.store.base import NothingKept, StoreUnavailable
+from runner.store.line import Write, fail, failed
 
 T = TypeVar("T")
 Step = Callable[[Connection], T]
@@ -20,19 +19,6 @@ Step = Callable[[Connection], T]
 _FILES = sorted((Path(__file__).parent / "migrations").glob("*.sql"))
 MIGRATIONS = tuple(file.read_text() for file in _FILES)
 """What leads from each version of the tables to the next; an empty file has version 0."""
-
-
-@dataclass(slots=True, eq=False)
-class Write:
-    """A step of a transaction, and who waits for its outcome.
-
-    ask  gives what `step` gave, or None where nothing of it is kept: for when COMMIT fails.
-    """
-
-    step: Step[Any]
-    result: asyncio.Future[Outcome]
-    ask: Step[Any] | None = None
-    outcome: Outcome = (None, None)
 
 
 def prepare(connection: Connection) -> None:
@@ -48,6 +34,9 @@ def prepare(connection: Connection) -> None:
         connection.executescript(
             f"BEGIN IMMEDIATE; {migration} PRAGMA user_version = {number}; COMMIT;"
         )
+    # A copy by VACUUM INTO is no WAL file until now. Its -wal comes with the first read: here, so
+    # that it is there when what is to stay is noted.
+    connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def transact(connection: Connection, writes: Sequence[Write], check: Callable[[], None]) -> None:
@@ -79,15 +68,6 @@ def transact(connection: Connection, writes: Sequence[Write], check: Callable[[]
         fail(writes, error)
 
 
-def fail(
-    writes: Sequence[Write], error: BaseException, kind: type[StoreUnavailable] = StoreUnavailable
-) -> None:
-    """Give this outcome to all but those that failed by themselves."""
-    for write in writes:
-        if write.outcome[1] is None:
-            write.outcome = _failed(error, kind)
-
-
 def _settle(
     connection: Connection, writes: Sequence[Write], check: Callable[[], None], error: BaseException
 ) -> None:
@@ -111,7 +91,7 @@ def _settle(
             if value is not None:
                 write.outcome = value, None
             elif write.outcome[1] is None:
-                write.outcome = _failed(error, NothingKept if write.ask else StoreUnavailable)
+                write.outcome = failed(error, NothingKept if write.ask else StoreUnavailable)
 
 
 def _try(step: Step[Any], connection: Connection) -> Outcome:
@@ -123,7 +103,7 @@ def _try(step: Step[Any], connection: Connection) -> Outcome:
         if not connection.in_transaction:
             raise  # SQLite has rolled back all of it, as it does when the disk is full.
         connection.execute("ROLLBACK TO step")
-        outcome = _failed(error, NothingKept)
+        outcome = failed(error, NothingKept)
     connection.execute("RELEASE step")
     return outcome
 
@@ -131,12 +111,3 @@ def _try(step: Step[Any], connection: Connection) -> Outcome:
 def _roll_back(connection: Connection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
-
-
-def _failed(error: BaseException, kind: type[StoreUnavailable]) -> Outcome:
-    """One object for each who waits: raised at many, it would grow its traceback with each."""
-    if isinstance(error, StoreUnavailable):
-        return None, error.again()
-    failure = kind()
-    failure.__cause__ = error
-    return None, failure

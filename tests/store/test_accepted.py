@@ -15,16 +15,15 @@ from runner.store import make_store
 from runner.store.base import AcceptedTurn, AgentState, Ending, Record, Store, StoreUnavailable
 from runner.store.transactions import MIGRATIONS
 from strategies import State
+from tests.support.stores import DURABLE, KINDS, opened
 
 FAILED = Ending(State.FAILED, cause="AgentFailed", detail="x", outcome="rolled_back", ran_s=1.5)
 
 
-@pytest.fixture(params=["memory:", "sqlite:///{folder}/kept.db"], ids=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = make_store(request.param.format(folder=tmp_path))
-    await made.open()
-    yield made
-    await made.close()
+    async with opened(request.param, tmp_path) as made:
+        yield made
 
 
 def turn(
@@ -193,15 +192,15 @@ LEFT = AgentState("own", b'{"a": 1}', b'[{"id": "r1"}]', b'{"a": 0}')
 
 
 async def test_what_a_turn_left_is_given_until_another_leaves_something(store: Store) -> None:
-    assert store.agent_state("c", "own") is None
+    assert await store.agent_state("c", "own") is None
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
-    assert store.agent_state("c", "own") == LEFT
+    assert await store.agent_state("c", "own") == LEFT
     await store.commit(Record("b", "c", "m", "r"))
-    assert store.agent_state("c", "own") == LEFT
+    assert await store.agent_state("c", "own") == LEFT
     last = AgentState("own", b"2")
     await store.commit(Record("d", "c", "m", "r", left=last))
-    assert store.agent_state("c", "own") == last
-    assert store.agent_state("other", "own") is None
+    assert await store.agent_state("c", "own") == last
+    assert await store.agent_state("other", "own") is None
 
 
 async def test_a_turn_that_is_refused_a_second_time_changes_no_state(store: Store) -> None:
@@ -209,13 +208,13 @@ async def test_a_turn_that_is_refused_a_second_time_changes_no_state(store: Stor
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
     with pytest.raises(StoreUnavailable):
         await store.commit(Record("a", "c", "m", "r", left=AgentState("own", b"2")))
-    assert store.agent_state("c", "own") == LEFT
+    assert await store.agent_state("c", "own") == LEFT
 
 
 async def test_what_was_forgotten_left_nothing(store: Store) -> None:
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
     await store.forget("c")
-    assert store.agent_state("c", "own") is None
+    assert await store.agent_state("c", "own") is None
 
 
 async def test_turns_that_have_ended_are_listed_by_conversation_the_latest_first(
@@ -308,7 +307,7 @@ async def test_a_webhook_is_outstanding_until_it_is_told(store: Store) -> None:
     assert found.ending is not None
 
 
-# SQLite alone.
+# SQLite alone: its earlier versions.
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
@@ -336,16 +335,18 @@ async def test_a_file_of_an_earlier_version_keeps_its_history(tmp_path: Path, ve
     assert found.ending == Ending(State.ANSWERED, "reply", 1)
     waiting = [kept.id for kept in await store.unfinished()]
     assert waiting == (["w"] if version >= 2 else [])
-    assert store.agent_state("c", "own") is None
+    assert await store.agent_state("c", "own") is None
     await store.commit(Record("v", "c", "m", "r", output=b"1", left=LEFT))
-    assert store.agent_state("c", "own") == LEFT
+    assert await store.agent_state("c", "own") == LEFT
     await store.close()
 
 
-async def test_keys_are_read_without_what_was_asked_or_answered(tmp_path: Path) -> None:
+# What is kept for long.
+
+
+@pytest.mark.parametrize("store", DURABLE, indirect=True)
+async def test_keys_are_read_without_what_was_asked_or_answered(store: Store) -> None:
     """At the start all of them are read, and each may have been a request of a megabyte."""
-    store = make_store(f"sqlite:///{tmp_path}/x.db")
-    await store.open()
     await store.accept(replace(turn("a", key="k"), more=b"x" * 1_000))
     await store.commit(Record("a", "c", "m", "r", left=LEFT))
     await store.accept(replace(turn("b", key="l"), more=b"x" * 1_000))
@@ -355,14 +356,12 @@ async def test_keys_are_read_without_what_was_asked_or_answered(tmp_path: Path) 
         assert (kept.message, kept.more) == ("", None)
         assert kept.ending is not None
         assert kept.ending.requests is None
-    await store.close()
 
 
+@pytest.mark.parametrize("store", DURABLE, indirect=True)
 async def test_writes_that_come_together_are_kept_and_one_that_fails_fails_alone(
-    tmp_path: Path,
+    store: Store,
 ) -> None:
-    store = make_store(f"sqlite:///{tmp_path}/x.db")
-    await store.open()
     records = [Record(f"t{number % 99}", "c", "m", "r") for number in range(100)]
     results = await asyncio.gather(
         *(store.commit(record) for record in records), return_exceptions=True
@@ -371,4 +370,15 @@ async def test_writes_that_come_together_are_kept_and_one_that_fails_fails_alone
     assert failed == [99]
     assert results[:99] == list(range(1, 100))
     assert len(await store.messages("c")) == 198
-    await store.close()
+
+
+async def test_every_text_of_an_accepted_turn_comes_back_as_it_was(store: Store) -> None:
+    text = "a\x00b 日本 𝄞 \u202e '; DROP TABLE turnline_accepted; -- %s"
+    await store.accept(replace(turn("a"), message=text, more=text.encode()))
+    (kept,) = await store.unfinished()
+    assert (kept.message, kept.more) == (text, text.encode())
+    await store.end("a", replace(FAILED, detail=text))
+    found = await store.find("a")
+    assert found is not None
+    assert found.ending is not None
+    assert found.ending.detail == text

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from runner.agents.base import Message
-from runner.store import make_store
-from runner.store.base import Record, Store, StoreUnavailable
+from runner.store.base import AgentState, Record, Store, StoreUnavailable
 from runner.store.history import History
 from runner.store.timing import untold
+from tests.support.stores import DURABLE, KINDS, opened
 
 
 class Counting:
@@ -149,15 +149,24 @@ def test_the_stores_error_is_raised_and_stays_to_be_seen() -> None:
     assert history.error is failure.value
 
 
+@pytest.mark.parametrize("read", [0, 1, 3, 10])
+def test_what_was_read_already_is_not_read_again(read: int) -> None:
+    past = Counting(10)
+    known = [(f"message {number}", f"reply {number}") for number in range(11 - read, 11)]
+    history = History(past, "c", None, (10, known))
+    assert len(history) == 20
+    assert list(history) == listed(10)
+    assert past.spans == 0
+    assert sorted(past.read_turns) == [*range(1, 11 - read)]
+
+
 # Over the stores.
 
 
-@pytest.fixture(params=["memory:", "sqlite:///{folder}/kept.db"], ids=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = make_store(request.param.format(folder=tmp_path))
-    await made.open()
-    yield made
-    await made.close()
+    async with opened(request.param, tmp_path) as made:
+        yield made
 
 
 async def talk(store: Store, *names: str) -> None:
@@ -226,10 +235,33 @@ async def test_threads_read_whole_turns_while_others_are_committed(store: Store)
         assert len(some) % 2 == 0
 
 
-async def test_a_closed_store_fails_its_histories(tmp_path: Path) -> None:
-    store = make_store(f"sqlite:///{tmp_path}/kept.db")
-    await store.open()
-    history = store.history("c")
-    await store.close()
-    with pytest.raises(StoreUnavailable):
-        len(history)
+@pytest.mark.parametrize("kind", DURABLE)
+async def test_a_closed_store_fails_its_histories(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        history = store.history("c")
+        await store.close()
+        with pytest.raises(StoreUnavailable):
+            len(history)
+
+
+@pytest.mark.parametrize("turns", [None, 1, 2, 50])
+async def test_what_a_turn_begins_with_is_the_same_history(store: Store, turns: int | None) -> None:
+    await talk(store, *(str(number) for number in range(40)))
+    state, history = await store.before("c", "own", turns)
+    assert state is None
+    assert history == store.history("c", turns)
+    assert contents(history[-50:-10]) == contents(store.history("c", turns)[-50:-10])
+    assert contents(history[:4]) == contents(store.history("c", turns)[:4])
+    assert history.first == store.history("c", turns).first
+
+
+async def test_before_anything_was_said_a_turn_begins_with_nothing(store: Store) -> None:
+    state, history = await store.before("c", "own")
+    assert (state, len(history), list(history)) == (None, 0, [])
+
+
+async def test_a_turn_begins_with_the_state_that_was_left(store: Store) -> None:
+    left = AgentState("own", b'{"a": 1}', b"[]", b"{}")
+    await store.commit(Record("a", "c", "m", "r", left=left))
+    assert (await store.before("c", "own"))[0] == left
+    assert (await store.before("c", "other"))[0] is None

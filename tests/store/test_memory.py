@@ -132,9 +132,9 @@ async def leave(store: MemoryStore, conversation: str, name: str, size: int, **m
     await store.commit(Record(name, conversation, "m", "r", left=left))
 
 
-def state(store: MemoryStore, conversation: str) -> int | None:
+async def state(store: MemoryStore, conversation: str) -> int | None:
     """How long it is."""
-    left = store.agent_state(conversation, "own")
+    left = await store.agent_state(conversation, "own")
     return None if left is None or left.state is None else len(left.state)
 
 
@@ -145,7 +145,7 @@ async def test_states_count_as_what_is_kept_and_go_with_the_last_turn() -> None:
     kept = [number for number in range(30) if await store.turns(f"c{number}")]
     assert kept == [*range(30 - len(kept), 30)]
     assert 5 <= len(kept) <= 10
-    assert [state(store, f"c{number}") for number in range(30)] == [
+    assert [await state(store, f"c{number}") for number in range(30)] == [
         10_000 if number in kept else None for number in range(30)
     ]
 
@@ -162,21 +162,21 @@ async def test_requests_and_the_state_before_them_count_too() -> None:
     await leave(store, "old", "old", 10)
     await leave(store, "c", "c", 10, requests=b"r" * 60_000, before=b"b" * 60_000)
     assert await store.find("old") is None
-    assert state(store, "c") == 10
+    assert await state(store, "c") == 10
 
 
 async def test_a_state_stays_while_older_turns_of_its_conversation_go() -> None:
     store = MemoryStore(most_turns=2)
     for number in range(5):
         await leave(store, "c", str(number), number)
-    assert (len(store.history("c")), state(store, "c")) == (4, 4)
+    assert (len(store.history("c")), await state(store, "c")) == (4, 4)
 
 
 async def test_the_state_of_the_last_turn_stays_however_large() -> None:
     store = MemoryStore(most_bytes=1)
     for number in range(3):
         await leave(store, "c", str(number), 10_000 + number)
-    assert state(store, "c") == 10_002
+    assert await state(store, "c") == 10_002
 
 
 async def test_one_callers_states_push_out_its_own_conversations() -> None:
@@ -186,7 +186,7 @@ async def test_one_callers_states_push_out_its_own_conversations() -> None:
         await leave(store, f"bob/{number}", f"b{number}", 10_000)
     for number in range(100):
         await leave(store, f"ann/{number}", f"a{number}", 20_000)
-    assert [state(store, f"bob/{number}") for number in range(5)] == [10_000] * 5
+    assert [await state(store, f"bob/{number}") for number in range(5)] == [10_000] * 5
 
 
 async def test_memory_takes_as_much_again_after_states_came_and_went() -> None:

@@ -18,6 +18,7 @@ import pytest
 from runner.store.base import AcceptedTurn, NothingKept, Record, StoreInUse, StoreUnavailable
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
+from tests.support.stores import DURABLE, KINDS, opened
 
 Fault = Callable[[str, bool], None]
 """Is told each statement, and whether it was done; it may raise."""
@@ -181,23 +182,24 @@ async def test_a_rollback_that_fails_does_not_end_the_store(
     assert await together(store, "a") == [1]
 
 
-async def test_a_store_that_is_closed_keeps_nothing_and_says_so(store: SqliteStore) -> None:
-    await store.close()
-    with pytest.raises(NothingKept):
-        await store.commit(record("a"))
+@pytest.mark.parametrize("kind", DURABLE)
+async def test_a_store_that_is_closed_keeps_nothing_and_says_so(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as made:
+        await made.close()
+        with pytest.raises(NothingKept):
+            await made.commit(record("a"))
 
 
-@pytest.mark.parametrize("kind", [MemoryStore, SqliteStore])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_of_a_turn_that_is_kept_already_it_is_not_said_that_nothing_is_kept(
-    tmp_path: Path, kind: type[Any]
+    kind: str, tmp_path: Path
 ) -> None:
-    made = MemoryStore() if kind is MemoryStore else SqliteStore(tmp_path / "x.db")
-    await made.open()
-    await made.commit(record("a"))
-    with pytest.raises(StoreUnavailable) as failure:
+    async with opened(kind, tmp_path) as made:
         await made.commit(record("a"))
-    assert failure.value.outcome == "unknown"
-    await made.close()
+        with pytest.raises(StoreUnavailable) as failure:
+            await made.commit(record("a"))
+        assert failure.value.outcome == "unknown"
+        assert len(await made.messages("c")) == 2
 
 
 async def test_a_turn_that_does_not_fit_into_memory_is_not_kept_in_part() -> None:

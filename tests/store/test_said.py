@@ -7,20 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from runner.store import make_store
 from runner.store.base import Record, Store, StoreUnavailable
 from runner.store.memory import MemoryStore
+from tests.support.stores import KINDS, opened
 
-KINDS = ("memory:", "sqlite:///{folder}/kept.db")
 BEFORE = (("who?", "I"), ("why?", "because"))
 
 
-@pytest.fixture(params=KINDS, ids=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = make_store(request.param.format(folder=tmp_path))
-    await made.open()
-    yield made
-    await made.close()
+    async with opened(request.param, tmp_path) as made:
+        yield made
 
 
 def record(turn_id: str, conversation: str = "c", **more: object) -> Record:
@@ -29,28 +26,28 @@ def record(turn_id: str, conversation: str = "c", **more: object) -> Record:
 
 async def test_a_conversation_is_found_by_what_its_last_turn_said(store: Store) -> None:
     await store.commit(record("1", said="one"))
-    assert store.said("one", 9) == ["c"]
+    assert await store.said("one", 9) == ["c"]
     await store.commit(record("2", said="two"))
-    assert (store.said("one", 9), store.said("two", 9)) == ([], ["c"])
+    assert (await store.said("one", 9), await store.said("two", 9)) == ([], ["c"])
 
 
 async def test_a_turn_that_nobody_looks_for_hides_its_conversation(store: Store) -> None:
     await store.commit(record("1", said="one"))
     await store.commit(record("2"))
-    assert store.said("one", 9) == []
+    assert await store.said("one", 9) == []
 
 
 async def test_of_many_conversations_that_said_the_same_a_few_are_given(store: Store) -> None:
     for name in "abc":
         await store.commit(record(name, name, said="hello"))
-    assert set(store.said("hello", 9)) == {*"abc"}
-    assert len(store.said("hello", 2)) == 2
+    assert set(await store.said("hello", 9)) == {*"abc"}
+    assert len(await store.said("hello", 2)) == 2
 
 
 async def test_a_conversation_that_was_forgotten_is_not_found(store: Store) -> None:
     await store.commit(record("1", said="one"))
     await store.forget("c")
-    assert store.said("one", 9) == []
+    assert await store.said("one", 9) == []
 
 
 async def test_a_conversation_begins_with_what_was_said_elsewhere(store: Store) -> None:
@@ -70,7 +67,7 @@ async def test_what_was_said_elsewhere_is_kept_with_the_turn_or_not_at_all(store
     await store.commit(record("1", "other"))
     with pytest.raises(StoreUnavailable):
         await store.commit(record("1", before=BEFORE, said="one"))
-    assert (await store.messages("c"), store.said("one", 9)) == ([], [])
+    assert (await store.messages("c"), await store.said("one", 9)) == ([], [])
 
 
 async def test_all_of_it_is_forgotten(store: Store) -> None:
@@ -83,6 +80,6 @@ async def test_a_bounded_memory_counts_what_was_said_elsewhere() -> None:
     store = MemoryStore(most_turns=4)
     await store.commit(record("1", "old", said="old"))
     await store.commit(record("2", "new", before=BEFORE))
-    assert store.said("old", 9) == ["old"]
+    assert await store.said("old", 9) == ["old"]
     await store.commit(record("3", "newer"))
-    assert store.said("old", 9) == []
+    assert await store.said("old", 9) == []

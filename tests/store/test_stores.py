@@ -10,16 +10,13 @@ import pytest
 
 from runner.store import UnknownStore, make_store
 from runner.store.base import Record, Store
+from tests.support.stores import KINDS, opened
 
-KINDS = ("memory:", "sqlite:///{folder}/kept.db")
 
-
-@pytest.fixture(params=KINDS, ids=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    made = make_store(request.param.format(folder=tmp_path))
-    await made.open()
-    yield made
-    await made.close()
+    async with opened(request.param, tmp_path) as made:
+        yield made
 
 
 def record(name: str, conversation: str = "c") -> Record:
@@ -92,9 +89,7 @@ async def test_closing_twice_does_no_harm(store: Store) -> None:
     await store.close()
 
 
-@pytest.mark.parametrize(
-    "url", ["", "sqlite:///", "sqlite://x", "redis://", "postgresql://localhost/x"]
-)
+@pytest.mark.parametrize("url", ["", "sqlite:///", "sqlite://x", "redis://", "mysql://localhost/x"])
 def test_a_url_that_is_not_known_lists_those_that_are(url: str) -> None:
     with pytest.raises(UnknownStore, match="sqlite:///FILE"):
         make_store(url)

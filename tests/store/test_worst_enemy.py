@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from runner.store import UnknownStore, make_store
-from runner.store.base import Record, StoreUnavailable
+from runner.store.base import NothingKept, Record, StoreUnavailable
+from tests.support.stores import DURABLE, new_url, opened
 
 COMMITS = """
 import asyncio, sys
@@ -59,13 +60,14 @@ async def test_memory_keeps_a_turn_only_once_too() -> None:
         await store.commit(Record("1", "c", "m", "r"))
 
 
-async def test_text_that_cannot_be_encoded_is_refused_and_nothing_kept(tmp_path: Path) -> None:
-    store = make_store(f"sqlite:///{tmp_path}/kept.db")
-    await store.open()
-    with pytest.raises(StoreUnavailable):
-        await store.commit(Record("1", "c", "\ud800", "r"))
-    assert await store.messages("c") == []
-    await store.close()
+@pytest.mark.parametrize("kind", DURABLE)
+async def test_text_that_cannot_be_encoded_is_refused_and_nothing_kept(
+    kind: str, tmp_path: Path
+) -> None:
+    async with opened(kind, tmp_path) as store:
+        with pytest.raises(NothingKept):
+            await store.commit(Record("1", "c", "\ud800", "r"))
+        assert await store.messages("c") == []
 
 
 async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
@@ -79,29 +81,38 @@ async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     other.close()
 
 
-def test_a_refused_url_does_not_show_its_password() -> None:
+@pytest.mark.parametrize(
+    "url", ["mysql://user:secret@host/db", "postgresql://user:sec%ret@host/db?nothing=1"]
+)
+def test_a_refused_url_does_not_show_its_password(url: str) -> None:
     with pytest.raises(UnknownStore) as caught:
-        make_store("postgresql://user:secret@host/db")
+        make_store(url)
     assert "secret" not in str(caught.value)
+    assert "sec%ret" not in str(caught.value)
 
 
-def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/kept.db"
+@pytest.mark.parametrize("kind", DURABLE)
+def test_what_was_acknowledged_survives_kill_9(kind: str, tmp_path: Path) -> None:
+    with new_url(kind, tmp_path) as url:
+        acknowledged = committed_until_killed(url)
+        contents = asyncio.run(kept_in(url))
+    assert len(contents) // 2 >= len(acknowledged)
+    assert contents == [str(i // 2) for i in range(len(contents))]
+
+
+def committed_until_killed(url: str) -> list[str]:
     with subprocess.Popen(
         [sys.executable, "-c", COMMITS, url], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         acknowledged = [process.stdout.readline() for _ in range(20)]
         process.kill()
-        acknowledged += process.stdout.read().splitlines()
+        return acknowledged + process.stdout.read().splitlines()
 
-    async def kept() -> list[str]:
-        store = make_store(url)
-        await store.open()
-        history = await store.messages("c")
-        await store.close()
-        return [message["content"] for message in history]
 
-    contents = asyncio.run(kept())
-    assert len(contents) // 2 >= len(acknowledged)
-    assert contents == [str(i // 2) for i in range(len(contents))]
+async def kept_in(url: str) -> list[str]:
+    store = make_store(url)
+    await store.open()
+    history = await store.messages("c")
+    await store.close()
+    return [message["content"] for message in history]
