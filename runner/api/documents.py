@@ -18,12 +18,13 @@ from runner.agents.base import Message
 from runner.api.exchange import Answer, Headers, json_answer
 from runner.api.problems import as_answer, turn_document
 from runner.callers import own_id
+from runner.engine import figures
 from runner.store.base import Ending
 from runner.telemetry.log import in_a_line
 from runner.turns.ending import error_of
 from runner.turns.live_turn import LiveTurn
 from runner.turns.requests import WrongResume
-from runner.turns.service import Conversation, Service
+from runner.turns.service import Conversation, Service, Summary
 from strategies import AgentFailed, Outcome, State, TurnError
 
 Count = Annotated[int, Field(ge=0)]
@@ -154,6 +155,27 @@ class Messages(TypedDict):
     messages: list[Message]
 
 
+class Process(TypedDict):
+    """One of those that serve the same store."""
+
+    id: Annotated[str, Field(description="another one each time it is started")]
+    name: Annotated[str, Field(description="its machine and port")]
+    slots: Annotated[Count, Field(description="turns that it runs at once, at most")]
+    running: Count
+    seen_s_ago: Annotated[Seconds, Field(description="since it last said that it lives")]
+
+
+class System(TypedDict):
+    """All processes that serve the same store, as they were `age_s` ago."""
+
+    process_id: Annotated[str, Field(description="the one that answers this")]
+    processes: list[Process]
+    waiting: Annotated[Count, Field(description="turns that wait, whoever accepted them")]
+    running: Count
+    oldest_wait_s: Seconds
+    age_s: Annotated[Seconds, Field(description="since this was read; about once a second")]
+
+
 class Health(TypedDict):
     status: Literal["healthy", "draining"]
     agent_id: str
@@ -169,6 +191,9 @@ class Health(TypedDict):
     loop_lag_s: Seconds
     webhooks_retrying: Annotated[Count, Field(description="not taken yet, and sent again")]
     turns: Annotated[dict[str, Count], Field(description="accepted, refused, and how they ended")]
+    system: NotRequired[
+        Annotated[System | None, Field(description="null while Postgres cannot be reached")]
+    ]
 
 
 class Probe(TypedDict):
@@ -340,13 +365,12 @@ def conversation_detail(
     return document
 
 
-def conversation_summary(one: Conversation) -> ConversationSummary:
-    states = [live.state for live in one.line]
+def conversation_summary(one: Summary) -> ConversationSummary:
     return {
         "conversation_id": own_id(one.id),
         "turns": one.turns,
-        "running": states.count(State.RUNNING),
-        "waiting": states.count(State.WAITING),
+        "running": one.running,
+        "waiting": one.waiting,
     }
 
 
@@ -379,7 +403,7 @@ def home(service: Service) -> Home:
 
 def health(service: Service) -> Health:
     load = service.load()
-    return {
+    document: Health = {
         "status": "draining" if service.draining else "healthy",
         "agent_id": service.settings.agent.id,
         "processing": load.running + load.fenced > 0,
@@ -398,6 +422,35 @@ def health(service: Service) -> Health:
             "refused_at_once": service.refusals.total(),
             **{str(state): count for state, count in load.ended.items()},
         },
+    }
+    if service.system is not None:
+        document["system"] = system(service.system)
+    return document
+
+
+def system(known_by: figures.Figures) -> System | None:
+    """None while Postgres cannot be reached."""
+    reading = known_by.latest()
+    if reading is None:
+        return None
+    known = reading.system
+    return {
+        "process_id": known_by.own,
+        "processes": [_process(one) for one in known.processes],
+        "waiting": known.waiting,
+        "running": known.running,
+        "oldest_wait_s": round(known.oldest_wait_s, 3),
+        "age_s": round(reading.age_s, 3),
+    }
+
+
+def _process(one: figures.Process) -> Process:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "slots": one.slots,
+        "running": one.running,
+        "seen_s_ago": round(one.seen_s_ago, 3),
     }
 
 

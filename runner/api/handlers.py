@@ -71,7 +71,9 @@ async def conversations(service: Service, request: Request) -> Answer:
 
 async def conversation(service: Service, request: Request) -> Answer:
     known = await _known(service, request)
-    return json_answer(documents.conversation_detail(known, service.finding.requests(known.id)))
+    return json_answer(
+        documents.conversation_detail(known, await service.finding.requests(known.id))
+    )
 
 
 async def forget(service: Service, request: Request) -> Answer:
@@ -99,11 +101,15 @@ async def history(service: Service, request: Request) -> Answer:
 
 
 async def health(service: Service, request: Request) -> Answer:
+    if service.system is not None:
+        await service.system.freshened()
     return json_answer(documents.health(service))
 
 
 async def metrics(service: Service, request: Request) -> Answer:
     assert service.metrics is not None  # Without it there is no such route.
+    if service.system is not None:
+        await service.system.freshened()
     media_type, body = service.metrics.shown(request.headers.get(b"accept", b"").decode("latin1"))
     return Answer(200, (("content-type", media_type), ("vary", "accept")), body)
 
@@ -117,6 +123,8 @@ async def ready(service: Service, request: Request) -> Answer:
         return problem(DRAINING, "Draining." if service.draining else "Starting.")
     if service.store_is_lost:
         return problem(STORE, "The store's files were removed or replaced. Restart the server.")
+    if not service.store_is_available:
+        return problem(STORE, "The store cannot be reached. It is tried again and again.")
     if service.agent_hangs:
         return problem(AGENT_HANGS, HELD)
     if service.threads.exhausted:

@@ -110,6 +110,7 @@ class _Read(Collector):
         yield _gauge("turns_running", "Turns that have a slot", load.running)
         yield _gauge("oldest_wait_seconds", "What the first in line has waited", load.oldest_wait_s)
         yield _gauge("event_loop_lag_seconds", "The event loop's worst delay in 30 s", lag_s)
+        yield from self._system()
 
     def _turns(self, load: Load) -> Metric:
         about = "Accepted turns that have ended"
@@ -127,6 +128,18 @@ class _Read(Collector):
         for cause in CAUSES:
             family.add_metric([cause], counts[cause])
         return family
+
+    def _system(self) -> Iterator[Metric]:
+        """Of all processes that serve the same store; nothing while that cannot be reached."""
+        figures = self._service.system
+        if figures is None or (reading := figures.latest()) is None:
+            return
+        system, count = reading.system, len(reading.system.processes)
+        oldest_s = system.oldest_wait_s
+        yield _gauge("system_turns_waiting", "Turns of all processes that wait", system.waiting)
+        yield _gauge("system_turns_running", "Turns of all processes that run", system.running)
+        yield _gauge("system_processes", "Processes that serve the same store", count)
+        yield _gauge("system_oldest_wait_seconds", "What the oldest of all has waited", oldest_s)
 
 
 def _gauge(name: str, about: str, value: float) -> Metric:

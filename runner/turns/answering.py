@@ -20,6 +20,7 @@ from runner.store.base import (
     StoreUnavailable,
     whatever_it_raises,
 )
+from runner.store.history import History
 from runner.turns import requests
 from runner.turns.content import NO_CONTENT, Besides, Content
 from runner.turns.journal import Journal
@@ -27,6 +28,7 @@ from runner.turns.known_turns import KnownTurns
 from runner.turns.live_turn import LiveTurn
 from runner.turns.observer import Observer
 from runner.turns.said import after, shown
+from runner.turns.seen import Seen
 from strategies import Attempt, Reply, State, Turn
 
 # Names of the module: in Python 3.11 `State.RUNNING` takes ten times as long.
@@ -34,6 +36,9 @@ RUNNING, ANSWERED, INTERRUPTED = State.RUNNING, State.ANSWERED, State.INTERRUPTE
 
 CANCELLED = Said("The requests were dropped, and nothing was done about them.")
 """In the agent's place, to a client that answers none of its requests."""
+
+Before = tuple[AgentState | None, History]
+"""What a turn begins with, as `Store.before` gives it."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +48,7 @@ class Answering:
 
     history_turns   the agent is given the last so many turns of its conversation; None for all.
     turn_timeout_s  for how long a turn may run.
+    seen           what the agent has seen of each conversation, where others may go on with it.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Answering:
         observer: Observer,
         history_turns: int | None = None,
         turn_timeout_s: float | None = None,
+        seen: Seen | None = None,
     ) -> None:
         self.agent = agent
         self.store = store
@@ -61,6 +68,7 @@ class Answering:
         self._journal = journal
         self._observer = observer
         self._history_turns = history_turns
+        self._seen = seen
         self._turn_timeout_s = inf if turn_timeout_s is None else turn_timeout_s
 
     async def answer(self, turn: Turn, attempt: Attempt) -> Reply:
@@ -71,14 +79,20 @@ class Answering:
         try:
             with _nothing_kept_yet:
                 form = self.agent.about.state_form
-                left = self.store.agent_state(turn.conversation, form)
+                left, history = await self.store.before(
+                    turn.conversation, form, self._history_turns
+                )
                 if left is not None or content.resume is not None:
                     requests.check(left, content.resume)
                 if with_row := [live for live in lives if live.row is not None]:
                     await self._journal.begin(with_row)
                     lives = self._lives(turn)  # Some of them may have ended meanwhile.
+                if self._seen is not None:
+                    self._seen.before(turn.conversation, history.last)
                 is_called = True
-                said, is_interrupted = await self._ask(turn, content, left, attempt, lives)
+                said, is_interrupted = await self._ask(
+                    turn, content, (left, history), attempt, lives
+                )
             attempt.seal()
             state = INTERRUPTED if is_interrupted else ANSWERED
             waited_s, ran_s = _answered(lives)
@@ -98,6 +112,8 @@ class Answering:
             )
             with whatever_it_raises:
                 number = await self.store.commit(record)
+            if self._seen is not None:
+                self._seen.kept(turn.conversation, number)
         except BaseException:
             # The turn is not in the history, so it must not be in the agent's memory either.
             if is_called:
@@ -108,7 +124,7 @@ class Answering:
                 if live.is_at_work:
                     live.stop()
             if is_called:
-                self._observer.stopped(lives)
+                self._observer.stopped([live for live in lives if live.counts])
         besides = Besides(said.output, said.requests) if said.output or said.requests else None
         return Reply(said.text, number, is_interrupted, besides)
 
@@ -121,7 +137,7 @@ class Answering:
         self,
         turn: Turn,
         content: Content,
-        left: AgentState | None,
+        before: Before,
         attempt: Attempt,
         lives: list[LiveTurn],
     ) -> tuple[Said, bool]:
@@ -129,7 +145,7 @@ class Answering:
         for live in lives:
             live.call()
         self._known.line_moved(turn.conversation)
-        self._observer.called(lives)
+        self._observer.called([live for live in lives if live.counts])
         if content.resume == "cancel":
             return CANCELLED, False
         pieces: list[str] = []
@@ -142,7 +158,7 @@ class Answering:
 
         current = CURRENT.set(self._current(turn, content, lives))
         try:
-            return await self.agent.answer(self._asked(turn, content, left), hear), False
+            return await self.agent.answer(self._asked(turn, content, *before), hear), False
         except asyncio.CancelledError:
             # What was said is not in the state of an agent that was stopped in the middle.
             if not attempt.interrupted or not pieces or self.agent.about.state_form:
@@ -172,16 +188,17 @@ class Answering:
             "" if first is None else first.trace_id,
         )
 
-    def _asked(self, turn: Turn, content: Content, left: AgentState | None) -> Asked:
-        history = self._history(turn, content)
+    def _asked(
+        self, turn: Turn, content: Content, left: AgentState | None, before: History
+    ) -> Asked:
+        history = self._history(content, before)
         state = from_json(left.state) if left is not None and left.state is not None else None
         if self.agent.about.state_form and left is None and len(history):
             log.warning("the agent does not know the turns before this one", turn_id=turn.id)
         said = turn.conversation, turn.message, history, state
         return Asked(*said, content.parts, _decisions(content))
 
-    def _history(self, turn: Turn, content: Content) -> Sequence[Message]:
-        history = self.store.history(turn.conversation, self._history_turns)
+    def _history(self, content: Content, history: History) -> Sequence[Message]:
         if content.past and not len(history):
             return _as_messages(content.past[-(self._history_turns or 0) :])
         return history

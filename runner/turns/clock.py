@@ -19,6 +19,7 @@ class SteadyClock:
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall
         self._began_at: float | None = None
+        self._behind_s = 0.0
         self.ahead_s = 0.0
 
     def now(self) -> float:
@@ -27,6 +28,15 @@ class SteadyClock:
         if self._began_at is None:
             self._began_at = self._wall() - time_s
         return self._began_at + time_s
+
+    def earliest(self) -> float:
+        """Seconds since 1970, by whichever time was the furthest behind of those that were seen.
+
+        What the wall clock dated then is no older than it is by this.
+        """
+        now = self.now()
+        self._behind_s = max(self._behind_s, now - self._wall())
+        return now - self._behind_s
 
     def jump_s(self) -> float:
         """By how much the wall clock was set since this was asked the last time."""

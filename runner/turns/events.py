@@ -131,6 +131,8 @@ class Cursor:
 
 def _has_said(live: LiveTurn, attempt: int, place: int, heard: int) -> bool:
     """Whether the attempt came so far in its text and its events, or nobody can tell any more."""
+    if live.is_elsewhere and live.ending is None:
+        return 0 < attempt == live.attempts
     if attempt == live.attempts and live.is_called and not _is_lost(live):
         return place <= len(live.text) and _has_told(live, place, heard)
     return attempt > 0  # That process is gone, and its text is too.

@@ -51,16 +51,21 @@ class Journal:
         self._settings = settings
         self._clock = SteadyClock(wall)
         self.now = self._clock.now
+        self.earliest = self._clock.earliest
         self.keys = Keys(settings.keep_turns_s, settings.keep_turns)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pruning: asyncio.Task[None] | None = None
 
-    async def open(self) -> list[LiveTurn]:
+    async def open(self) -> None:
+        """Raises StoreUnavailable."""
+        await self._prune()
+        self._pruning = tasks.spawn(self._prune_for_ever(), "pruning")
+
+    async def take_up(self) -> list[LiveTurn]:
         """Read what an earlier process left; gives the turns that are to run, in their order.
 
         Raises StoreUnavailable.
         """
-        await self._prune()
         left = [*await self._store.keyed(), *await self._store.unfinished()]
         newest = max((kept.accepted_at for kept in left), default=0.0)
         if newest > self.now():  # The clock was set back meanwhile.
@@ -69,7 +74,6 @@ class Journal:
             if kept.ending is None or not endings.frees_key(kept.ending):
                 self.keys.add(kept)
         to_run = [kept for kept in await self._store.unfinished() if await self._may_run(kept)]
-        self._pruning = tasks.spawn(self._prune_for_ever(), "pruning")
         if to_run:
             log.info("turns taken up again", turns=len(to_run))
         # Those that ran had a slot each, and are not to stand in a line that may be full now.
@@ -109,11 +113,16 @@ class Journal:
 
     def write(self, live: LiveTurn, webhook: str | None = None) -> None:
         """Begin to write the turn down; `live.row` tells when and whether that is done."""
+        row = self.row_of(live, webhook)
+        self.keys.add(row)
+        live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))
+
+    def row_of(self, live: LiveTurn, webhook: str | None = None) -> AcceptedTurn:
         turn, now = live.turn, self.now()
         more = None
         if self._store.durable and isinstance(turn.more, Content):
             more = turn.more.to_json()  # For the next process.
-        row = AcceptedTurn(
+        return AcceptedTurn(
             id=turn.id,
             conversation=turn.conversation,
             message=turn.message,
@@ -128,8 +137,6 @@ class Journal:
             request_id=live.origin.request_id,
             traceparent=live.origin.traceparent,
         )
-        self.keys.add(row)
-        live.row = self.spawn(self._accept(live, _moved(row, self._clock.ahead_s)))
 
     async def begin(self, lives: list[LiveTurn]) -> None:
         """Write down that the agent is about to be called for these; all have a row or none.

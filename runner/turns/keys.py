@@ -34,6 +34,7 @@ class Keys:
         self._age_s = age_s
         self._living: dict[Name, Entry] = {}
         self._ended: OrderedDict[Name, Entry] = OrderedDict()
+        self._ended_of: dict[str, set[Name]] = {}  # Of conversations.
         self._where: dict[tuple[str, str], str] = {}
         self._bound: FairBound[Name] = FairBound(most)
 
@@ -67,6 +68,7 @@ class Keys:
         name = conversation, key
         if (entry := self._living.pop(name, None)) is not None:
             self._ended[name] = entry
+            self._ended_of.setdefault(conversation, set()).add(name)
             caller = caller_of(conversation)
             self._bound.add(caller, name)
             while (surplus := self._bound.surplus()) is not None:
@@ -83,7 +85,7 @@ class Keys:
 
     def forget(self, conversation: str) -> None:
         """Drop those of its turns that have ended."""
-        for name in [name for name in self._ended if name[0] == conversation]:
+        for name in [*self._ended_of.get(conversation, ())]:
             self._drop(name)
 
     def _leave(self, name: Name) -> None:
@@ -93,6 +95,10 @@ class Keys:
 
     def _drop(self, name: Name) -> None:
         del self._ended[name]
+        of_conversation = self._ended_of[name[0]]
+        of_conversation.remove(name)
+        if not of_conversation:
+            del self._ended_of[name[0]]
         if name not in self._living:
             self._leave(name)
         caller = caller_of(name[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from sys import getsizeof
 
@@ -42,8 +42,10 @@ class KnownTurns:
         self._living: dict[str, LiveTurn] = {}
         self._lines: dict[str, dict[str, LiveTurn]] = {}
         self._ended: OrderedDict[str, LiveTurn] = OrderedDict()
+        self._ended_of: dict[str, set[str]] = {}  # Of conversations: the turns.
         self._fenced: list[LiveTurn] = []
         self._watchers: dict[str, list[Callable[[], object]]] = {}
+        self._looks: list[set[str]] = []
 
     def has_room(self, turn: Turn) -> bool:
         """Whether its caller may ask it now. Whoever has no turn may, whatever it asks."""
@@ -56,7 +58,20 @@ class KnownTurns:
         self._asked[live.turn.caller] = self._asked.get(live.turn.caller, 0) + live.weight
         self._living[live.turn.id] = live
         self._lines.setdefault(live.turn.conversation, {})[live.turn.id] = live
+        for begun in self._looks:
+            begun.add(live.turn.conversation)
         self.line_moved(live.turn.conversation)
+
+    @contextmanager
+    def noting_begun(self) -> Generator[set[str]]:
+        """The conversations in which a turn is accepted meanwhile."""
+        begun: set[str] = set()
+        self._looks.append(begun)
+        try:
+            yield begun
+        finally:
+            # Not `remove`, which would take one that is equal.
+            self._looks = [one for one in self._looks if one is not begun]
 
     def living(self, turn_id: str) -> LiveTurn | None:
         return self._living.get(turn_id)
@@ -64,6 +79,9 @@ class KnownTurns:
     def get(self, turn_id: str) -> LiveTurn | None:
         self._drop_old()
         return self._living.get(turn_id) or self._ended.get(turn_id)
+
+    def all_living(self) -> Iterable[LiveTurn]:
+        return self._living.values()
 
     def line(self, conversation: str) -> list[LiveTurn]:
         """The conversation's turns that have not ended, in order of acceptance."""
@@ -88,11 +106,13 @@ class KnownTurns:
         if not line:
             del self._lines[conversation]
         self._ended[live.turn.id] = live
+        self._ended_of.setdefault(conversation, set()).add(live.turn.id)
         if live.is_at_work:
             self._fenced = [*self.fenced(), live]
         caller = caller_of(conversation)
         assert live.ending is not None
-        self.outcomes[caller, live.ending.state] += 1
+        if live.counts:
+            self.outcomes[caller, live.ending.state] += 1
         live.weight += _weight_answered(live)
         self._bound.add(caller, live.turn.id, live.weight)
         self._drop_old()
@@ -118,9 +138,8 @@ class KnownTurns:
 
     def forget(self, conversation: str) -> None:
         """Drop the ended turns of a conversation."""
-        for live in [*self._ended.values()]:
-            if live.turn.conversation == conversation:
-                self._drop(live)
+        for turn_id in [*self._ended_of.get(conversation, ())]:
+            self._drop(self._ended[turn_id])
 
     def _drop_old(self) -> None:
         before = asyncio.get_running_loop().time() - self._keep_s
@@ -132,7 +151,12 @@ class KnownTurns:
 
     def _drop(self, live: LiveTurn) -> None:
         del self._ended[live.turn.id]
-        caller = caller_of(live.turn.conversation)
+        conversation = live.turn.conversation
+        of_conversation = self._ended_of[conversation]
+        of_conversation.remove(live.turn.id)
+        if not of_conversation:
+            del self._ended_of[conversation]
+        caller = caller_of(conversation)
         self._bound.remove(caller, live.turn.id, live.weight)
 
     @contextmanager

@@ -55,6 +55,8 @@ class LiveTurn:
     phase          where it stands in the table above.
     ticket         the strategy's, until the turn has ended.
     attempts       calls of the agent for it, in earlier processes too.
+    counts         whether this process accepted it, and counts it, where others serve too.
+    is_elsewhere   another process calls the agent for it: what that said comes here later.
     key            the idempotency key under which it was asked, or None.
     row            whether it could be written down; None for a turn nobody can ask for again.
     may_have_row   the store could not tell whether it has one, so the row has to end too.
@@ -74,9 +76,10 @@ class LiveTurn:
     """
 
     __slots__ = (
-        "_waiters", "abandoned", "attempts", "ended_at", "ending", "fault", "first_piece_s", "key",
-        "listeners", "may_have_row", "on_disconnect", "origin", "phase", "promised", "row", "text",
-        "ticket", "told", "trace_id", "turn", "waiters", "weight",
+        "_waiters", "abandoned", "attempts", "counts", "ended_at", "ending", "fault",
+        "first_piece_s", "is_elsewhere", "key", "listeners", "may_have_row", "on_disconnect",
+        "origin", "phase", "promised", "row", "text", "ticket", "told", "trace_id", "turn",
+        "waiters", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +89,8 @@ class LiveTurn:
         self.origin = origin
         self.trace_id = origin.trace_id
         self.key = key
+        self.counts = True
+        self.is_elsewhere = False
         self.attempts = attempts
         self.phase: Phase = WAITING
         self.ticket: Ticket | None = None
@@ -158,6 +163,20 @@ class LiveTurn:
         self._move("call")
         self.attempts += 1
         self.tell()
+
+    def call_elsewhere(self, attempt: int) -> None:
+        """In another process, perhaps after one that is gone: what was said there is void."""
+        self.wait_again(attempt - 1)
+        self.is_elsewhere = True
+        self.call()
+
+    def wait_again(self, attempts: int) -> None:
+        """The agent that was called for it does not count any more."""
+        self.phase = WAITING
+        self.is_elsewhere = False
+        self.attempts = attempts
+        self.text = GrowingText()
+        self.told = []
 
     def stop(self) -> None:
         """The agent has really stopped."""

@@ -58,11 +58,14 @@ class Settling:
 
     def settled(self, live: LiveTurn, ticket: Ticket) -> None:
         """The strategy has done with the turn: keep what became of it, and only then show it."""
+        if live.ending is not None:
+            return  # As another process has said.
         try:
             came_to = _what_came_of(ticket)
             if isinstance(came_to, TurnError) and live.abandoned:
                 came_to = TurnCancelled("The client left.", outcome=came_to.outcome)
-            if isinstance(came_to, TurnError) and live.row is not None:
+            is_kept: bool = getattr(ticket, "is_kept", False)  # One that many processes know of.
+            if isinstance(came_to, TurnError) and live.row is not None and not is_kept:
                 self._journal.spawn(self._keep(live, ticket, came_to))
             else:
                 self._finish(live, ticket, came_to)
@@ -79,7 +82,8 @@ class Settling:
                 return self._show(live, error, endings.of(error, live.attempts, ticket))
             else:
                 await self._journal.end(live, endings.of(error, live.attempts, ticket))
-            self._finish(live, ticket, error)
+            if live.ending is None:  # Another process may have said meanwhile how it ended.
+                self._finish(live, ticket, error)
         except BaseException as fault:
             self._end_anyway(live, fault)
 
@@ -115,6 +119,13 @@ class Settling:
         self._log_turn(live, error, ticket, told)
         self._show(live, error, ending)
 
+    def learn(
+        self, live: LiveTurn, ticket: Ticket, error: TurnError | None, ending: Ending
+    ) -> None:
+        """It has ended in another process, which has kept that."""
+        self._log_turn(live, error, ticket, None if error is None else ending.outcome)
+        self._show(live, error, ending)
+
     def refused(self, live: LiveTurn, error: TurnError) -> None:
         """Log a turn that was not accepted."""
         self._log_turn(live, error)
@@ -126,6 +137,8 @@ class Settling:
         ticket: Ticket | None = None,
         told: Outcome | None = None,
     ) -> None:
+        if not live.counts:
+            return  # The process that accepted it has the line.
         status = None
         if self.status_of is not None:
             status = OK if error is None else self.status_of(error)
@@ -150,7 +163,8 @@ class Settling:
             live.end(ending, fault)
         finally:  # Its conversation is free.
             self._known.ended(live)
-            self._observer.ended(live)
+            if live.counts:
+                self._observer.ended(live)
 
     def end_key(self, live: LiveTurn, ending: Ending) -> None:
         """An ended turn keeps its key for those who ask again, or leaves it as if never used."""

@@ -30,6 +30,16 @@ class OwnLoad(TypedDict):
     oldest_wait_s: float
 
 
+class SystemLoad(TypedDict):
+    """Of all processes that serve the same store."""
+
+    processes: int
+    slots: int
+    waiting: int
+    running: int
+    oldest_wait_s: float
+
+
 class Figures:
     """Counts are those that the service keeps; only durations are noted here.
 
@@ -76,7 +86,25 @@ class Figures:
             "load": own,
             "ended": {str(state): count for state, count in ended.items() if count},
             "refused": self._refused(),
+            **self._system(),
         }
+
+    def _system(self) -> dict[str, SystemLoad | None]:
+        """Of all processes, for who sees everybody's turns; None while that is not known."""
+        figures = self._service.system
+        if figures is None or not self._sight.everyone:
+            return {}
+        if (reading := figures.latest()) is None:
+            return {"system": None}
+        system = reading.system
+        load: SystemLoad = {
+            "processes": len(system.processes),
+            "slots": sum(one.slots for one in system.processes),
+            "waiting": system.waiting,
+            "running": system.running,
+            "oldest_wait_s": round(system.oldest_wait_s, 3),
+        }
+        return {"system": load}
 
     def _own_load(self, fenced: int) -> OwnLoad:
         lives = self._service.living(self._sight.caller)

@@ -72,6 +72,9 @@ class Lines:
     def news(self) -> tuple[list[Line], list[Named]]:
         """Those that have changed since, and those that are shown no more."""
         idle = self._choose()
+        if self._service.system is not None:
+            # What moves in turns of other processes is told to those who wait for them alone.
+            self._moved.update(self.shown)
         lines = [self._line(one) for one in self.shown if one in self._moved]
         self._moved.clear()
         return lines, [named(one) for one in idle]

@@ -40,6 +40,8 @@ class Views:
         sight = Sight.of(request.caller, service.settings.server)
         if sight in self._views and self._views[sight].is_full:
             raise RequestError(VIEW_FULL, FULL)
+        if service.system is not None:
+            await service.system.freshened()
         if b"text/event-stream" not in request.headers.get(b"accept", b"").lower():
             headers = ("content-type", "application/json"), *PRIVATE
             return Answer(200, headers, data_of(await self._first_text(service, sight)))

@@ -29,7 +29,8 @@ SOON_S = 0.25
 """At most one text in so many seconds; what happens meanwhile is told together."""
 
 BEAT_S = 1.0
-"""At least one while something lives, for clocks and charts. Percentiles are told so often."""
+"""At least one while something lives, for clocks and charts, and where other processes may have
+something to tell. Percentiles are told so often."""
 
 SHARE = 40
 """All views together take one part in so many of the server's time; then texts are rarer."""
@@ -166,7 +167,7 @@ class View(Observer):
         took_s = thread_time() - began_s
         takes_s = took_s * len(self._views) + READER_S * len(self._readers)
         self._pace.next_at = began_at + max(SOON_S, SHARE * takes_s)
-        if self._lines.shown or self._figures.is_late:
+        if self._lines.shown or self._figures.is_late or self._service.system is not None:
             self._tell_in(BEAT_S)
 
     def _tell_all(self) -> None:

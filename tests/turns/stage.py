@@ -103,9 +103,9 @@ class Stage:
         await until(self.service, live, Phase.RUNNING)
         return live
 
-    def state(self, conversation: str = CONVERSATION) -> Any:
+    async def state(self, conversation: str = CONVERSATION) -> Any:
         """The agent's state as it is kept."""
-        left = self.store.agent_state(conversation, "own")
+        left = await self.store.agent_state(conversation, "own")
         return None if left is None or left.state is None else from_json(left.state)
 
 

@@ -22,28 +22,29 @@ from runner.store.base import AgentState, Record, StoreUnavailable
 from runner.turns.requests import InputPending
 from strategies import ConversationBusy, State
 from tests.support import keepers
+from tests.support.stores import KINDS, new_url
 from tests.turns.stage import Stage, ended
 
-STORES = ("memory:", "sqlite:///{folder}/kept.db")
 Make = Callable[..., Awaitable[Stage]]
 
 
-@pytest.fixture(params=STORES, ids=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Make]:
-    monkeypatch.setattr(keepers, "notebook", keepers.Notebook())
-    monkeypatch.setattr(keepers, "threaded_notebook", keepers.ThreadedNotebook())
-    stages: list[Stage] = []
+    with new_url(request.param, tmp_path) as url:
+        monkeypatch.setattr(keepers, "notebook", keepers.Notebook())
+        monkeypatch.setattr(keepers, "threaded_notebook", keepers.ThreadedNotebook())
+        stages: list[Stage] = []
 
-    async def make_one(name: str = "notebook", **knobs: Any) -> Stage:
-        stages.append(Stage(request.param.format(folder=tmp_path), name, **knobs))
-        await stages[-1].start()
-        return stages[-1]
+        async def make_one(name: str = "notebook", **knobs: Any) -> Stage:
+            stages.append(Stage(url, name, **knobs))
+            await stages[-1].start()
+            return stages[-1]
 
-    yield make_one
-    for stage in stages:
-        await stage.stop()
+        yield make_one
+        for stage in stages:
+            await stage.stop()
 
 
 @pytest.mark.parametrize("name", ["notebook", "threaded_notebook", "Notebook"])
@@ -116,7 +117,7 @@ async def test_after_a_turn_that_was_not_kept_the_old_state_stands(
     await stage.ask("a")
     assert await lose(stage) is LOST[lose]
     assert (await stage.ask("b")).reply == "a | b"
-    assert stage.state() == {"notes": ["a", "b"]}
+    assert await stage.state() == {"notes": ["a", "b"]}
 
 
 @pytest.mark.parametrize("lose", LOST, ids=lambda lose: lose.__name__)
@@ -125,7 +126,7 @@ async def test_a_first_turn_that_was_not_kept_leaves_no_state(
 ) -> None:
     stage = await make()
     await lose(stage)
-    assert stage.state() is None
+    assert await stage.state() is None
     assert (await stage.ask("b")).reply == "b"
 
 
@@ -216,8 +217,8 @@ async def test_a_state_of_another_form_is_not_given(make: Make) -> None:
     left = AgentState("LangGraph", b'{"notes": ["of another"]}')
     await stage.store.commit(Record("t0", "c", "m", "r", left=left))
     assert (await stage.ask("a")).reply == "a"
-    assert stage.state() == {"notes": ["a"]}
-    assert stage.store.agent_state("c", "LangGraph") == left
+    assert await stage.state() == {"notes": ["a"]}
+    assert await stage.store.agent_state("c", "LangGraph") == left
 
 
 async def test_requests_of_another_kind_of_agent_hold_up_nobody(make: Make) -> None:
@@ -285,7 +286,7 @@ async def test_a_conversation_that_is_forgotten_takes_its_state_along(make: Make
     await stage.ask("a")
     await stage.ask("x", "other")
     await stage.service.forget("c")
-    assert stage.store.agent_state("c", "own") is None
+    assert await stage.store.agent_state("c", "own") is None
     assert (await stage.ask("b")).reply == "b"
     assert (await stage.ask("y", "other")).reply == "x | y"
 
@@ -303,7 +304,7 @@ async def test_a_conversation_is_not_forgotten_under_an_agent_at_work(make: Make
 async def test_an_agent_without_a_state_leaves_none(make: Make) -> None:
     stage = await make("outputs")
     await stage.ask("a")
-    assert stage.store.agent_state("c", "own") is None
+    assert await stage.store.agent_state("c", "own") is None
 
 
 async def test_a_cancelled_turn_that_had_come_to_its_end_leaves_both_or_neither(
@@ -318,7 +319,7 @@ async def test_a_cancelled_turn_that_had_come_to_its_end_leaves_both_or_neither(
         await stage.service.cancel(live)
         await ended(live)
         said = [one["content"] for one in await stage.store.messages("c")][::2]
-        assert ((stage.state() or {"notes": []})["notes"]) == said
+        assert ((await stage.state() or {"notes": []})["notes"]) == said
 
 
 # What is left of a turn that was not kept.

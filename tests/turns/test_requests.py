@@ -16,30 +16,31 @@ from runner.store.base import Ending
 from runner.turns.keys import KeyReused
 from strategies import ConversationBusy, State
 from tests.support import keepers
+from tests.support.stores import KINDS, new_url
 from tests.turns.stage import Stage, ended
 
-STORES = ("memory:", "sqlite:///{folder}/kept.db")
 Make = Callable[..., Awaitable[Stage]]
 
 YES = {"r1": Decision(approve=True)}
 NO = {"r1": Decision(approve=False, reason="too dangerous")}
 
 
-@pytest.fixture(params=STORES, ids=["memory", "sqlite"])
+@pytest.fixture(params=KINDS)
 async def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Make]:
-    monkeypatch.setattr(keepers, "careful", keepers.Careful())
-    stages: list[Stage] = []
+    with new_url(request.param, tmp_path) as url:
+        monkeypatch.setattr(keepers, "careful", keepers.Careful())
+        stages: list[Stage] = []
 
-    async def make_one(name: str = "careful", **knobs: Any) -> Stage:
-        stages.append(Stage(request.param.format(folder=tmp_path), name, **knobs))
-        await stages[-1].start()
-        return stages[-1]
+        async def make_one(name: str = "careful", **knobs: Any) -> Stage:
+            stages.append(Stage(url, name, **knobs))
+            await stages[-1].start()
+            return stages[-1]
 
-    yield make_one
-    for stage in stages:
-        await stage.stop()
+        yield make_one
+        for stage in stages:
+            await stage.stop()
 
 
 def requested(ending: Ending) -> list[str]:
@@ -226,7 +227,7 @@ async def test_cancelled_requests_bring_back_the_state_from_before(make: Make, n
     await stage.ask("delete x")
     ending = await stage.ask(resume="cancel")
     assert (ending.state, ending.number, ending.requests) == (State.ANSWERED, 3, None)
-    assert stage.state() == {"done": ["note"], "wanted": []}
+    assert await stage.state() == {"done": ["note"], "wanted": []}
     assert (await stage.ask("more")).reply == "done: note, more"
 
 
@@ -238,7 +239,7 @@ async def test_after_several_questions_in_a_row_it_is_that_from_before_the_first
     await stage.ask("twice x")
     await stage.ask(resume=YES)
     await stage.ask(resume="cancel")
-    assert stage.state() == {"done": ["note"], "wanted": []}
+    assert await stage.state() == {"done": ["note"], "wanted": []}
 
 
 async def test_what_is_asked_in_a_first_turn_and_cancelled_leaves_a_blank_state(
@@ -300,7 +301,7 @@ async def test_two_who_answer_at_once_use_the_tool_once(make: Make, strategy: st
     endings = [await ended(live) for live in lives]
     answered = [one for one in endings if one.state is State.ANSWERED]
     assert len(answered) == 1
-    assert stage.state()["done"] == [
+    assert (await stage.state())["done"] == [
         'delete x {"r1": {"approve": true, "reason": "", "value": null}}'
     ]
 
@@ -361,7 +362,7 @@ async def test_answers_at_work_are_not_stopped_by_other_answers(
         other = await stage.begin("", resume=resume, strategy=chosen)
         assert cause(await ended(other)) == ("WrongResume", "not_started")
     assert (await ended(first)).state is State.ANSWERED
-    assert len(stage.state()["done"]) == 1
+    assert len((await stage.state())["done"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -429,7 +430,7 @@ async def test_answers_under_the_same_key_are_given_once(make: Make) -> None:
     lives = [await stage.begin(resume=YES, key="k") for _ in range(4)]
     replies = {(await ended(live)).reply for live in lives}
     assert len(replies) == 1
-    assert len(stage.state()["done"]) == 1
+    assert len((await stage.state())["done"]) == 1
     again = await stage.begin(resume=YES, key="k")
     assert (await ended(again)).reply in replies
 

@@ -34,8 +34,12 @@ def explore(seeds: range, strategy: Factory) -> None:
 
 @pytest.mark.parametrize("strategy", BUILT_IN.values(), ids=BUILT_IN.keys())
 def test_every_promised_turn_has_one_outcome_through_all_lives(strategy: Factory) -> None:
-    """I-8, I-18, I-19, I-26"""
-    explore(range(3_000), strategy)
+    """I-8, I-18, I-19, I-26
+
+    3,000 for the default and 1,000 for the others: what is tried is less the strategy than what
+    is kept of its turns, and of the faults below each is found within ten.
+    """
+    explore(range(3_000 if strategy is BUILT_IN["queue"] else 1_000), strategy)
 
 
 # Faults on purpose: each must be found, or the test above proves little.
@@ -66,7 +70,7 @@ def frees_every_key(ending: Ending) -> bool:
 BROKEN: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "an ending is not kept": (Journal, "end", does_not_keep),
     "an attempt is not written down": (Journal, "begin", does_not_note_the_attempt),
-    "what was left is not taken up": (Journal, "open", takes_no_turn_up),
+    "what was left is not taken up": (Journal, "take_up", takes_no_turn_up),
     "keys are not looked up": (Keys, "find", forgets_keys),
     "a failure frees its key": (endings, "frees_key", frees_every_key),
 }
@@ -77,4 +81,4 @@ def test_the_lives_find_the_fault(name: str, monkeypatch: pytest.MonkeyPatch) ->
     owner, attribute, broken = BROKEN[name]
     monkeypatch.setattr(owner, attribute, broken)
     with pytest.raises(AssertionError, match="seed"):
-        explore(range(400), BUILT_IN["queue"])
+        explore(range(10), BUILT_IN["queue"])

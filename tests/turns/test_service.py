@@ -29,11 +29,11 @@ class SlowStore(MemoryStore):
         await asyncio.sleep(1)
         await super().end(turn_id, ending)
 
-    async def forget(self, conversation: str) -> None:
+    async def forget(self, conversation: str, idle_since: float | None = None) -> bool:
         await asyncio.sleep(1)
         if self.fails:
             raise StoreUnavailable
-        await super().forget(conversation)
+        return await super().forget(conversation, idle_since)
 
 
 class Sleeper:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 from runner.agents import current_turn
 from runner.agents.base import About, Asked, Hear, Message, Said, unheard
 from runner.settings import OnRestart, Settings, StoreSettings
+from runner.store.archive import KeptConversation, Snapshot
 from runner.store.base import (
     AcceptedTurn,
     AgentState,
@@ -46,7 +48,7 @@ PAUSES_S = (0.0, 0.0, 0.5, 1.0)
 class Disk:
     """A store that survives its process. Calls are done one by one, and take their time."""
 
-    durable = True
+    durable = available = True
     lost = False
 
     def __init__(self, kept: MemoryStore, answered: set[str], rng: Random) -> None:
@@ -86,6 +88,11 @@ class Disk:
     def history(self, conversation: str, turns: int | None = None) -> History:
         return History(self, conversation, turns)
 
+    async def before(
+        self, conversation: str, form: str, turns: int | None = None
+    ) -> tuple[AgentState | None, History]:
+        return await self.agent_state(conversation, form), self.history(conversation, turns)
+
     def span(self, conversation: str) -> tuple[int, int]:
         if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
             raise NothingKept
@@ -94,13 +101,13 @@ class Disk:
     def read(self, conversation: str, first: int, last: int) -> Sequence[Sequence[Any]]:
         return self._kept.read(conversation, first, last)
 
-    def agent_state(self, conversation: str, form: str) -> AgentState | None:
+    async def agent_state(self, conversation: str, form: str) -> AgentState | None:
         if self.is_dead or (self.may_fail and self._rng.random() < 0.03):
             raise NothingKept
-        return self._kept.agent_state(conversation, form)
+        return await self._kept.agent_state(conversation, form)
 
-    def said(self, digest: str, most: int) -> list[str]:
-        return self._kept.said(digest, most)
+    async def said(self, digest: str, most: int) -> list[str]:
+        return await self._kept.said(digest, most)
 
     async def messages(self, conversation: str, count: int = 0) -> list[Message]:
         return await self._do(lambda: self._kept.messages(conversation, count))
@@ -119,8 +126,11 @@ class Disk:
     async def conversations(self, prefix: str, limit: int) -> tuple[Mapping[str, int], int]:
         return await self._do(lambda: self._kept.conversations(prefix, limit))
 
-    async def forget(self, conversation: str) -> None:
-        await self._do(lambda: self._kept.forget(conversation))
+    async def forget(self, conversation: str, idle_since: float | None = None) -> bool:
+        return await self._do(lambda: self._kept.forget(conversation, idle_since))
+
+    async def idle(self, since: float, most: int) -> list[str]:
+        return await self._do(lambda: self._kept.idle(since, most))
 
     async def accept(self, turn: AcceptedTurn) -> None:
         await self._do(lambda: self._kept.accept(turn))
@@ -163,6 +173,12 @@ class Disk:
 
     async def prune(self, before: float, most: int) -> None:
         await self._kept.prune(before, most)
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        return self._kept.snapshot()
+
+    async def restore(self, conversations: Iterable[KeptConversation]) -> list[str]:
+        return await self._kept.restore(conversations)
 
 
 @dataclass

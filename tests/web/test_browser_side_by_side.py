@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.client import until
 from tests.support.page import Tab, need
 from tests.support.server import Server
 from tests.web.conftest import NewTab
@@ -75,9 +76,12 @@ def test_who_comes_second_is_told_to_wait(new_tab: NewTab) -> None:
     expect(second("#compare-start")).to_be_enabled()
 
 
-def test_a_tab_that_leaves_ends_it_for_the_next(new_tab: NewTab) -> None:
-    first, second = new_tab().open(), new_tab().open()
+def test_a_tab_that_leaves_ends_it_for_the_next(new_tab: NewTab, server: Server) -> None:
+    second = new_tab().open()
+    alone = server.health()["requests_in_flight"]
+    first = new_tab().open()
     first("#compare-start").click()
     expect(first(".arrangement")).to_have_count(len(ARRANGEMENTS))
     first.page.close()
+    until(lambda: server.health()["requests_in_flight"] == alone, "the server knows that it left")
     run(second)

@@ -65,13 +65,13 @@ async def parse_run(
     check_conversation(service, own, "/thread_id")
     conversation = scoped(request.caller, own)
     await _check_checkpoint(service, conversation, fields)
-    content = _content(service, conversation, fields)
+    content = await _content(service, conversation, fields)
     message, more = parse_content(content, service.settings.server, service.about)
     submission = make_submission(service, request, own, message, more, stream=stream)
     return _wished(submission, fields, service.settings.strategy)
 
 
-def _content(service: Service, conversation: str, fields: dict[str, Any]) -> dict[str, Any]:
+async def _content(service: Service, conversation: str, fields: dict[str, Any]) -> dict[str, Any]:
     """The message, or the answers, and metadata, as `/chat` takes them."""
     content: dict[str, Any] = {}
     if metadata := as_dict(fields.get("metadata")):
@@ -87,7 +87,7 @@ def _content(service: Service, conversation: str, fields: dict[str, Any]) -> dic
         raise wrong_field("/command", NO_RESUME)
     if fields.get("input") is not None:
         raise wrong_field("/input", 'Send "input" or "command", not both.')
-    content["resume"] = answers(service.finding.requests(conversation), command["resume"])
+    content["resume"] = answers(await service.finding.requests(conversation), command["resume"])
     return content
 
 

@@ -21,7 +21,7 @@ from runner.doors.langgraph.messages import shown
 from runner.settings import Settings
 from runner.turns.content import Content
 from runner.turns.live_turn import LiveTurn
-from runner.turns.service import Conversation, Service
+from runner.turns.service import Conversation, Service, Summary
 from strategies import State
 
 Document = dict[str, Any]
@@ -71,10 +71,10 @@ def run(service: Service, live: LiveTurn) -> Document:
     }
 
 
-def thread(service: Service, conversation: Conversation, own: str) -> Document:
+async def thread(service: Service, conversation: Conversation | Summary, own: str) -> Document:
     """Without what was said in it."""
-    requests = service.finding.requests(conversation.id)
-    status = "busy" if conversation.line else "interrupted" if requests else "idle"
+    requests = await service.finding.requests(conversation.id)
+    status = "busy" if conversation.is_busy else "interrupted" if requests else "idle"
     settings = service.settings
     return {
         "thread_id": own,
@@ -88,8 +88,8 @@ def thread(service: Service, conversation: Conversation, own: str) -> Document:
     }
 
 
-def new_thread(service: Service, own: str) -> Document:
-    made = thread(service, Conversation(own, 0, ()), own)
+async def new_thread(service: Service, own: str) -> Document:
+    made = await thread(service, Conversation(own, 0, ()), own)
     return {**made, "created_at": _now(), "updated_at": _now()}
 
 

@@ -47,20 +47,20 @@ async def thread_create(service: Service, request: Request) -> Answer:
     if fields.get("ttl") is not None:
         raise wrong_field("/ttl", NO_TTL)
     if (asked := fields.get("thread_id")) is None:
-        return json_answer(documents.new_thread(service, ids.new_thread(service)))
+        return json_answer(await documents.new_thread(service, ids.new_thread(service)))
     own = parse_conversation(asked, service.settings.server, "/thread_id")
     check_conversation(service, own, "/thread_id")
     known = await service.conversation(scoped(request.caller, own))
     if known is None:
-        return json_answer(documents.new_thread(service, own))
+        return json_answer(await documents.new_thread(service, own))
     if fields.get("if_exists") != "do_nothing":
         return as_answer(EXISTS)
-    return json_answer(documents.thread(service, known, own))
+    return json_answer(await documents.thread(service, known, own))
 
 
 async def thread_get(service: Service, request: Request) -> Answer:
     own, known = await _thread(service, request)
-    document = documents.thread(service, known, own)
+    document = await documents.thread(service, known, own)
     if known.turns:
         document["values"] = {"messages": shown(await service.messages(known.id, 0))}
     return json_answer(document)
@@ -90,7 +90,7 @@ async def _found(
     wanted = {key: asked[key] for key in ("metadata", "status", "ids", "values") if asked.get(key)}
     # All are looked at where one of the later ones may be the first that is wanted.
     found, _ = await service.conversations(caller, 0 if wanted else most)
-    threads = [documents.thread(service, one, own_id(one.id)) for one in found]
+    threads = [await documents.thread(service, one, own_id(one.id)) for one in found]
     return [one for one in threads if _is_wanted(one, wanted)]
 
 
@@ -107,7 +107,7 @@ def _is_wanted(thread: Document, wanted: Mapping[str, Any]) -> bool:
 async def thread_state(service: Service, request: Request) -> Answer:
     own, known = await _thread(service, request)
     messages = await service.messages(known.id, 0)
-    requests = service.finding.requests(known.id)
+    requests = await service.finding.requests(known.id)
     return json_answer(documents.state(own, known.turns, messages, requests))
 
 
@@ -130,7 +130,7 @@ async def _state_at(service: Service, request: Request, asked: object) -> Answer
     if not 0 < number <= known.turns:
         raise RequestError(NO_CONVERSATION, "The thread has no such checkpoint.")
     messages = await service.messages(known.id, 0)
-    requests = service.finding.requests(known.id) if number == known.turns else []
+    requests = await service.finding.requests(known.id) if number == known.turns else []
     return json_answer(documents.state(own, number, messages[: 2 * number], requests))
 
 
@@ -141,7 +141,7 @@ async def thread_history(service: Service, request: Request) -> Answer:
     _, limit = page(asked)
     last = _before(asked.get("before"), known.turns + 1) - 1
     messages = await service.messages(known.id, 0)
-    requests = service.finding.requests(known.id)
+    requests = await service.finding.requests(known.id)
     numbers = range(last, max(0, last - min(limit, MOST_STATES)), -1)
     states = [
         documents.state(

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from runner.api.content import parse_content
 from runner.api.exchange import Request
 from runner.api.problems import RequestError
+from runner.callers import scoped
 from runner.doors.openai.messages import Message, as_ours
 from runner.doors.openai.whereto import Place, digest, in_answer
 from runner.turns import keys
 from runner.turns.content import NO_CONTENT, Content, in_words
 from runner.turns.service import Service
 
+Find = Callable[[], Awaitable[Place]]
+Asked = tuple[Place, str, Content | None]
+"""Where a message goes, the message, and what is asked besides."""
 
-def parse_asked(
+
+async def parse_asked(
+    service: Service,
+    request: Request,
+    fields: Mapping[str, Any],
+    find: Find,
+    asked_of: Callable[[Place], Sequence[Message]],
+    pointer: str,
+) -> Asked:
+    """What is so until the next `await`. Raises RequestError, StoreUnavailable.
+
+    fields    of `POST /chat`: metadata, and resume in place of a message.
+    find      looks where the message goes; again if a turn began there before it was parsed.
+    asked_of  the messages that are asked where it goes.
+    pointer   of what was sent as the messages.
+    """
+    while True:
+        with service.finding.noting_begun() as begun:
+            place = await find()
+            parsed = await _parsed(service, request, fields, asked_of(place), place, pointer)
+        if place.how != "continued" or scoped(request.caller, place.own) not in begun:
+            return place, *parsed
+
+
+async def _parsed(
     service: Service,
     request: Request,
     fields: Mapping[str, Any],
@@ -24,11 +52,6 @@ def parse_asked(
     place: Place,
     pointer: str,
 ) -> tuple[str, Content | None]:
-    """The message, and what is asked besides. Nothing is waited for. Raises RequestError.
-
-    fields   of `POST /chat`: metadata, and resume in place of a message.
-    pointer  of what was sent as the messages.
-    """
     ours = {name: value for name, value in fields.items() if value is not None}
     try:
         if "resume" not in ours:
@@ -39,7 +62,7 @@ def parse_asked(
     content = content or NO_CONTENT
     asked_for = digest(place, content, ours.get("resume"))
     if content.resume is None and not content.parts:
-        resume = in_answer(service, request.caller, place.own, message)
+        resume = await in_answer(service, request.caller, place.own, message)
         if resume is not None:
             asked_for = asked_for or keys.digest(message, _or_none(content))
             content, message = replace(content, resume=resume), in_words(resume)

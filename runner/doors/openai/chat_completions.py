@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from secrets import token_hex
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from runner.api.parsing import (
 from runner.api.problems import wrong_field
 from runner.doors.openai.asked import parse_asked
 from runner.doors.openai.chat_words import Completion
-from runner.doors.openai.messages import Messages, parse_messages
+from runner.doors.openai.messages import Message, Messages, parse_messages
 from runner.doors.openai.whereto import Place, find_place
 from runner.turns.service import Service
 
@@ -33,10 +34,15 @@ async def chat_completions(service: Service, request: Request) -> Response:
     fields = parse_fields(service, request)
     _check(fields)
     messages = parse_messages(fields.get("messages"))
-    place = _place(service, request, fields, messages)
     ours = {name: fields.get(name) for name in ("metadata", "resume")}
-    asked = messages.asked[-1:] if place.how == "named" else messages.asked
-    message, content = parse_asked(service, request, ours, asked, place, messages.pointer)
+
+    def asked(place: Place) -> Sequence[Message]:
+        return messages.asked[-1:] if place.how == "named" else messages.asked
+
+    find = partial(_place, service, request, fields, messages)
+    place, message, content = await parse_asked(
+        service, request, ours, find, asked, messages.pointer
+    )
     stream = fields.get("stream") or False
     submission = make_submission(service, request, place.own, message, content, stream=stream)
     form = Completion(
@@ -49,14 +55,14 @@ async def chat_completions(service: Service, request: Request) -> Response:
     return await ask(service, request, submission, form, holds_head=True)
 
 
-def _place(
+async def _place(
     service: Service, request: Request, fields: Mapping[str, Any], messages: Messages
 ) -> Place:
     if (own := fields.get("conversation_id")) is not None:
         own = parse_conversation(own, service.settings.server, "/conversation_id")
         check_conversation(service, own, "/conversation_id")
         return Place(own, "named")
-    return find_place(service, request, messages, f"chat-{token_hex(16)}", fields.get("user"))
+    return await find_place(service, request, messages, f"chat-{token_hex(16)}", fields.get("user"))
 
 
 def _check(fields: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ that is made here says when it was made, and is known before anything was said u
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from hashlib import sha256
@@ -79,15 +80,18 @@ async def list_items(service: Service, request: Request) -> Answer:
     if MADE_HERE.fullmatch(own) is None and not await _is_known(service, request, own):
         raise RequestError(NO_CONVERSATION, NONE_SUCH)
     history = service.history(scoped(request.caller, own))
+    # In a thread, here and below: the store may be far off.
+    length = await asyncio.to_thread(len, history)
     before = 2 * history.first - 1  # The number of the first message, of all there ever were.
-    numbers = range(before, before + len(history))
+    numbers = range(before, before + length)
     if request.query.get("order") != "asc":
         numbers = numbers[::-1]
     if after := request.query.get("after"):
         numbers = numbers[_place(after, numbers) + 1 :]
     most = _limit(request.query.get("limit"))
     page = sorted(numbers[:most])
-    messages = history[page[0] - before : page[-1] + 1 - before] if page else []
+    looked_at = slice(page[0] - before, page[-1] + 1 - before) if page else slice(0)
+    messages = await asyncio.to_thread(history.__getitem__, looked_at)
     items = [message_item(f"msg_{n}", one) for n, one in zip(page, messages, strict=True)]
     if numbers.step < 0:
         items.reverse()

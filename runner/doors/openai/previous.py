@@ -31,12 +31,12 @@ async def after_response(service: Service, request: Request, previous: LiveTurn)
     """
     conversation = previous.turn.conversation
     key = request.headers.get(b"idempotency-key")
-    asked_in = key and service.finding.by_key(request.caller, key.decode("latin1"))
+    asked_in = key and await service.finding.by_key(request.caller, key.decode("latin1"))
     begun = new_id() if key is None else keyed_id(key, previous.turn.id)
     if asked_in == conversation:
         return Place(own_id(conversation), "again")
     is_again = asked_in == scoped(request.caller, begun)
-    if not is_again and _is_last(service, previous):
+    if not is_again and await _is_last(service, previous):
         return Place(own_id(conversation), "continued")
     if previous.ending is None:
         raise RequestError(BUSY, NOT_ENDED, pointer="/previous_response_id")
@@ -46,14 +46,13 @@ async def after_response(service: Service, request: Request, previous: LiveTurn)
     return Place(begun, "again" if is_again else "given", past=past)
 
 
-def _is_last(service: Service, previous: LiveTurn) -> bool:
+async def _is_last(service: Service, previous: LiveTurn) -> bool:
     conversation = previous.turn.conversation
     if previous.ending is None:
         return service.finding.last(conversation) is previous
     if not previous.ending.number:
         return True  # It left nothing, so its conversation stands where it stands.
-    is_idle = service.finding.is_idle(conversation)
-    return is_idle and service.finding.number(conversation) == previous.ending.number
+    return await service.finding.stands_at(conversation, previous.ending.number)
 
 
 async def _up_to(service: Service, conversation: str, number: int) -> tuple[tuple[str, str], ...]:

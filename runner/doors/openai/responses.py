@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from runner.doors.openai.response_object import PREFIX, document, response_id
 from runner.doors.openai.response_parts import as_sent
 from runner.doors.openai.response_stream import ResponseWords
 from runner.doors.openai.whereto import Place, find_place
+from runner.store.history import History
 from runner.turns.content import Content
 from runner.turns.events import Cursor
 from runner.turns.live_turn import LiveTurn
@@ -60,11 +62,12 @@ async def create_response(service: Service, request: Request) -> Response:
     ours = {"metadata": fields.get("metadata"), "resume": sent.answers or fields.get("resume")}
     if not sent.said and ours["resume"] is None:
         raise wrong_field("/input", INPUT_IS)
-    place = await _find_place(service, request, fields, sent.messages)
-    # From here on nothing is waited for until the turn stands in its line: what was found is so.
-    message, content = parse_asked(
-        service, request, ours, sent.messages.asked, place, sent.messages.pointer
+    asked, pointer = sent.messages.asked, sent.messages.pointer
+    find = partial(_find_place, service, request, fields, sent.messages)
+    place, message, content = await parse_asked(
+        service, request, ours, find, lambda _: asked, pointer
     )
+    # From here on nothing is waited for until the turn stands in its line: what was found is so.
     submission = make_submission(
         service, request, place.own, message, content, stream=fields.get("stream") is True
     )
@@ -90,7 +93,7 @@ async def _find_place(
     if asked is None:
         key = request.headers.get(b"idempotency-key")
         new = new_id() if key is None else keyed_id(key)
-        return find_place(service, request, messages, new, fields.get("user"))
+        return await find_place(service, request, messages, new, fields.get("user"))
     if isinstance(asked, dict):
         asked = cast("dict[str, Any]", asked).get("id", "")
     own = parse_conversation(asked, service.settings.server, "/conversation")
@@ -115,12 +118,17 @@ async def list_input_items(service: Service, request: Request) -> Answer:
     message = live.turn.message
     if not message and live.ending is not None and live.ending.number:
         history = service.history(live.turn.conversation)
-        place = 2 * (live.ending.number - history.first)
-        message = history[place]["content"] if place >= 0 else ""
+        message = await asyncio.to_thread(_message_of, history, live.ending.number)
     item = message_item(f"msg_{live.turn.id}", {"role": "user", "content": message})
     if isinstance(live.turn.more, Content) and live.turn.more.parts:
         item["content"] = [as_sent(part) for part in live.turn.more.parts]
     return json_answer(item_list([item] if message or live.turn.more else []))
+
+
+def _message_of(history: History, number: int) -> str:
+    """What was asked by the turn of this number; "" where it is not kept any more."""
+    place = 2 * (number - history.first)
+    return history[place]["content"] if place >= 0 else ""
 
 
 async def cancel_response(service: Service, request: Request) -> Response:

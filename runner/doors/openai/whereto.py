@@ -55,7 +55,7 @@ class Place:
     past: tuple[tuple[str, str], ...] = ()
 
 
-def find_place(
+async def find_place(
     service: Service, request: Request, messages: Messages, new: str, user: object = None
 ) -> Place:
     """Of who sends all that was said. Nothing is waited for after the look.
@@ -70,10 +70,10 @@ def find_place(
     before = _with(beginning("chat", request.caller, _user(user)), messages.past, messages.pointer)
     said = _with(before, messages.asked, messages.pointer)
     key = request.headers.get(b"idempotency-key")
-    known = key and service.finding.by_key(request.caller, key.decode("latin1"))
+    known = key and await service.finding.by_key(request.caller, key.decode("latin1"))
     how: How = "again" if known else "continued"
     if not known and messages.past:
-        known = service.finding.by_said(request.caller, before)
+        known = await service.finding.by_said(request.caller, before)
         if known:
             return Place(own_id(known), how, said)
     # Where it was asked before, that may have come to nothing: then it begins here after all.
@@ -113,15 +113,15 @@ def _with(said: str, messages: Iterable[Message], pointer: str) -> str:
     return said
 
 
-def in_answer(service: Service, caller: str, own: str, message: str) -> Resume | None:
+async def in_answer(service: Service, caller: str, own: str, message: str) -> Resume | None:
     """What a message answers, if the agent has asked for something; None for a plain message.
 
     A question is answered by whatever comes next; an approval by yes or no, and by nothing else.
     """
     conversation = scoped(caller, own)
+    requests = await service.finding.requests(conversation)
     if not service.finding.is_idle(conversation):
         return None
-    requests = service.finding.requests(conversation)
     if len(requests) == 1 and requests[0]["kind"] == "question":
         return {requests[0]["id"]: Decision(approve=True, value=message)}
     word = message.strip()

@@ -51,7 +51,7 @@ function period() {
 const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hourCycle: "h23" });
 
 function sample() {
-  const { waiting, running } = view.load;
+  const { waiting, running } = view.system ?? view.load;
   const told = [Date.now() / 1000, waiting, running];
   points.forEach((of, at) => {
     of.push(told[at]);
@@ -61,6 +61,7 @@ function sample() {
 }
 
 export function changed() {
+  say($("whose-turns"), view.system ? "Turns of all processes" : "Turns");
   const { wait_s, run_s, refused = {}, ended = {} } = view.figures;
   for (const [name, told] of [["wait", wait_s], ["run", run_s]]) {
     const cells = document.querySelectorAll(`#percentiles tr[data-of=${name}] td`);

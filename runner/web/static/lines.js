@@ -18,7 +18,10 @@ export function changed() {
   const { waiting, running, fenced = 0, oldest_wait_s } = view.load;
   const held = fenced ? `${fenced} held by an agent that does not stop` : "";
   const oldest = waiting ? `the oldest for ${about(oldest_wait_s)}` : "";
-  say($("load"), [counts(running, waiting), oldest, held].filter(Boolean).join(" · "));
+  const own = [counts(running, waiting), oldest, held].filter(Boolean).join(" · ");
+  say($("load"), view.system === undefined ? own : `accepted here: ${own || "none"}`);
+  $("system").hidden = view.system === undefined;
+  say($("system"), systemText(view.system));
   $("lines-empty").hidden = view.lines.size > 0;
   $("lines-more").hidden = !view.leftOut.lines;
   say($("lines-more"), `and ${many(view.leftOut.lines ?? 0, "more conversation")}`);
@@ -29,6 +32,16 @@ export function changed() {
   const living = new Set([...view.lines.values()].flatMap(({ turns }) => turns.map(({ id }) => id)));
   for (const id of rows.keys()) if (!living.has(id)) rows.delete(id);
   tick();
+}
+
+/** What all processes do that serve the same store. */
+function systemText(system) {
+  if (!system) return "What the other processes do is not known: the store cannot be reached.";
+  const { processes, running, waiting, slots, oldest_wait_s } = system;
+  if (processes < 2) return "No other process serves this store now.";
+  const said = [`In all ${processes} processes ${running} of ${slots} slots are in use`, waiting === 1 ? "1 waits" : `${waiting.toLocaleString("en")} wait`];
+  if (waiting) said.push(`the oldest for ${about(oldest_wait_s)}`);
+  return said.join(" · ");
 }
 
 function lineNode(key, line) {

@@ -13,6 +13,7 @@ export class View {
   lines = new Map(); // By keyOf, as the server tells them.
   turns = new Map(); // By id: {id, key, conversation, caller, state, accepted_at, started_at, ended_at, message}.
   figures = {}; // ended, refused, wait_s, run_s
+  system; // Of all processes: {processes, slots, waiting, running, oldest_wait_s}, or null where that is not known.
   leftOut = { lines: 0, marks: 0 };
   #ahead_s = 0;
 
@@ -29,6 +30,7 @@ export class View {
     for (const name of ["ended", "refused", "wait_s", "run_s"]) {
       if (name in told) this.figures[name] = told[name];
     }
+    if ("system" in told) this.system = told.system;
     if (told.left_out) this.leftOut = told.left_out;
     const marks = told.marks ?? [];
     for (const mark of marks) this.#mark(mark);
@@ -37,7 +39,8 @@ export class View {
     this.#forget();
   }
 
-  #begin({ you, strategy, limits, agent_id }) {
+  #begin({ you, strategy, limits, agent_id, system }) {
+    this.system = system; // Absent where one process serves.
     Object.assign(this, { you, strategy, limits: limits ?? {}, agent_id });
     this.lines.clear();
     this.turns.clear();
