@@ -32,6 +32,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 
 from runner.server import CLOSE_S
 from runner.server.listener import BACKLOG, MALFORMED, Listener
+from runner.server.tls import context_of
 from runner.settings import ServerSettings
 
 new_event_loop = asyncio.new_event_loop
@@ -107,7 +108,14 @@ hypercorn_h11.H11WSConnection = _as_it_is  # type: ignore[assignment, misc]
 
 def _config(settings: ServerSettings, listener: Listener) -> Config:
     config = Config()
-    config.create_sockets = lambda: Sockets([], [listener], [])  # type: ignore[method-assign]
+    if (context := context_of(settings)) is None:
+        sockets = Sockets([], [listener], [])
+    else:
+        sockets = Sockets([listener], [], [])
+        config.certfile = config.keyfile = settings.certfile  # So that it asks for the context.
+        config.create_ssl_context = lambda: context  # type: ignore[method-assign]
+        config.ssl_handshake_timeout = settings.header_timeout_s
+    config.create_sockets = lambda: sockets  # type: ignore[method-assign]
     config.alpn_protocols = ["http/1.1"]
     config.accesslog = None
     # Not "-", whose handler would print everything twice.

@@ -116,7 +116,7 @@ class Server:
             return 1
         ended = asyncio.Event()
         serving = asyncio.create_task(http.serve(app, self._settings, listener, ended))
-        announce(_url(self._settings.host, listener.getsockname()[1]))
+        announce(_url(self._settings, listener.getsockname()[1]))
         serving.add_done_callback(lambda _: self._stopped.set())
         looking = spawn(self._look_after(), "the look after signals and idleness")
         await self._stopped.wait()
@@ -224,5 +224,7 @@ def _tune_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(settings: ServerSettings, port: int) -> str:
+    scheme = "http" if settings.certfile is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{port}"

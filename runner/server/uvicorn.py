@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from runner.server import wait_while
 from runner.server.listener import BACKLOG, Listener
+from runner.server.tls import context_of
 from runner.settings import ServerSettings
 
 try:
@@ -47,8 +48,13 @@ async def serve(
     loop = asyncio.get_running_loop()
     state = State()
     state.most = listener.most
+    context = context_of(settings)
     server = await loop.create_server(
-        lambda: Http(config, state, lifespan.state, loop), sock=listener, backlog=BACKLOG
+        lambda: Http(config, state, lifespan.state, loop),
+        sock=listener,
+        backlog=BACKLOG,
+        ssl=context,
+        ssl_handshake_timeout=None if context is None else settings.header_timeout_s,
     )
     ending = asyncio.create_task(ended.wait())
     while not ending.done():
