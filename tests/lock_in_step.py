@@ -37,12 +37,17 @@ def faults() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     base = project["project"]["dependencies"]
     groups = project["dependency-groups"]
+    extras = project["project"]["optional-dependencies"]
     wanted = {
         "requirements.lock": base + groups["dev"],
         "requirements-frameworks.lock": base + listed(groups, "frameworks"),
         "requirements-frameworks-crewai.lock": base + listed(groups, "frameworks-crewai"),
         "requirements-clients.lock": base + listed(groups, "clients"),
-        "requirements-smollm.lock": base + project["project"]["optional-dependencies"]["smollm"],
+        "requirements-smollm.lock": base + extras["smollm"],
+        "docs/examples/deploy/requirements.lock": base
+        + extras["uvicorn"]
+        + extras["postgres"]
+        + extras["otel"],
     }
     found: list[str] = []
     for name, requirements in wanted.items():
