@@ -21,8 +21,9 @@ import json
 import os
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=1, help="of the schedule")
     group.add_argument("--service-s", type=float, default=0.1, help="mean service time, seconds")
     group.add_argument("--services", type=float, default=100.0, help="length, in service times")
+    group.add_argument("--also", default="", help="further processes: asked in turn with --host")
     group.add_argument("--token", default="", help="if the server wants one")
     group.add_argument("--raw", default="", help="folder for a file of every sample")
     group.add_argument("--start-file", default="", help="wait for this file before the first turn")
@@ -69,7 +71,7 @@ class Arrivals(FastHttpUser):
             services=options.services,
         )
         self.client.get("/health", name="/health, to warm up")
-        schedule = _Schedule(self.environment, workload, self.host or "", options)
+        schedule = _Schedule(self.environment, workload, _hosts(self.host, options.also), options)
         _wait_for(options)
         schedule.run()
         self.environment.runner.quit()
@@ -79,15 +81,15 @@ class _Schedule:
     """One run: the turns under way, and those that have ended."""
 
     def __init__(
-        self, environment: Environment, workload: Workload, host: str, options: Any
+        self, environment: Environment, workload: Workload, hosts: Sequence[str], options: Any
     ) -> None:
         self._environment = environment
         self._workload = workload
         self._following = workload.following
-        self._host = host
+        self._hosts = cycle(hosts)
         self._options = options
         self._pool = Pool(MOST_OPEN)
-        self._sessions: dict[float, list[FastHttpSession]] = {}
+        self._sessions: dict[tuple[str, float], list[FastHttpSession]] = {}
         self._ended: list[UserTurn] = []
         self._refused = 0
         self._began = 0.0
@@ -152,14 +154,15 @@ class _Schedule:
 
         One turn at a time has it, so that no request waits for another in the generator.
         """
-        free = self._sessions.setdefault(give_up_s, [])
-        session = free.pop() if free else self._connect(give_up_s)
+        key = next(self._hosts), give_up_s
+        free = self._sessions.setdefault(key, [])
+        session = free.pop() if free else self._connect(*key)
         yield session
         free.append(session)
 
-    def _connect(self, give_up_s: float) -> FastHttpSession:
+    def _connect(self, host: str, give_up_s: float) -> FastHttpSession:
         return FastHttpSession(
-            base_url=self._host,
+            base_url=host,
             request_event=self._environment.events.request,
             user=None,
             network_timeout=give_up_s,
@@ -192,6 +195,11 @@ class _Schedule:
         print(f"generator lag p99 {lag_s * 1000:.1f} ms: {verdict}", flush=True)
         if self._refused:
             print(f"{self._refused} turns were not sent: {MOST_OPEN} were open", flush=True)
+
+
+def _hosts(host: str | None, also: str) -> list[str]:
+    """Each request goes to the next of them, a retry too."""
+    return [each for each in (host or "", *also.split(",")) if each]
 
 
 class _Unanswered(Exception):

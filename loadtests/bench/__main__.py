@@ -13,6 +13,7 @@ from loadtests.bench import (
     hand_over,
     history,
     pieces,
+    postgres,
     states,
     streams,
     tracing,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, Callable[[bool], None]] = {
     "waiting": waiting.measure,
     "watched": watched.measure,
     "tracing": tracing.measure,
+    "postgres": postgres.measure,
 }
 OF_FRAMEWORKS = {"adapters": adapters.measure}
 """Not measured unless they are named: they need the frameworks."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -36,6 +39,23 @@ async def ok_unless_held(message: str) -> str:
     if message == "hold":
         await asyncio.Event().wait()
     return "ok"
+
+
+async def ok_after(message: str) -> str:
+    """The message says after how many seconds."""
+    await asyncio.sleep(float(message))
+    return "ok"
+
+
+async def dated(message: str) -> str:
+    """When it was called and when it ended, by the machine's clock, and in which process.
+
+    A message may name a file, which is waited for.
+    """
+    called_s = time.monotonic()
+    while message.startswith("/") and not os.path.exists(message):  # noqa: ASYNC240 - it is near.
+        await asyncio.sleep(0.005)
+    return json.dumps([os.getpid(), called_s, time.monotonic()])
 
 
 async def ok_with_history(message: str, history: Sequence[Any]) -> str:

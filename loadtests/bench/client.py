@@ -48,7 +48,7 @@ class Client(asyncio.Protocol):
         if _is_complete(self._received):
             self.times.append(time.perf_counter() - self._began)
             self.answer = bytes(self._received)
-            if self.answer.startswith(b"HTTP/1.1 200"):
+            if self.answer.startswith(b"HTTP/1.1 2"):
                 self._ask_next()
             else:
                 self._end(RuntimeError(self.answer.decode()))

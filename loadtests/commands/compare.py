@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loadtests.commands import shared
 from loadtests.controls import is_control
 from runner import extras, start
 from runner.cli.flags import UsageError, say, usage_errors
@@ -49,6 +50,20 @@ def split(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--service-s", type=ABOVE_0, metavar="S", help="Its mean service time, in seconds.")
 @click.option("--services", type=ABOVE_0, metavar="N", help="Length of a run, in service times.")
 @click.option(
+    "--store",
+    default="",
+    metavar="URL",
+    help="A Postgres server, postgresql://...: each run has a database on it. Default: memory.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="So many serve each run and share its database; each request goes to the next.",
+)
+@click.option(
     "--at-once",
     type=click.IntRange(1),
     default=1,
@@ -73,6 +88,8 @@ def compare_command(
     agent: str | None,
     service_s: float | None,
     services: float | None,
+    store: str,
+    processes: int,
     at_once: int,
     out: Path,
 ) -> None:
@@ -88,6 +105,12 @@ def compare_command(
       runner compare --profile standard --at-once 4 --out standard
       runner compare --strategies queue,my_module:Mine --workloads burst,overload-2
       runner compare --agent my_module:agent --service-s 2.5 --workloads steady-0.8
+      runner compare --store postgresql://me@localhost/postgres --processes 2
+
+    With --store the databases are made on that server and dropped again, so its user
+    must be allowed to make some. Queue, lock and reject run over several processes,
+    with the slots of one shared out among them. The control and strategies of your own
+    cannot: what they know of a conversation stands in the memory of one process.
 
     The same command again goes on where it was cut off, and repeats runs whose
     generator was late. Exit status 1 where a strategy lost, doubled or reordered
@@ -96,27 +119,30 @@ def compare_command(
     _check_installed()
     from loadtests.runs.compare import compare
     from loadtests.runs.environment import describe
-    from loadtests.runs.plan import PROFILES, Folder, Plan
+    from loadtests.runs.plan import MEMORY, POSTGRES, PROFILES, Folder, Plan
 
+    shared.check(store, processes, strategies)
     usual = PROFILES[profile]
     plan = Plan(
-        strategies=tuple(strategies) or usual.strategies,
+        strategies=tuple(strategies) or shared.those(usual.strategies, store),
         workloads=tuple(workloads) or usual.workloads,
         seeds=seeds or usual.seeds,
         service_s=service_s or usual.service_s,
         services=services or usual.services,
         agent=agent or usual.agent,
+        store=POSTGRES if store else MEMORY,
+        processes=processes,
     )
     _check(plan)
     folder = Folder(out)
     with StatusLine(sys.stderr) as status, _failures():
         status.show(lambda after_s: f"looking what {out} has already")
-        folder.begin(plan, ["runner", *sys.argv[1:]], describe())
+        folder.begin(plan, ["runner", *shared.without_names(sys.argv[1:], store)], describe(store))
 
         def begin(batch: Batch) -> None:
             status.show(_waiting(batch))
 
-        for step in compare(folder.plan(), folder, begin, at_once):
+        for step in compare(folder.plan(), folder, begin, at_once, store):
             status.clear()
             say(_progress(step))
     context.exit(_report(folder))
@@ -124,10 +150,11 @@ def compare_command(
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    from loadtests.runs.trial import RunFailed
+    from loadtests.runs.processes import RunFailed
 
     try:
-        yield
+        with shared.told_what_postgres_says():
+            yield
     except (ValueError, RunFailed) as error:
         raise click.ClickException(str(error)) from error
 

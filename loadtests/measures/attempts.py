@@ -28,6 +28,7 @@ from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from loadtests.measures.records import Call, History, Tried, UserTurn, parts
 
@@ -40,10 +41,20 @@ class LoggedCall(Call):
     called_s  when the agent was called. It began to work later if it had no backend free,
               and its client may have left and tried again meanwhile.
     turn_id   what the server calls the turn, the first of those merged; "" where none says.
+    process   the id of the process that made the call.
     """
 
     called_s: float
     turn_id: str = ""
+    process: int = 0
+
+
+def crossings(logged: Iterable[LoggedCall]) -> int:
+    """Calls in another process than the call before them in their conversation."""
+    processes: dict[str, list[int]] = defaultdict(list)
+    for call in sorted(logged, key=lambda call: call.began_s):
+        processes[call.conversation].append(call.process)
+    return sum(one != other for each in processes.values() for one, other in pairwise(each))
 
 
 def of_calls(turns: Iterable[UserTurn], logged: Iterable[LoggedCall]) -> tuple[Call, ...]:

@@ -87,7 +87,11 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One strategy under one workload with one seed."""
+    """One strategy under one workload with one seed.
+
+    crossings  calls of the agent in another process than the call before them in their
+               conversation: 0 where one process serves.
+    """
 
     strategy: str
     workload: str
@@ -100,6 +104,7 @@ class Run:
     exit_status: int = 0
     counters_agree: bool = True
     refused_by_pool: int = 0
+    crossings: int = 0
 
 
 def parts(message: str) -> list[str]:
@@ -110,9 +115,11 @@ def parts(message: str) -> list[str]:
 SCHEMA: dict[str, Any] = {
     "run": "one line a run: how it was made, and what the server said at its end",
     "run.services": "length of the schedule in mean service times (service_s)",
-    "run.exit_status": "of the server after SIGTERM",
-    "run.counters_agree": "accepted = the sum of all endings, in /health at the end (I-9)",
+    "run.exit_status": "of the servers after SIGTERM, 0 if that of all is",
+    "run.counters_agree": "accepted = the sum of all endings, in /health of each at the end (I-9)",
     "run.refused_by_pool": "turns that the generator could not send: it had too many open",
+    "run.crossings": "calls of the agent in another process than the call before them in their "
+    "conversation",
     "turns": "one item a user's turn: [number, conversation, due_s, timeout_s, lag_s, attempts]",
     "turns.attempts": "[[sent_s, ended_s, status, number, waited_s, ran_s], ...]; status 0: the "
     "client left, -1: the connection broke; number: the turn's place in its conversation",

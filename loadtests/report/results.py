@@ -143,6 +143,10 @@ class Results:
     def turns(self, strategy: str) -> int:
         return sum(row.turns for row in self.runs if row.strategy == strategy)
 
+    def crossings(self, strategy: str) -> int:
+        """Turns that another process ran than the one before them in their conversation."""
+        return sum(row.crossings for row in self.runs if row.strategy == strategy)
+
     def kept(self, strategy: str) -> int:
         """Turns in its histories at the end of its runs."""
         return sum(row.kept for row in self.runs if row.strategy == strategy)

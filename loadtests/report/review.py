@@ -1,13 +1,14 @@
-"""Writes docs/design-review.md from the committed run: `python -m loadtests.report.review`.
+"""Writes docs/design-review.md from the committed runs: `python -m loadtests.report.review`.
 
-Every number of the review is injected from figures.csv, or from a simulation that
+Every number of the review is injected from a figures.csv, or from a simulation that
 is the same each time, so text and data cannot drift apart: `--check` writes nothing
-and fails where the committed review or report says something else.
+and fails where the committed review or a report says something else.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,9 +18,11 @@ from pathlib import Path
 from statistics import fmean
 
 from loadtests.measures.figures import Figures, main_figures
+from loadtests.report import processes, tables
 from loadtests.report.breadth import JUDGED, MATRIX, Breadth, load
 from loadtests.report.page import content, templates, write_pages
 from loadtests.report.results import Results
+from loadtests.report.verdict import integrity, machine
 from loadtests.report.words import show
 from loadtests.runs.plan import Folder
 from loadtests.runs.servers import ROOT
@@ -28,6 +31,8 @@ from loadtests.workloads.shapes import make
 from loadtests.workloads.workload import Workload
 
 DATA = ROOT / "docs" / "evidence" / "standard"
+PROCESSES = ROOT / "docs" / "evidence" / "processes"
+"""Runs of one process each, and of several that share a database."""
 REVIEW = ROOT / "docs" / "design-review.md"
 SEEDS = range(1, 11)
 
@@ -64,34 +69,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail where text and data differ")
     check = parser.parse_args().check
-    results = Results.of(Folder(DATA))
+    results, several = (Results.of(Folder(folder)) for folder in (DATA, PROCESSES))
     if not check:
         write_pages(results, DATA)
-        REVIEW.write_text(render(results))
+        write_pages(several, PROCESSES)
+        REVIEW.write_text(render(results, several))
         return
-    if drifted := drift(results):
+    if drifted := drift(results, several):
         sys.exit(
             f"{', '.join(drifted)}: text and data differ. Write them again: "
             "python -m loadtests.report.review"
         )
 
 
-def drift(results: Results) -> list[str]:
+def drift(results: Results, several: Results) -> list[str]:
     """The names of the committed texts that are not what the data say."""
-    found = [] if REVIEW.read_text() == render(results) else [REVIEW.name]
-    with tempfile.TemporaryDirectory() as folder:
-        write_pages(results, DATA, Path(folder))  # The text alone: plotters differ in figures.
-        text = (Path(folder) / "report.md").read_text()
-    return found if text == (DATA / "report.md").read_text() else [*found, "report.md"]
+    found = [] if REVIEW.read_text() == render(results, several) else [REVIEW.name]
+    for source, told in ((DATA, results), (PROCESSES, several)):
+        with tempfile.TemporaryDirectory() as folder:
+            write_pages(told, source, Path(folder))  # The text alone: plotters differ in figures.
+            text = (Path(folder) / "report.md").read_text()
+        if text != (source / "report.md").read_text():
+            found.append(f"{source.name}/report.md")
+    return found
 
 
-def render(results: Results) -> str:
-    """The review, with its numbers."""
+def render(results: Results, several: Results) -> str:
+    """The review, with its numbers; `several` are the runs over several processes."""
     template = templates().get_template("design-review.md.j2")
     breadth = load(DATA / MATRIX)
     if breadth is None:
         raise FileNotFoundError(f"{DATA / MATRIX}: make it with `runner simulate --matrix --out`")
     said = {**content(results, breadth), **_measured(results), **_parts(), **_lost(breadth)}
+    said["over"] = _over(results, several)
     return template.render(said, results=results, lines=_lines).rstrip() + "\n"
 
 
@@ -113,6 +123,23 @@ def _measured(results: Results) -> dict[str, Callable[..., object]]:
         return f"{fmean(off):.3f}", f"{max(off):.3f}"
 
     return {"measured": measured, "beside": beside, "deviation": deviation}
+
+
+def _over(results: Results, several: Results) -> dict[str, object]:
+    """Of the runs over several processes: their command, faults, and who was served."""
+    faults = tables.integrity(several)
+    head = ["", *several.strategies]
+    return {
+        "processes": several.plan.processes,
+        "command": shlex.join(several.about["command"]),
+        "said": integrity(several),
+        "machine": machine(several),
+        "faults": _table(faults.header, faults.rows),
+        **{
+            measure: _table(head, list(processes.beside(results, several, measure)))
+            for measure in ("in_time", "served")
+        },
+    }
 
 
 def _parts() -> dict[str, object]:

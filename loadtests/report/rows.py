@@ -16,7 +16,7 @@ from pathlib import Path
 from loadtests.measures.figures import MEASURES, Figures, figures, lag_s
 from loadtests.measures.histories import Findings, check
 from loadtests.measures.records import Run
-from loadtests.runs.plan import Folder, Plan, key_of, make
+from loadtests.runs.plan import MEMORY, Folder, Plan, key_of, make
 from loadtests.simulation.simulate import simulate
 
 MEASURED, SIMULATED = "measured", "simulated"
@@ -25,6 +25,7 @@ SIMULATED_SEEDS = 8
 
 FAULTS = tuple(field.name for field in fields(Findings))
 HEAD = ("how", "strategy", "workload", "seed", "turns", "kept", "lag_p99_ms", "unsent", "repeats")
+CROSSINGS = "crossings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Row:
     lag_ms    how late the generator was, 99th percentile.
     unsent    turns that it could not send, for it had too many open.
     repeats   earlier measurements of this run that it replaced.
+    crossings turns that ran in another process than the one before them in their conversation.
     """
 
     how: str
@@ -50,6 +52,7 @@ class Row:
     repeats: int
     figures: Figures
     faults: Findings
+    crossings: int = 0
 
 
 def of_run(run: Run, plan: Plan, how: str = MEASURED, repeats: int = 0) -> Row:
@@ -66,6 +69,7 @@ def of_run(run: Run, plan: Plan, how: str = MEASURED, repeats: int = 0) -> Row:
         repeats,
         {name: _rounded(value) for name, value in figures(run, workload).items()},
         check(run, workload),
+        run.crossings,
     )
 
 
@@ -95,7 +99,9 @@ def write(folder: Folder) -> None:
     """figures.csv and digest.txt, where there are raw data to make them from."""
     if folder.has_raw_data:
         rows, plan = read(folder), folder.plan()
-        if not plan.agent:  # Nothing is known of the times of somebody's own.
+        # Nothing is known of the times of somebody's own agent, and a line in a database sheds
+        # nothing, as the one that is simulated does.
+        if not plan.agent and plan.store == MEMORY:
             rows += simulated(rows, plan)
         folder.figures.write_text(to_csv(rows))
         folder.digest.write_text(folder.describe_raw_data())
@@ -104,12 +110,13 @@ def write(folder: Folder) -> None:
 def to_csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow((*HEAD, *MEASURES, *FAULTS))
+    table.writerow((*HEAD, *MEASURES, *FAULTS, CROSSINGS))
     for row in sorted(rows, key=lambda row: (row.how, row.workload, row.strategy, row.seed)):
         head = (row.how, row.strategy, row.workload, row.seed, row.turns, row.kept)
         tail = (f"{row.lag_ms:g}", row.unsent, row.repeats)
         figures = (f"{row.figures.get(name, nan):g}" for name in MEASURES)
-        table.writerow((*head, *tail, *figures, *(getattr(row.faults, name) for name in FAULTS)))
+        faults = (getattr(row.faults, name) for name in FAULTS)
+        table.writerow((*head, *tail, *figures, *faults, row.crossings))
     return text.getvalue()
 
 
@@ -123,7 +130,7 @@ def from_csv(path: Path) -> list[Row]:
 
 
 def _from_cells(cells: Mapping[str, str]) -> Row:
-    """A measure that the table does not have is not known: nan."""
+    """A measure that the table does not have is not known: nan; an older one has no crossings."""
     turns, kept, unsent, repeats = (int(cells[n]) for n in ("turns", "kept", "unsent", "repeats"))
     return Row(
         cells["how"],
@@ -137,6 +144,7 @@ def _from_cells(cells: Mapping[str, str]) -> Row:
         repeats,
         {name: float(cells.get(name, "nan")) for name in MEASURES},
         Findings(**{name: int(cells[name]) for name in FAULTS}),
+        int(cells.get(CROSSINGS, 0)),
     )
 
 

@@ -17,6 +17,10 @@ COMPARED = ("in_time", "served", "goodput", "attempts", "wasted")
 UNTOLD = ("p50", "depth_mean")
 """Half of the users wait for less than p50, whatever becomes of the others: it misleads."""
 
+HANDED_OVER = (
+    "Handed over: turns that another process ran than the one before them in their conversation. "
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -30,24 +34,26 @@ class Table:
 
 def integrity(results: Results) -> Table:
     """The faults of each strategy, over all runs."""
-    names = tuple(field.name for field in fields(Findings))
+    names, several = tuple(field.name for field in fields(Findings)), results.plan.processes > 1
     rows = [
         (
             strategy,
             str(sum(row.strategy == strategy for row in results.runs)),
             f"{results.turns(strategy):,}",
+            *([f"{results.crossings(strategy):,}"] if several else ()),
             *(f"{getattr(results.findings[strategy], name):,}" for name in names),
         )
         for strategy in results.strategies
     ]
     return Table(
-        "Integrity",
-        "All should be 0, but for the control's. Lost: answered, and not in the history where "
+        f"Integrity over {results.plan.processes} processes" if several else "Integrity",
+        f"{HANDED_OVER if several else ''}All {'others ' if several else ''}"
+        "should be 0, but for the control's. Lost: answered, and not in the history where "
         "the answer said. Duplicated: in it twice. Reordered: an answer that came before another "
         "message was sent stands after it. Orphaned: in it, though its client was told "
         "otherwise. Stale: the reply does not stand on the turns before it. Digests: histories "
         "that differ from a serial replay. Server: counters that disagree, or a bad exit.",
-        ("strategy", "runs", "users' turns", *names),
+        ("strategy", "runs", "users' turns", *(["handed over"] if several else ()), *names),
         tuple(rows),
     )
 

@@ -131,7 +131,7 @@ def _trust(results: Results) -> str:
     """Integrity, how near the simulation is, and what the machine was too slow for."""
     off = deviation(results)
     near = "" if off is None else f"; real runs are within {show(off[0])} of the simulation"
-    return f"{_faults(results)}{near}; {_machine(results)}."
+    return f"{_faults(results)}{near}; {machine(results)}."
 
 
 def _faults(results: Results) -> str:
@@ -145,7 +145,8 @@ def _faults(results: Results) -> str:
     return f"None of {turns} in real runs was lost, doubled, reordered or orphaned"
 
 
-def _machine(results: Results) -> str:
+def machine(results: Results) -> str:
+    """Whether the generator kept up, as the end of a sentence."""
     if not results.late:
         return f"this machine kept up in all runs ({len(results.runs)})"
     where = Counter(row.workload for row in results.late).most_common()
@@ -167,6 +168,8 @@ def integrity(results: Results) -> str:
         text += f"INTEGRITY FAILED: {listed(broken)}"
     else:
         text += "none was lost, doubled, reordered or orphaned"
+    if results.plan.processes > 1:
+        text += f", and {sum(map(results.crossings, kept)):,} were handed over to another process"
     control = results.findings.get("unprotected")
     if control is None:
         return f"{text}."

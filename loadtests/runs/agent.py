@@ -16,9 +16,9 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from loadtests.measures.attempts import LoggedCall
 from runner.agents.base import CURRENT, Agent, Asked, Message, Said
@@ -49,14 +49,18 @@ class AgentFault(Exception):
 class Scheduled:
     """Works at each message for as long as it says. `note` is told of each call at its end.
 
-    It fails once at each number that says so, and remembers that it has.
+    It fails once at each number that says so; `failed` remembers that it has.
     """
 
     def __init__(
-        self, note: Callable[[LoggedCall], None], clock: Callable[[], float], backends: int | None
+        self,
+        note: Callable[[LoggedCall], None],
+        clock: Callable[[], float],
+        backends: int | None,
+        failed: Failed | None = None,
     ) -> None:
         self._note = note
-        self._failed: set[str] = set()
+        self._failed = failed or _FailedHere()
         self._clock = clock
         self._slot: AbstractAsyncContextManager[object] = (
             asyncio.Semaphore(backends) if backends else nullcontext()
@@ -90,19 +94,51 @@ class Scheduled:
     def _fails(self, said: Sequence[re.Match[str]]) -> bool:
         """Whether one of the messages asks for a failure that it has not had yet."""
         asked = {part["number"] for part in said if part["end"] == "fail once"}
-        left = asked - self._failed
-        self._failed |= asked
-        return bool(left)
+        return sum(self._failed.add(number) for number in asked) > 0  # Each, not the first alone.
+
+
+class Failed(Protocol):
+    """The numbers at which the agent has failed."""
+
+    def add(self, number: str) -> bool:
+        """Whether it was not there yet."""
+        ...
+
+
+class _FailedHere:
+    """In this process."""
+
+    def __init__(self) -> None:
+        self._numbers: set[str] = set()
+
+    def add(self, number: str) -> bool:
+        is_new = number not in self._numbers
+        self._numbers.add(number)
+        return is_new
+
+
+class _FailedAnywhere:
+    """In any process of the run: a file for each beside their log."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def add(self, number: str) -> bool:
+        try:
+            self._log.with_suffix(f".failed-{number}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
 
 class _Log:
-    """Calls as lines of a file; flushed, for the server may be killed."""
+    """Calls as lines of a file that several processes add to; flushed, as they may be killed."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1)
 
     def __call__(self, call: LoggedCall) -> None:
-        self._file.write(json.dumps(astuple(call)) + "\n")
+        self._file.write(json.dumps(astuple(replace(call, process=os.getpid()))) + "\n")
 
 
 class _Conversation:
@@ -124,7 +160,8 @@ def scheduled(conversation_id: str, log: str = os.devnull, backends: int = 0) ->
     """The factory that `runner compare` names: one agent, shared by all conversations."""
     key = ("scheduled", log, backends)
     if key not in _shared:
-        _shared[key] = Scheduled(_Log(Path(log)), time.monotonic, backends or None)
+        failed = None if log == os.devnull else _FailedAnywhere(Path(log))
+        _shared[key] = Scheduled(_Log(Path(log)), time.monotonic, backends or None, failed)
     return _Conversation(conversation_id, _shared[key])
 
 

@@ -1,4 +1,6 @@
-"""Real runs: a server process for each strategy, workload and seed, driven by Locust.
+"""Real runs: a server for each strategy, workload and seed, driven by Locust.
+
+A server is one process, or several that share a database.
 
 The runs of one workload and seed are at the same time, one for each strategy, and
 begin when all of their processes are up: the machine's good and bad minutes fall on
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from loadtests.measures.figures import LAG_LIMIT_S, lag_s
 from loadtests.measures.histories import Findings, check
@@ -54,17 +57,23 @@ def _untold(batch: Batch) -> None:
 
 
 def compare(
-    plan: Plan, folder: Folder, begin: Callable[[Batch], None] = _untold, at_once: int = 1
+    plan: Plan,
+    folder: Folder,
+    begin: Callable[[Batch], None] = _untold,
+    at_once: int = 1,
+    server: str = "",
 ) -> Iterator[Step]:
     """Do all runs of the plan that the folder does not have yet; one step for each batch.
 
-    `begin` is told of each batch before it; so many of them run at once. A batch with a run
-    whose generator was late is repeated as a whole, for its runs are to be at the same time.
+    `begin` is told of each batch before it; so many of them run at once. `server` is the URL of
+    the Postgres server on which each run has a database, where the plan wants one. A batch with a
+    run whose generator was late is repeated as a whole, for its runs are to be at the same time.
     Raises RunFailed where one failed, when those beside it have ended and are kept.
     """
     batches = list(_missing(plan, folder.runs()))
+    do = partial(_do, plan, server)
     pace = _Pace([batch.expected_s for batch in batches])
-    for done, (batch, runs) in enumerate(_run(plan, batches, begin, at_once), 1):
+    for done, (batch, runs) in enumerate(_run(batches, begin, at_once, do), 1):
         folder.add(runs)
         pace.add(batch.expected_s)
         workload = make(plan, batch.workload, batch.seed)
@@ -72,8 +81,15 @@ def compare(
         yield Step(done, len(batches), pace.left_s, batch.workload, batch.seed, findings)
 
 
+def _do(plan: Plan, server: str, batch: Batch) -> list[Run]:
+    return run_batch(plan, batch.strategies, batch.workload, batch.seed, server)
+
+
 def _run(
-    plan: Plan, batches: Sequence[Batch], begin: Callable[[Batch], None], at_once: int
+    batches: Sequence[Batch],
+    begin: Callable[[Batch], None],
+    at_once: int,
+    do: Callable[[Batch], list[Run]],
 ) -> Iterator[tuple[Batch, list[Run]]]:
     """Each batch with its runs, as they end; no new one begins after one that failed."""
     to_begin, failed = iter(batches), None
@@ -82,8 +98,7 @@ def _run(
         while True:
             while failed is None and len(running) < at_once and (batch := next(to_begin, None)):
                 begin(batch)
-                future = pool.submit(run_batch, plan, batch.strategies, batch.workload, batch.seed)
-                running[future] = batch
+                running[pool.submit(do, batch)] = batch
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:

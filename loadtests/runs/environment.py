@@ -12,8 +12,11 @@ from typing import Any
 PACKAGES = ("quart", "hypercorn", "locust", "gevent", "geventhttpclient")
 
 
-def describe() -> dict[str, Any]:
-    """Machine, Python, packages and the commit of the code, as JSON would have them."""
+def describe(server: str = "") -> dict[str, Any]:
+    """Machine, Python, packages and the commit of the code, as JSON would have them.
+
+    server  the URL of a Postgres server whose version belongs to it. Raises psycopg.Error.
+    """
     return {
         "turnline": version("turnline"),
         "commit": _commit(),
@@ -22,7 +25,15 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_average_at_start": round(os.getloadavg()[0], 2),
         **{name: version(name) for name in PACKAGES},
+        **(_postgres(server) if server else {}),
     }
+
+
+def _postgres(server: str) -> dict[str, Any]:
+    from loadtests.runs import databases  # Needs what only the extra `postgres` brings.
+
+    packages = {name: version(name) for name in ("psycopg", "procrastinate")}
+    return {"postgres": databases.version(server), **packages}
 
 
 def _commit() -> str:

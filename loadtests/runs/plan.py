@@ -23,6 +23,7 @@ from loadtests.workloads import shapes
 from loadtests.workloads.traces import TRACE
 from loadtests.workloads.workload import Workload
 
+MEMORY, POSTGRES = "memory", "postgresql"
 STRATEGIES = ("queue", "lock", "reject", "unprotected")
 BUILT_IN = ("queue", "lock", "reject")
 ALL = tuple(name for name, shape in shapes.SHAPES.items() if not shape.quiet_callers)
@@ -41,6 +42,8 @@ class Plan:
     services   length of a run, in mean service times.
     agent      somebody's own agent, or "" for the one whose replies prove order.
     folder     where the files of `trace:FILE` workloads are.
+    store      MEMORY, or POSTGRES: which server that is, is nobody's who reads the report.
+    processes  so many serve each run, and share its store.
     """
 
     strategies: tuple[str, ...]
@@ -50,6 +53,8 @@ class Plan:
     services: float
     agent: str = ""
     folder: str = ""
+    store: str = MEMORY
+    processes: int = 1
 
 
 PROFILES: dict[str, Plan] = {

@@ -1,9 +1,8 @@
-"""One batch of real runs: a server for each strategy, and Locust in front of each."""
+"""One batch of real runs: for each strategy a server, or several that share, and Locust."""
 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import tempfile
 import time
@@ -13,29 +12,25 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-from urllib.request import urlopen
 
 from loadtests.controls import dotted
 from loadtests.measures import attempts
 from loadtests.measures.attempts import LoggedCall
-from loadtests.measures.records import History, Run, turn_from_list
+from loadtests.measures.records import Run, UserTurn, turn_from_list
 from loadtests.runs.plan import Plan, findable, make
-from loadtests.runs.servers import ROOT, Served, environment, running
-from loadtests.simulation.simulate import summary
+from loadtests.runs.processes import SLACK_S, Processes, RunFailed
+from loadtests.runs.servers import ROOT, environment
 from loadtests.workloads.workload import Workload
 from runner import start
 
-SLACK_S = 60.0
-"""A run that takes so much longer than its schedule and its clients' patience has failed."""
 
+def run_batch(
+    plan: Plan, strategies: Sequence[str], name: str, seed: int, server: str = ""
+) -> list[Run]:
+    """One run for each of the strategies, at the same time. Raises RunFailed.
 
-class RunFailed(RuntimeError):
-    """A server or the generator did not do its part; the message says which and why."""
-
-
-def run_batch(plan: Plan, strategies: Sequence[str], name: str, seed: int) -> list[Run]:
-    """One run for each of the strategies, at the same time. Raises RunFailed."""
+    server  the URL of the Postgres server on which each has a database, or "" for none.
+    """
     workload = make(plan, name, seed)
     if any(arrival.caller for arrival in workload.arrivals):
         raise RunFailed(f"{name} has several callers, and a real run has one: simulate it")
@@ -43,7 +38,7 @@ def run_batch(plan: Plan, strategies: Sequence[str], name: str, seed: int) -> li
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         start = folder / "start"
         with ThreadPoolExecutor(len(strategies)) as pool:
-            made = (_Trial(plan, workload, strategy, folder, start) for strategy in strategies)
+            made = (_Trial(plan, workload, one, server, folder, start) for one in strategies)
             trials = [stack.enter_context(trial) for trial in made]
             list(pool.map(_Trial.begin, trials))
             _wait_until_ready(folder, trials)
@@ -62,12 +57,19 @@ def _wait_until_ready(folder: Path, trials: Sequence[_Trial]) -> None:
 
 
 class _Trial:
-    """A server with one strategy, and the generator in front of it."""
+    """A server with one strategy, or several that share, and the generator in front."""
 
     def __init__(
-        self, plan: Plan, workload: Workload, strategy: str, folder: Path, start: Path
+        self,
+        plan: Plan,
+        workload: Workload,
+        strategy: str,
+        server: str,
+        folder: Path,
+        start: Path,
     ) -> None:
         self._plan, self._workload, self._strategy = plan, workload, strategy
+        self._server = server
         self._folder = folder / strategy.replace(":", "-")
         self._calls = self._folder / "calls.jsonl"
         self._start = start
@@ -80,19 +82,24 @@ class _Trial:
         self._stack.close()
 
     def begin(self) -> None:
-        """Start the server and then the generator, which waits for the start file."""
+        """Start what serves and then the generator, which waits for the start file."""
         self._folder.mkdir()
         self._calls.touch()
-        errors = self._stack.enter_context((self._folder / "errors.log").open("w+"))
+        command, count = self._serve(self._store()), self._plan.processes
+        self._processes = Processes(command, count, self._folder, self._stack)
         try:
-            self._server = self._stack.enter_context(
-                running(self._serve(), self._folder, errors=errors)
-            )
-        except RuntimeError as error:
-            errors.seek(0)
-            raise RunFailed(f"{self._strategy}: {error}\n{errors.read()[-2000:]}") from error
-        self._locust = self._drive(self._server)
+            self._processes.start()
+        except RunFailed as error:
+            raise RunFailed(f"{self._strategy}: {error}") from error
+        self._locust = self._drive(self._processes.urls)
         self._stack.callback(self._end_locust)
+
+    def _store(self) -> str:
+        if not self._server:
+            return "memory:"
+        from loadtests.runs import databases  # Needs what only the extra `postgres` brings.
+
+        return self._stack.enter_context(databases.fresh(self._server))
 
     def _end_locust(self) -> None:
         if self._locust.poll() is None:
@@ -101,25 +108,30 @@ class _Trial:
         if self._locust.stdout is not None:
             self._locust.stdout.close()
 
-    def _serve(self) -> list[str]:
-        factory, options = "scheduled", {"backends": str(self._workload.backends or 0)}
+    def _serve(self, store: str) -> list[str]:
+        factory, options = "scheduled", {"backends": str(self._share(self._workload.backends or 0))}
         if self._plan.agent:
             factory, options = "recorded", {"target": self._plan.agent}
         options["log"] = str(self._calls)
         settings = {
-            "strategy.max_running": str(self._workload.max_running),
+            "strategy.max_running": str(self._share(self._workload.max_running)),
             **{f"agent.options.{name}": value for name, value in options.items()},
         }
         assignments = [word for item in settings.items() for word in ("--set", "=".join(item))]
         return [
             *("runner", "serve", f"loadtests.runs.agent:{factory}", "--strategy"),
             dotted(self._strategy),
-            *("--port", "0", "--store", "memory:", "--log", "json", *assignments),
+            *("--port", "0", "--store", store, "--log", "json", *assignments),
         ]
 
-    def _drive(self, server: Served) -> subprocess.Popen[str]:
+    def _share(self, slots: int) -> int:
+        """Of one process, so that all together have as many as a single one would."""
+        return max(slots // self._plan.processes, min(slots, 1))
+
+    def _drive(self, urls: Sequence[str]) -> subprocess.Popen[str]:
         options = {
-            "--host": f"http://127.0.0.1:{server.port}",
+            "--host": urls[0],
+            "--also": ",".join(urls[1:]),
             "--workload": findable(self._plan, self._workload.name),
             "--seed": str(self._workload.seed),
             "--service-s": repr(self._plan.service_s),
@@ -146,7 +158,36 @@ class _Trial:
             raise RunFailed(f"Locust ended before the run:\n{said[-2000:]}")
 
     def finish(self) -> Run:
-        """Wait for the generator, then ask the server what became of everything, and end it."""
+        """Wait for the generator, then ask what became of everything, and end what serves."""
+        head, turns = self._samples()
+        agree = self._processes.are_settled()
+        conversations = sorted({arrival.conversation for arrival in self._workload.arrivals})
+        histories = self._processes.histories(conversations, chain=not self._plan.agent)
+        run = Run(
+            strategy=self._strategy,
+            workload=self._workload.name,
+            seed=self._workload.seed,
+            service_s=self._workload.service_s,
+            services=self._plan.services,
+            turns=turns,
+            calls=(),
+            histories=tuple(histories),
+            exit_status=self._end(),
+            counters_agree=agree,
+            refused_by_pool=head["refused_by_pool"],
+        )
+        # Read when the servers have ended, for calls that this stopped are in the log then.
+        logged = list(self._read_calls(head["began"]))
+        calls = attempts.of_calls(run.turns, logged)
+        return replace(
+            run,
+            calls=calls,
+            histories=attempts.of_histories(run.histories, calls),
+            crossings=attempts.crossings(logged),
+        )
+
+    def _samples(self) -> tuple[dict[str, Any], tuple[UserTurn, ...]]:
+        """What the generator has written when it has ended: its head, and all turns."""
         limit_s = self._workload.horizon_s + SLACK_S
         patience_s = 11 * self._workload.clients.patience * self._workload.service_s
         limit_s += self._workload.longest * patience_s
@@ -158,57 +199,16 @@ class _Trial:
         if not raw:
             raise RunFailed(f"{self._strategy}: Locust wrote nothing:\n{said[-2000:]}")
         first, *lines = raw[0].read_text().splitlines()
-        head = json.loads(first)
+        head = dict(json.loads(first))
         if len(lines) + head["refused_by_pool"] != len(self._workload.arrivals):
             raise RunFailed(f"{self._strategy}: Locust lost turns:\n{said[-2000:]}")
-        agree = self._settled()
-        run = Run(
-            strategy=self._strategy,
-            workload=self._workload.name,
-            seed=self._workload.seed,
-            service_s=self._workload.service_s,
-            services=self._plan.services,
-            turns=tuple(turn_from_list(json.loads(line)) for line in lines),
-            calls=(),
-            histories=tuple(self._histories()),
-            exit_status=self._end(),
-            counters_agree=agree,
-            refused_by_pool=head["refused_by_pool"],
-        )
-        # Read when the server has ended, for calls that this stopped are in the log then.
-        calls = attempts.of_calls(run.turns, self._read_calls(head["began"]))
-        return replace(run, calls=calls, histories=attempts.of_histories(run.histories, calls))
-
-    def _settled(self) -> bool:
-        """Whether all turns have ended soon and the counters add up (I-9)."""
-        until = time.monotonic() + SLACK_S
-        while True:
-            health = self._get("/health")
-            counts = dict(health["turns"])
-            accepted = counts.pop("accepted")
-            counts.pop("refused_at_once")
-            open_now = health["queue_depth"] + health["running"]
-            if not open_now or time.monotonic() > until:
-                return bool(not open_now and accepted == sum(counts.values()))
-            time.sleep(0.05)
-
-    def _histories(self) -> Iterator[History]:
-        """As the server has them: what names a turn is its number."""
-        for conversation in sorted({a.conversation for a in self._workload.arrivals}):
-            path = f"/history?count=0&conversation_id={quote(conversation)}"
-            messages = self._get(path)["messages"]
-            yield summary(conversation, messages, chain=not self._plan.agent)
-
-    def _get(self, path: str) -> dict[str, Any]:
-        with urlopen(f"http://127.0.0.1:{self._server.port}{path}", timeout=30) as response:
-            return json.loads(response.read())  # type: ignore[no-any-return]
+        return head, tuple(turn_from_list(json.loads(line)) for line in lines)
 
     def _end(self) -> int:
-        self._server.process.send_signal(signal.SIGTERM)
         try:
-            return self._server.process.wait(SLACK_S)
-        except subprocess.TimeoutExpired:
-            raise RunFailed(f"{self._strategy}: the server did not end") from None
+            return self._processes.end()
+        except RunFailed as error:
+            raise RunFailed(f"{self._strategy}: {error}") from error
 
     def _read_calls(self, began_s: float) -> Iterator[LoggedCall]:
         for line in self._calls.read_text().splitlines():

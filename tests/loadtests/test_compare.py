@@ -17,7 +17,7 @@ from loadtests.report.results import Results
 from loadtests.runs import compare as comparing
 from loadtests.runs.compare import compare
 from loadtests.runs.plan import Folder, Plan, make
-from loadtests.runs.trial import RunFailed
+from loadtests.runs.processes import RunFailed
 from loadtests.simulation.simulate import simulate
 
 Batches = list[tuple[str, int, list[str]]]
@@ -36,7 +36,9 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> Batches:
     """Runs in virtual time in place of real ones; which were asked for."""
     asked: Batches = []
 
-    def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
+    def run_batch(
+        plan: Plan, strategies: list[str], name: str, seed: int, server: str
+    ) -> list[Run]:
         asked.append((name, seed, strategies))
         workload = make(plan, name, seed)
         return [simulate(s, workload, services=plan.services) for s in strategies]
@@ -138,7 +140,9 @@ def test_no_more_batches_run_at_once_than_were_asked_for(
     two = threading.Barrier(2, timeout=30)
     guard, running, most = threading.Lock(), 0, 0
 
-    def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
+    def run_batch(
+        plan: Plan, strategies: list[str], name: str, seed: int, server: str
+    ) -> list[Run]:
         nonlocal running, most
         with guard:
             running += 1
@@ -159,7 +163,9 @@ def test_what_ran_beside_a_batch_that_failed_is_kept(
 ) -> None:
     both = threading.Barrier(2, timeout=30)
 
-    def run_batch(plan: Plan, strategies: list[str], name: str, seed: int) -> list[Run]:
+    def run_batch(
+        plan: Plan, strategies: list[str], name: str, seed: int, server: str
+    ) -> list[Run]:
         both.wait()
         if name == "burst":
             raise RunFailed("no server")

@@ -17,7 +17,7 @@ from loadtests.measures.records import Run
 from loadtests.report.breadth import MATRIX, load
 from loadtests.report.review import DATA
 from loadtests.simulation import table
-from loadtests.simulation.cells import TIMEOUT, Cell, cells
+from loadtests.simulation.cells import TIMEOUT, TOLD, Cell, cells
 from loadtests.simulation.matrix import EVERYWHERE, REGRET, Row, matrix
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads.shapes import make
@@ -252,9 +252,12 @@ def test_an_unknown_strategy_is_a_usage_error() -> None:
 # The whole matrix.
 
 
-# Some minutes of both cores; one test, for it is one run.
-def test_lock_and_reject_clearly_serve_more_in_time_nowhere_and_at_all_where_excused() -> None:
-    whole = matrix(list(cells()), EVERYWHERE, jobs=2)
+# A minute or two for each kind of clients; cells are judged each by itself, so it is one matrix.
+@pytest.mark.parametrize("told", [*TOLD, ""], ids=[*TOLD, "named"])
+def test_lock_and_reject_clearly_serve_more_in_time_nowhere_and_at_all_where_excused(
+    told: str,
+) -> None:
+    whole = matrix([cell for cell in cells() if cell.told == told], EVERYWHERE)
 
     assert [row for row in whole if "in_time" in row.losses] == []
     assert {(str(row.cell), row.strategy) for row in whole if "served" in row.losses} <= EXCUSED

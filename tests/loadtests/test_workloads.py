@@ -19,7 +19,8 @@ import pytest
 from loadtests.measures.figures import figures
 from loadtests.measures.records import LEFT
 from loadtests.runs.plan import ALL, Plan
-from loadtests.runs.trial import RunFailed, run_batch
+from loadtests.runs.processes import RunFailed
+from loadtests.runs.trial import run_batch
 from loadtests.simulation.simulate import simulate
 from loadtests.workloads import azure, draws, in_words
 from loadtests.workloads.clients import POLICIES, Refusal
