@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 import runner
 from runner import start
 from runner.cli import flags
+from runner.cli.archive import export_command, import_command
 from runner.cli.compose import compose, http_library
 from runner.cli.own_code import with_traceback
 from runner.process import LEAVE_S, watchdog
@@ -154,7 +155,7 @@ _target = argument("agent__target", metavar="[TARGET]", required=False)
 )
 @option("--host", "server__host", metavar="ADDRESS", help="Address to listen at.")
 @option("--port", "server__port", metavar="N", help="Port to listen at; 0 takes any free one.")
-@option("--store", "store__url", metavar="URL", help="sqlite:///FILE or memory:")
+@option("--store", "store__url", metavar="URL", help="sqlite:///FILE, postgresql://... or memory:")
 @option("--log", "observability__log", metavar="FORMAT", help="console or json, on stderr.")
 @option("--agent-id", "agent__id", metavar="ID", help="The agent's id in every reply.")
 @option(
@@ -347,6 +348,37 @@ def check_command(context: click.Context, /, as_json: bool, **_settings: object)
     else:
         flags.tell(notes)
         flags.say(f"valid; {about.target} is taken for: {about.kind}")
+
+
+cli.add_command(export_command)
+cli.add_command(import_command)
+
+
+@cli.command("migrate")
+@option("--store", "store__url", metavar="URL", help="postgresql://USER@HOST/DATABASE")
+@option("--from", "source", metavar="URL", help="A store to move there: sqlite:///FILE")
+@flags.with_settings
+@flags.with_json
+@pass_context
+def migrate_command(
+    context: click.Context, /, source: str | None, as_json: bool, **_settings: object
+) -> None:
+    """Make the store's tables, or bring them to this version.
+
+    `serve` does so too when it starts; this is for who deploys in steps, or whose server
+    may not make tables.
+
+    \b
+    Examples:
+      runner migrate --store postgresql://me@db.example.org/agents
+      runner migrate --store postgresql://me@db.example.org/agents --from sqlite:///runner.db
+
+    With --from, all that is in a SQLite store is copied: history, states, and turns that have
+    not run yet. End its server first. The tables in Postgres must be empty; the file stays.
+    """
+    from runner.cli.migrate import migrate
+
+    migrate(flags.load_settings(context).settings.store.url, source, as_json=as_json)
 
 
 @cli.command("completion")

@@ -116,6 +116,11 @@ def _a_key(value: str) -> str:
 
 # A year at most: timers of the platform overflow on figures that nobody means.
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+# No timer: what a law has one keep may be for ten years.
+LongOrNone = Annotated[
+    Annotated[float, Field(gt=0, le=3_153_600_000, allow_inf_nan=False)] | None,
+    BeforeValidator(_none_in_words),
+]
 DrainSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SecondsOrNone = Annotated[Seconds | None, BeforeValidator(_none_in_words)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -151,6 +156,7 @@ OtelUrl = Annotated[
     Annotated[str, _matching(HTTP_URL, "should be http://host:port or https://host:port")] | None,
     BeforeValidator(_none_in_words),
 ]
+FileOrNone = Annotated[Text | None, BeforeValidator(_none_in_words)]
 Options = dict[str, Any]
 
 
@@ -202,6 +208,8 @@ class ServerSettings(Table):
     host: Text = knob("127.0.0.1", "address to listen at", max_length=255)
     port: int = knob(8080, "port to listen at; 0 takes any free one", ge=0, le=65535)
     http: HttpLibrary = knob("hypercorn", "the HTTP server; uvicorn is an extra to install")
+    certfile: FileOrNone = knob(None, 'certificate chain in PEM for TLS, or "none": plain HTTP')
+    keyfile: FileOrNone = knob(None, 'its private key in PEM, or "none": in certfile too')
     drain_s: DrainSeconds = knob(30.0, "seconds that running turns get to finish after SIGTERM")
     idle_shutdown_s: SecondsOrNone = knob(
         None, 'shut down after this many seconds without a turn, or "none"'
@@ -289,13 +297,19 @@ class WebhookSettings(Table):
 
 
 class StoreSettings(Table):
-    url: Text = knob("sqlite:///runner.db", "where history is kept: sqlite:///FILE or memory:")
+    url: Text = knob(
+        "sqlite:///runner.db", "where history is kept: sqlite:///FILE, postgresql://... or memory:"
+    )
+    lease_s: Seconds = knob(30.0, "Postgres: seconds of silence that cost a process its turns")
     on_restart: OnRestart = knob(
         "run", "what happens to a turn that was running when the server was killed"
     )
     max_attempts: int = knob(3, "attempts at one turn, over restarts", ge=1, le=100)
     keep_turns_s: Seconds = knob(86_400.0, "seconds to keep background turns and keys")
     keep_turns: Count = knob(10_000, "background turns and keys to keep at most")
+    keep_history_s: LongOrNone = knob(
+        None, 'seconds to keep a conversation after its last turn, or "none"'
+    )
     memory_turns: Count = knob(1_000_000, "turns that memory: keeps; then the oldest go")
     memory_bytes: int = knob(268_435_456, "bytes that memory: keeps", ge=1, le=2**40)
 

@@ -30,7 +30,7 @@ def banner(settings: Settings, about: About, url: str, command: str = "runner") 
         "",
         *_row("agent", agent, "runner serve package.module:attribute"),
         *_row("strategy", settings.strategy.name, "--strategy NAME; see `runner strategies`"),
-        *_row("store", store, "--store sqlite:///FILE or memory:"),
+        *_row("store", store, "--store sqlite:///FILE, postgresql://..."),
         *_row("address", url, "--host ADDRESS --port N"),
         "",
         "Try it:",

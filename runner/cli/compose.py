@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from runner.turns.service import Service
     from strategies import Limits
 
+ONE_PROCESS = (
+    "is for one process, and a Postgres may be shared by many: choose queue, lock or reject, or "
+    "another store"
+)
+
+IN_ONE_PROCESS = (
+    "remembers its conversations in an object of one process, and a Postgres may be shared by "
+    "many: give it get_state() and set_state(state), or let it take `history`"
+)
+
 OTEL_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 
 
@@ -27,7 +37,7 @@ def compose(settings: Settings) -> Service:
     """
     from runner import doors
     from runner.agents.threads import Threads
-    from runner.store import UnknownStore, make_store
+    from runner.store import POSTGRES, UnknownStore, make_store
     from runner.turns.service import Service
     from strategies import registry
 
@@ -55,13 +65,43 @@ def compose(settings: Settings) -> Service:
         per_turn=bool(strategy.per_turn),
     )
     with flags.usage_errors(TypeError, ValueError, about=f"strategy {strategy.name}: "):
-        service = Service(settings, agent, store, make_strategy, threads=threads)
+        if kept.url.startswith(POSTGRES):
+            service = _sharing(settings, agent, threads)
+        else:
+            service = Service(settings, agent, store, make_strategy, threads=threads)
     if settings.observability.otel is not None:
         from runner.telemetry.tracing import Tracing
 
         with flags.usage_errors(ValueError, about="observability.otel: "):
             service.observers.add(Tracing(settings, agent.about.target))
     return service
+
+
+def _sharing(settings: Settings, agent: Agent, threads: Threads) -> Service:
+    """One process of those that share a Postgres."""
+    from runner.engine.sharing import CHOICES, Sharing
+    from runner.engine.store import SharedStore
+    from runner.turns.service import Service
+
+    strategy, kept = settings.strategy, settings.store
+    for name in (strategy.name, *strategy.per_turn):
+        if name not in CHOICES:
+            raise flags.UsageError(f"strategy {name!r} {ONE_PROCESS}")
+    if strategy.options:
+        raise flags.UsageError(f"strategy.options {ONE_PROCESS}")
+    if agent.about.loses:
+        raise flags.UsageError(f"agent {settings.agent.target!r} {IN_ONE_PROCESS}")
+    store = SharedStore(kept.url)
+    sharing = Sharing(settings, store, _limits(settings, agent.about))
+    return Service(
+        settings,
+        agent,
+        store,
+        sharing.make_strategy,
+        now=store.now,
+        threads=threads,
+        sharing=sharing,
+    )
 
 
 def _make_agent(settings: Settings, threads: Threads) -> Agent:
@@ -107,6 +147,10 @@ def _limits(settings: Settings, about: About) -> Limits:
 
 def http_library(settings: Settings) -> HttpServer:
     """The module that carries HTTP. Raises UsageError."""
+    from runner.server.tls import context_of
+
+    with flags.usage_errors(OSError, about="server.certfile: "):
+        context_of(settings.server)
     if settings.server.http == "hypercorn":
         from runner.server import hypercorn
 

@@ -141,7 +141,8 @@ def _check(document: Mapping[str, Any]) -> None:
     """Raises where the figures are none, so that nothing fails while it is drawn."""
     objects = all(isinstance(document[name], dict) for name in ("ended", "refused", "left_out"))
     counts = all(isinstance(document["load"][name], int) for name in ("running", "waiting"))
-    if not (objects and counts):
+    system = document.get("system")
+    if not (objects and counts and (system is None or isinstance(system, dict))):
         raise TypeError("these are no figures")
 
 

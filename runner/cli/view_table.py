@@ -86,19 +86,43 @@ def _about(view: View, url: str, paper: Paper) -> list[Text]:
     if you.get("everyone"):
         who = ["everyone's turns" + ("" if you.get("texts") else ", without texts")]
     what = [url, f"strategy {told.get('strategy')}", f"agent {told.get('agent_id')}", *who]
-    first = [
-        _of("running", load["running"], limits.get("max_running")),
-        _of("waiting", load["waiting"], limits.get("max_waiting")),
-        f"oldest wait {_seconds(load.get('oldest_wait_s'))}",
-        f"fenced {load['fenced']}" if load.get("fenced") else "",
+    groups = [
+        (what, "dim"),
+        *([(_system(told["system"], limits), "bold")] if "system" in told else []),
+        (_own(load, None if "system" in told else limits), "bold"),
+        ([_percentiles(one, told.get(f"{one}_s")) for one in ("wait", "run")], ""),
+        (_counts("ended", told.get("ended")), ""),
+        (_counts("refused", told.get("refused")), ""),
     ]
-    times = [_percentiles("wait", told.get("wait_s")), _percentiles("run", told.get("run_s"))]
-    ended, refused = _counts("ended", told.get("ended")), _counts("refused", told.get("refused"))
-    groups = ((what, "dim"), (first, "bold"), (times, ""), (ended, ""), (refused, ""))
     return [
         Text(line, style)
         for parts, style in groups
         for line in _flow([paper.clean(part) for part in parts if part], paper.width)
+    ]
+
+
+def _own(load: Mapping[str, Any], limits: Mapping[str, Any] | None) -> list[str]:
+    """Of this process. `limits` are None where they are those of all processes."""
+    known = limits or {}
+    running = _of("running", load["running"], known.get("max_running"))
+    return [
+        running if limits is not None else f"accepted here: {running}",
+        _of("waiting", load["waiting"], known.get("max_waiting")),
+        f"oldest wait {_seconds(load.get('oldest_wait_s'))}",
+        f"fenced {load['fenced']}" if load.get("fenced") else "",
+    ]
+
+
+def _system(told: Mapping[str, Any] | None, limits: Mapping[str, Any]) -> list[str]:
+    """Of all processes that serve the same store."""
+    if told is None:
+        return ["all processes: not known, the store cannot be reached"]
+    count = told.get("processes")
+    return [
+        ("1 process: " if count == 1 else f"{count} processes: ")
+        + _of("running", told.get("running"), told.get("slots")),
+        _of("waiting", told.get("waiting"), limits.get("max_waiting")),
+        f"oldest wait {_seconds(told.get('oldest_wait_s'))}",
     ]
 
 

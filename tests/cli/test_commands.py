@@ -25,8 +25,18 @@ def test_help_says_where_settings_come_from_and_names_every_command(run: Run) ->
     assert status == 0
     for word in ("RUNNER_SERVER__PORT", "runner.toml", "pyproject.toml", "Exit status", "Examples"):
         assert word in out
-    own = ("serve", "chat", "top", "strategies", "doors", "agents", "config", "completion")
-    for command in (*own, "compare", "probe", "report", "simulate"):
+    own = (
+        "serve",
+        "chat",
+        "top",
+        "strategies",
+        "doors",
+        "agents",
+        "config",
+        "completion",
+        "migrate",
+    )
+    for command in (*own, "export", "import", "compare", "probe", "report", "simulate"):
         assert f"\n  {command} " in out
     assert max(map(len, out.splitlines())) <= 90
 

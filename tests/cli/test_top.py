@@ -282,3 +282,19 @@ def test_help_does_not_wait_for_what_draws(tmp_path: Path) -> None:
     words += "; sys.exit('rich.live' in sys.modules)"
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", words], cwd=tmp_path, env=environ, check=True)
+
+
+# Where many processes serve one store.
+
+SYSTEM = {"processes": 3, "slots": 24, "waiting": 7, "running": 5, "oldest_wait_s": 12.0}
+
+
+def test_what_all_processes_do_is_shown_before_what_this_one_has_accepted() -> None:
+    shown = drawn(whole(line("c", turn("a", "running")), system=SYSTEM))
+    assert shown[1] == "3 processes: running 5 of 24   waiting 7 of 1000   oldest wait 12 s"
+    assert shown[2] == "accepted here: running 1   waiting 0   oldest wait 0.0 s"
+
+
+def test_that_the_other_processes_are_not_known_is_said() -> None:
+    shown = drawn(whole(system=SYSTEM), change(system=None))
+    assert shown[1] == "all processes: not known, the store cannot be reached"
