@@ -58,8 +58,9 @@ check: install  ## Lint, types, import directions, lock file in step, design rev
 	$(BIN)/python -m loadtests.report.review --check
 
 # Universal: one file for every Python and platform, each version behind its marker.
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url pyproject.toml
+COMPILE_ANY := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url
+COMPILE := $(COMPILE_ANY) pyproject.toml
 
 lock: install  ## Write the lock files again, with the newest versions that pyproject.toml allows.
 	$(COMPILE) --upgrade --group dev --output-file requirements.lock
@@ -67,6 +68,10 @@ lock: install  ## Write the lock files again, with the newest versions that pypr
 	$(COMPILE) --upgrade --group frameworks --output-file requirements-frameworks.lock
 	$(COMPILE) --upgrade --group frameworks-crewai --output-file requirements-frameworks-crewai.lock
 	$(COMPILE) --upgrade --group clients --output-file requirements-clients.lock
+	$(COMPILE) --upgrade --extra uvicorn --extra postgres \
+		--output-file docs/examples/deploy/requirements.lock
+	$(COMPILE_ANY) --upgrade docs/examples/deploy/build.in \
+		--output-file docs/examples/deploy/build.lock
 
 compare: install  ## Compare the strategies on real servers, in about 2 minutes; the report is in comparison/.
 	$(BIN)/runner compare $(COMPARE_ARGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,8 @@ SOCKETS = (
 """Where it matters too with what uvicorn parses and which loop it has."""
 
 SLOW = (
-    "tests/client/", "tests/hostile/", "tests/process/", "tests/webhooks/",
-    "tests/app/test_replies.py",
+    "tests/client/", "tests/deploy/", "tests/engine/", "tests/hostile/", "tests/process/",
+    "tests/webhooks/", "tests/app/test_replies.py", "tests/cli/test_archive_live.py",
     "tests/cli/test_chat_live.py", "tests/cli/test_log_lines.py", "tests/cli/test_reload.py",
     "tests/evidence/test_second_simulator.py",
     "tests/loadtests/test_attempts.py", "tests/loadtests/test_controls.py",
@@ -34,12 +34,54 @@ SLOW = (
 """Rooms and modules that start, kill or flood servers, or simulate many: all of it is slow, so
 that the fast tests are what a developer waits for."""
 
+LONG = (
+    "tests/turns/test_kills.py",
+    "tests/turns/test_streams.py::test_no_limit_of_the_framework_cuts_a_long_stream",
+    "tests/loadtests/test_matrix.py::test_lock_and_reject_clearly_serve_more",
+    "tests/strategies/test_explorer.py::test_no_schedule_of_very_many",
+    "tests/turns/test_restarts.py::test_every_promised_turn",
+    "tests/process/test_kill.py",
+    "tests/web/test_stuck_readers.py",
+)
+"""What takes a good part of a minute or more, the longest first. Not the soaks: they compare times,
+and two would begin together."""
+
 OVER_BOTH = ("tests.process.", "tests.turns.", "tests.app.", "tests.hostile.", "tests.web.")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     if item.nodeid.startswith(SLOW):
         item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(trylast=True)  # After those that are not chosen have gone.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the long ones, one in each process: one that began last would be waited for.
+
+    Each process is given so many in a row first (`--dist worksteal`), and later takes from others.
+    """
+    count = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    long = sorted((one for one in items if one.nodeid.startswith(LONG)), key=_place_among_long)
+    others = [one for one in items if not one.nodeid.startswith(LONG)]
+    items[:] = dealt(long, others, count)
+
+
+def _place_among_long(item: pytest.Item) -> int:
+    return next(place for place, name in enumerate(LONG) if item.nodeid.startswith(name))
+
+
+def dealt(
+    long: Sequence[pytest.Item], others: Sequence[pytest.Item], count: int
+) -> list[pytest.Item]:
+    """Everything in `count` equal parts, with its share of the long ones before each."""
+    size, rest = divmod(len(long) + len(others), count)
+    order, taken = list[pytest.Item](), 0
+    for part in range(count):
+        mine = long[part::count]
+        room = max(size + (part >= count - rest) - len(mine), 0)
+        order += [*mine, *others[taken : taken + room]]
+        taken += room
+    return [*order, *others[taken:]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -16,8 +16,8 @@ from tests.doors import node
 from tests.support.environment import make
 from tests.support.server import ROOT
 
-OPTIONS = ("-q", "-n", "2", "--dist", "loadscope", "-W", "default", "--disable-warnings")
-"""Warnings of other people's code are not ours to mend."""
+OPTIONS = ("-q", "-n", "3", "--dist", "loadscope", "-W", "default", "--disable-warnings")
+"""On two cores, for much of it is waiting. Warnings of other people's code are not ours to mend."""
 
 
 def main(chosen: Sequence[str]) -> int:

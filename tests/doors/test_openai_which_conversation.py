@@ -257,7 +257,7 @@ def test_a_client_comes_back_after_a_kill_amid_a_stream_with_its_key(tmp_path: P
 
         first = next(opened := stream())
         turn_id = first.turnline["turn_id"]
-        until(server.calls, "the agent is called")
+        until(lambda: bool(server.calls()), "the agent is called")
         server.kill()
         with pytest.raises(openai.APIConnectionError):
             list(opened)

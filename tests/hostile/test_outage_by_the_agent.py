@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import LIMIT_S, chat, receive, send, until
+from tests.support.client import chat, receive, send, until
 from tests.support.server import Server
 
 THREADED = "tests.support.agents:threaded"
@@ -75,7 +75,7 @@ def test_sigterm_ends_the_process_whatever_the_agent_left(folder: Path, left: st
         children = server.process.children()
         try:
             server.signal(signal.SIGTERM)
-            assert server.process.wait(LIMIT_S) == 0
+            assert server.status() == 0
         finally:
             for child in children:  # They keep the pipes that the test reads.
                 child.kill()

@@ -9,11 +9,12 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from runner.agents import current_turn
+from runner.agents.chain import START, make_link
 from strategies.testing.stubborn import ignore_cancellation
 
 CALLS = os.environ.get("TURNLINE_TEST_CALLS")
@@ -184,3 +185,23 @@ async def counting_attempts(message: str, history: list[dict[str, str]]) -> str:
     await obey(message)
     note("ended", f"{message} {turn.id} {turn.attempt}")
     return json.dumps({"echo": message, "attempt": turn.attempt, "before": len(history)})
+
+
+async def by_process(message: str, history: list[dict[str, str]]) -> AsyncIterator[str]:
+    """Tells its attempt and its process, does what the message says, and tells the end."""
+    attempt = current_turn().attempt
+    note("began", f"{message} in {os.getpid()} for the {attempt}. time")
+    yield json.dumps({"attempt": attempt, "process": os.getpid(), "before": len(history)})
+    await obey(message)
+    note("ended", f"{message} in {os.getpid()} for the {attempt}. time")
+    yield " done"
+
+
+async def chained(message: str, history: Sequence[dict[str, str]]) -> str:
+    """A link of a chain, as the agent `chain` makes it, when it has done what the message says."""
+    turn = current_turn()
+    number = len(history) // 2 + 1
+    prior = json.loads(history[-1]["content"])["hash"] if history else START
+    note("began", f"{turn.id} {turn.attempt}")
+    await obey(message)
+    return make_link(number, prior, message)

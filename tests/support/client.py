@@ -7,15 +7,20 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 LIMIT_S = 30.0
 """How long one request or one condition may take."""
 
 PATIENCE_S = 120.0
 """How long a process may take to start or to end by itself: only one that hangs takes so long."""
+
+
+class Closes(Protocol):
+    def close(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,25 @@ def chat(message: str, conversation: str = "default", **headers: str) -> bytes:
 
 def connect(port: int, timeout_s: float = LIMIT_S) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout_s)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with closed_on_error(connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+@contextmanager
+def closed_on_error(connection: Closes) -> Iterator[None]:
+    """A server that is killed may end it at any step; whoever opened it has no other hold of it."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def send(port: int, data: bytes) -> socket.socket:
     connection = connect(port)
-    connection.sendall(data)
+    with closed_on_error(connection):
+        connection.sendall(data)
     return connection
 
 

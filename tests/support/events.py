@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any, Self
 
-from tests.support.client import LIMIT_S
+from tests.support.client import LIMIT_S, closed_on_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,20 @@ class Stream:
     ) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._connection = HTTPConnection("127.0.0.1", port, timeout=limit_s)
-        if message is not None:
-            content = {"message": message, "conversation_id": conversation}
-            named |= {"content-type": "application/json", "accept": "text/event-stream"}
-            self._connection.request("POST", "/chat", json.dumps(content), named)
-        else:
-            if after is not None:
-                named["last-event-id"] = after
-            named |= {"accept": "text/event-stream"}
-            self._connection.request("GET", path or f"/turns/{turn}/events", headers=named)
+        with closed_on_error(self._connection):
+            if message is not None:
+                content = {"message": message, "conversation_id": conversation}
+                named |= {"content-type": "application/json", "accept": "text/event-stream"}
+                self._connection.request("POST", "/chat", json.dumps(content), named)
+            else:
+                if after is not None:
+                    named["last-event-id"] = after
+                named |= {"accept": "text/event-stream"}
+                self._connection.request("GET", path or f"/turns/{turn}/events", headers=named)
         self.retries: list[str] = []
         """What it was told to wait before it reconnects, each time that it was told."""
-        self.response: HTTPResponse = self._connection.getresponse()
+        with closed_on_error(self._connection):
+            self.response: HTTPResponse = self._connection.getresponse()
         self.headers: Mapping[str, str] = dict(self.response.getheaders())
 
     @property

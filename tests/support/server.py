@@ -17,6 +17,7 @@ import psutil
 
 from runner.agents.base import Message
 from tests.support.client import LIMIT_S, PATIENCE_S, Answer, request, until
+from tests.support.forked import CAN_FORK, Forked, Template
 
 Knobs = dict[str, Any]
 """Settings to hand on as `**knobs`: TABLE__KEY and its value."""
@@ -31,6 +32,9 @@ class Server:
 
     http = "hypercorn"
     """What carries HTTP: hypercorn, uvicorn or pure-uvicorn; the fixture `http` sets it."""
+
+    forks = CAN_FORK
+    """Whether one may be forked from a template that has imported everything."""
 
     packages: Path | None = None
     """A folder with packages that are installed besides."""
@@ -50,7 +54,7 @@ class Server:
         self.log = ""
         self.output = ""
         self._serves = False
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | Forked | None = None
         self._readers: list[threading.Thread] = []
 
     def start(self) -> Self:
@@ -72,25 +76,13 @@ class Server:
     def launch(self) -> threading.Event:
         """Start; the event tells when it serves or has ended."""
         self.kill()
-        command = [sys.executable, "-m", "runner", "serve", self.target]
-        command += ["--port", str(self.port), "--log", "json", *self.arguments]
-        for name, value in {"server__http": self.http.removeprefix("pure-"), **self.knobs}.items():
+        arguments = ["serve", self.target, "--port", str(self.port), "--log", "json"]
+        arguments += self.arguments
+        for name, value in {"server__http": self._library, **self.knobs}.items():
             table, _, key = name.partition("__")
-            command += ["--set", f"{table}.{key}={_text(value)}"]
+            arguments += ["--set", f"{table}.{key}={_text(value)}"]
         self._serves = False
-        pure = PURE if self.http.startswith("pure-") else None
-        path = os.pathsep.join(str(one) for one in (self.packages, pure, ROOT) if one is not None)
-        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-        environment["TURNLINE_TEST_CALLS"] = str(self.folder / "calls")
-        self._process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process = self._started(arguments)
         announced = threading.Event()
         self._readers = [
             threading.Thread(target=self._read_output, args=(announced,), daemon=True),
@@ -100,11 +92,39 @@ class Server:
             reader.start()
         return announced
 
+    def _started(self, arguments: list[str]) -> subprocess.Popen[str] | Forked:
+        pure = PURE if self.http.startswith("pure-") else None
+        path = os.pathsep.join(str(one) for one in (self.packages, pure, ROOT) if one is not None)
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        environment.pop("RUNNER_TEST_POSTGRES", None)  # It is for the tests, and no setting.
+        environment["TURNLINE_TEST_CALLS"] = str(self.folder / "calls")
+        if self.forks and self.packages is None:
+            template = Template.of(self._library, path)
+            if template.can_make(self.folder, environment):
+                return template.make(self.folder, arguments, environment)
+        return subprocess.Popen(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *exc_info: object) -> None:
         self.kill()
+
+    @property
+    def _library(self) -> str:
+        return self.http.removeprefix("pure-")
+
+    @property
+    def is_forked(self) -> bool:
+        return isinstance(self._process, Forked)
 
     # What it is told.
 
@@ -120,12 +140,16 @@ class Server:
             self._process.send_signal(number)
 
     def wait(self, timeout_s: float = LIMIT_S) -> int:
-        """The exit status."""
-        assert self._process is not None
-        status = self._process.wait(timeout_s)
+        """The exit status, once all is read that it said."""
+        status = self.status(timeout_s)
         for reader in self._readers:
             reader.join(5.0)
         return status
+
+    def status(self, timeout_s: float = LIMIT_S) -> int:
+        """The exit status, though its children may still hold its pipes."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
 
     def stop(self) -> int:
         self.signal(signal.SIGTERM)
@@ -174,8 +198,9 @@ class Server:
 
     def turn_of(self, conversation: str) -> dict[str, Any]:
         """The turn that runs in the conversation."""
-        shown = self.request("GET", f"/conversations/{conversation}").json
-        return self.turn(shown["running"]["turn_id"])
+        answer = self.request("GET", f"/conversations/{conversation}")
+        assert answer.status == 200, answer
+        return self.turn(answer.json["running"]["turn_id"])
 
     def until_ended(self, turn_id: str) -> dict[str, Any]:
         until(lambda: self.turn(turn_id)["state"] not in ("waiting", "running"), "the turn ends")
@@ -240,7 +265,7 @@ class Server:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.output += line
-            if match := re.search(r"http://[^\s/]+:(\d+)", line):
+            if match := re.search(r"https?://[^\s/]+:(\d+)", line):
                 self.port = int(match[1])
                 self._serves = True
                 announced.set()
