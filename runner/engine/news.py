@@ -68,6 +68,9 @@ class News:
         if message["k"] == "gone":
             self.sweep()
             return
+        if message["k"] == "back":
+            self._follow_all()
+            return
         if (conversation := message.get("c")) is not None:
             self._places.moved(conversation)
         turn_id = message["t"]
@@ -89,6 +92,13 @@ class News:
             if not self._strategy.runs_here(live.turn.id):
                 self.look(live.turn.id)
                 self._places.moved(live.turn.conversation)
+        # Others may have asked to follow turns that run here, and nobody heard it.
+        self.channel.send({"k": "back"})
+
+    def _follow_all(self) -> None:
+        for live in [*self._known.all_living()]:
+            if live.listeners:
+                self.follow(live)
 
     def follow(self, live: LiveTurn) -> None:
         """Somebody here wants to hear what its agent says, wherever that is."""
