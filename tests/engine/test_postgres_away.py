@@ -68,8 +68,12 @@ def restart(cluster: Cluster, postgres: PostgresServer) -> None:
     postgres.stop("fast")
     postgres.start()
     until_ready(cluster, 200)  # As it may have been said before anybody noticed.
-    reads = [lambda one=one: one.request("GET", "/conversations").status for one in cluster.servers]  # type: ignore[misc]
-    until(lambda: all(read() == 200 for read in reads), "each process reads again")
+
+    def all_read() -> bool:
+        answers = [server.request("GET", "/conversations") for server in cluster.servers]
+        return all(answer.status == 200 for answer in answers)
+
+    until(all_read, "each process reads again")
 
 
 def test_turns_wait_while_postgres_is_away_for_longer_than_the_lease_and_run_once(
