@@ -138,8 +138,9 @@ class Worker:
         try:
             return await asyncio.shield(fetching)
         except asyncio.CancelledError:
-            if (job := await fetching) is not None and job.id is not None:
-                await self._back(job.id)
+            with suppress(*LOST):  # Or that would be raised in the place of the cancellation.
+                if (job := await fetching) is not None and job.id is not None:
+                    await self._back(job.id)
             raise
 
     async def _back(self, job: int) -> None:
