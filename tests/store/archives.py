@@ -67,7 +67,8 @@ async def seen(store: Store) -> dict[str, Any]:
         "histories": [await store.messages(name) for name in ("a", "ann/b", "w")],
         "numbers": [await store.turns(name) for name in ("a", "ann/b", "w")],
         "found": [one and replace(one, accepted_at=0.0, webhook=None) for one in found],
-        "places": [(number, one) for _, number, one in await places(store)],
+        # Without their order: SQLite keeps milliseconds, in which two turns may have ended.
+        "places": sorted((number, one) for _, number, one in await places(store)),
         "states": [await store.agent_state(*form) for form in forms],
         "said": [await store.said(digest, 9) for digest in ("digest of a", "of b")],
         "keyed": sorted((one.id, one.key, one.digest) for one in await store.keyed()),
