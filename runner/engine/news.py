@@ -175,7 +175,10 @@ class News:
             except StoreUnavailable:
                 await asyncio.sleep(AGAIN_S)
                 continue
-            if kept is None or self._strategy.runs_here(turn_id):
+            if self._strategy.runs_here(turn_id):
+                return
+            if kept is None:
+                self._lost(live)
                 return
             if kept.ending is not None:
                 self.end(live, kept)
@@ -183,6 +186,15 @@ class News:
                 self.runs_elsewhere(live, kept.attempts)
             if turn_id not in self._look_again:
                 return
+
+    def _lost(self, live: LiveTurn) -> None:
+        """This process was cut off for so long that it is not kept any more how it ended."""
+        if live.ending is None and isinstance(ticket := live.ticket, SharedTicket):
+            if live.is_at_work:
+                live.stop()
+            error = StoreUnavailable()
+            self._strategy.end(ticket, error)
+            self._settling.learn(live, ticket, error, endings.of(error, live.attempts, ticket))
 
     def end(self, live: LiveTurn, kept: AcceptedTurn) -> None:
         """It has ended elsewhere: let its clients here know."""

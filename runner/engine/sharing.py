@@ -300,6 +300,7 @@ class Sharing:
         attempts = await self._store.withdraw(ticket.turn.id, ending)
         if live is not None and attempts is not None:
             live.attempts = max(live.attempts, attempts)
+            live.is_kept = True
         return attempts is not None
 
     def runs_again(self, turn_id: str) -> bool:
@@ -312,7 +313,10 @@ class Sharing:
     async def end(self, ticket: SharedTicket, error: TurnError, *, has_stopped: bool) -> bool:
         live = self._known.living(ticket.turn.id)
         ending = endings.of(error, 0 if live is None else live.attempts, ticket)
-        return await self._store.end_here(ticket.turn.id, ending, has_stopped=has_stopped)
+        is_kept = await self._store.end_here(ticket.turn.id, ending, has_stopped=has_stopped)
+        if live is not None and is_kept:
+            live.is_kept = True
+        return is_kept
 
     async def finish(self, turn_id: str) -> None:
         await self._surely(partial(self._store.finish, turn_id))

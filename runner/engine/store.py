@@ -121,7 +121,7 @@ class SharedStore(PostgresStore):
         """Write the turn down and give it its place; or why not. Raises KeyTaken."""
         refusal = await self.database.write(
             lambda db: self._admit(db, turn, rules),
-            lambda db: "" if _is_in_line(db, turn.id) else None,
+            lambda db: "" if _is_written(db, turn.id) else None,
         )
         if refusal == "KeyTaken":
             raise KeyTaken
@@ -130,7 +130,8 @@ class SharedStore(PostgresStore):
     def _admit(self, db: Connection, turn: AcceptedTurn, rules: Rules) -> str:
         refusal = self._place(db, turn, turn.key, rules)
         if refusal == "":
-            db.execute(ACCEPT, values_of(turn))
+            lasting = rules.outlives or turn.webhook is not None
+            db.execute(ACCEPT, values_of(turn, lasting=lasting))
         return refusal
 
     def _place(self, db: Connection, turn: AcceptedTurn, key: str | None, rules: Rules) -> str:
@@ -381,9 +382,8 @@ class SharedStore(PostgresStore):
 
     def _begin(self, db: Connection, turn_id: str) -> bool:
         """False where it was cancelled since it was fetched. Raises NothingKept."""
-        run = self.worker(), self.attempts.get(turn_id)
         sql = "SELECT turnline_start(%s, %s, %s, %s)"
-        if not _value(db.execute(sql, (turn_id, self.own, *run))):
+        if not _value(db.execute(sql, (turn_id, self.own, *self._run(turn_id)))):
             raise Superseded
         row = db.execute(BEGIN, (turn_id,)).fetchone()
         if row is not None:
@@ -464,19 +464,21 @@ class SharedStore(PostgresStore):
             _tell(db, "ended", turn_id, conversation)
         return attempts or 0
 
+    def _run(self, turn_id: str) -> tuple[int, int | None]:
+        """By what a job is this run's: its worker, and how often it had been given back."""
+        return self.worker(), self.attempts.get(turn_id)
+
     def _is_mine(self, db: Connection, turn_id: str) -> bool:
         sql = """
             SELECT true FROM procrastinate_jobs AS j JOIN turnline_line AS l ON l.job = j.id
             WHERE l.turn_id = %s AND j.worker_id = %s AND j.attempts = %s AND j.status = 'doing'
             FOR UPDATE OF j
         """
-        run = self.worker(), self.attempts.get(turn_id)
-        return bool(_value(db.execute(sql, (turn_id, *run))))
+        return bool(_value(db.execute(sql, (turn_id, *self._run(turn_id)))))
 
     def _finish(self, db: Connection, turn_id: str) -> bool:
         sql = "SELECT turnline_finish(%s, %s, %s)"
-        run = self.worker(), self.attempts.get(turn_id)
-        return bool(_value(db.execute(sql, (turn_id, *run))))
+        return bool(_value(db.execute(sql, (turn_id, *self._run(turn_id)))))
 
 
 STOP = "UPDATE turnline_line SET is_stopped = true WHERE turn_id = %s AND runner IS NULL"
@@ -537,7 +539,7 @@ def install(db: Connection) -> None:
         db.execute((resources.files("runner.engine") / "line.sql").read_bytes())
 
 
-def _is_in_line(db: Connection, turn_id: str) -> bool:
+def _is_written(db: Connection, turn_id: str) -> bool:
     sql = "SELECT true FROM turnline_accepted WHERE id = %s"
     return bool(_value(db.execute(sql, (turn_id,))))
 

@@ -208,10 +208,8 @@ class SharedStrategy(Discipline):
         self, ticket: SharedTicket, ending: Reply | TurnError, state: State | None = None
     ) -> None:
         """What it came to is kept, and may be seen."""
-        if self._tickets.pop(ticket.turn.id, None) is None:
-            return
-        ticket.is_kept = True
-        ticket.end(ending, state)
+        if self._tickets.pop(ticket.turn.id, None) is not None:
+            ticket.end(ending, state)
 
     # As a Discipline, of an engine in which nothing waits: Procrastinate counts the slots.
 

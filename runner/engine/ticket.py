@@ -20,7 +20,6 @@ class SharedTicket:
     """A turn in the line of all processes.
 
     counts      whether it was accepted in this process, which counts it then.
-    is_kept     what it ended with is in the store already, or is not to be put there.
     is_left     other processes go on with it; here it has ended, for its clients.
     local       the ticket of this process's engine, while the turn runs here.
     known_place where it stands, as this process last heard.
@@ -32,7 +31,6 @@ class SharedTicket:
         self.turn = turn
         self.counts = counts
         self.context = context
-        self.is_kept = False
         self.is_left = False
         self.local: LocalTicket | None = None
         self.known_place = Place()

@@ -56,6 +56,7 @@ class LiveTurn:
     ticket         the strategy's, until the turn has ended.
     attempts       calls of the agent for it, in earlier processes too.
     counts         whether this process accepted it, and counts it, where others serve too.
+    is_kept        how it ended is in the store already, before its ticket says so.
     is_elsewhere   another process calls the agent for it: what that said comes here later.
     key            the idempotency key under which it was asked, or None.
     row            whether it could be written down; None for a turn nobody can ask for again.
@@ -77,9 +78,9 @@ class LiveTurn:
 
     __slots__ = (
         "_waiters", "abandoned", "attempts", "counts", "ended_at", "ending", "fault",
-        "first_piece_s", "is_elsewhere", "key", "listeners", "may_have_row", "on_disconnect",
-        "origin", "phase", "promised", "row", "text", "ticket", "told", "trace_id", "turn",
-        "waiters", "weight",
+        "first_piece_s", "is_elsewhere", "is_kept", "key", "listeners", "may_have_row",
+        "on_disconnect", "origin", "phase", "promised", "row", "text", "ticket", "told",
+        "trace_id", "turn", "waiters", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +91,7 @@ class LiveTurn:
         self.trace_id = origin.trace_id
         self.key = key
         self.counts = True
-        self.is_elsewhere = False
+        self.is_elsewhere = self.is_kept = False
         self.attempts = attempts
         self.phase: Phase = WAITING
         self.ticket: Ticket | None = None

@@ -64,8 +64,7 @@ class Settling:
             came_to = _what_came_of(ticket)
             if isinstance(came_to, TurnError) and live.abandoned:
                 came_to = TurnCancelled("The client left.", outcome=came_to.outcome)
-            is_kept: bool = getattr(ticket, "is_kept", False)  # One that many processes know of.
-            if isinstance(came_to, TurnError) and live.row is not None and not is_kept:
+            if isinstance(came_to, TurnError) and live.row is not None and not live.is_kept:
                 self._journal.spawn(self._keep(live, ticket, came_to))
             else:
                 self._finish(live, ticket, came_to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import pytest
 
 from runner.store import make_store
 from runner.store.base import (
+    AcceptedTurn,
     AgentState,
+    Ending,
     NothingKept,
     Record,
     StoreUnavailable,
 )
 from runner.store.postgres import PostgresStore, committing, database, schema, statements
+from strategies import State
 from tests.support.postgres import execute
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.stores import new_url
@@ -147,6 +151,25 @@ async def test_a_schema_that_is_not_there_is_named_as_what_is_missing(url: str) 
     await store.close()
 
 
+async def test_turns_that_nobody_can_ask_for_again_take_no_keys_place_and_go_soon(
+    url: str,
+) -> None:
+    store = PostgresStore(url)
+    await store.open()
+    now = time.time()
+    for name in ("keyed", "plain", "ended-long-ago"):
+        key = "k" if name == "keyed" else None
+        await store.accept(AcceptedTurn(name, "c", "m", now - 10.0, key=key))
+        await store.end(name, Ending(State.FAILED, cause="AgentFailed", ran_s=1.0))
+    execute(url, "UPDATE turnline_accepted SET lasting = false WHERE key IS NULL")
+    earlier = "UPDATE turnline_accepted SET accepted_at = %s WHERE id = 'ended-long-ago'"
+    execute(url, earlier, (now - 400.0,))
+    await store.prune(now - 1000.0, 1)
+    assert [(await store.find(name)) is not None for name in ("keyed", "plain")] == [True, True]
+    assert await store.find("ended-long-ago") is None
+    await store.close()
+
+
 # What it costs.
 
 FILL = """
@@ -166,7 +189,7 @@ WAY: Mapping[str, tuple[str, Any]] = {
         statements.ACCEPT,
         dict.fromkeys(("deadline_at", "strategy", "more", "key", "digest", "webhook"))
         | {"id": "new", "conversation": "c", "message": b"m", "accepted_at": 1.0, "priority": 3}
-        | {"attempts": 0, "request_id": "", "traceparent": ""},
+        | {"attempts": 0, "request_id": "", "traceparent": "", "lasting": True},
     ),
     "commit": (
         committing.COMMIT,

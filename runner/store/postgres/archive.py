@@ -20,8 +20,7 @@ from runner.store.postgres.connection import (
     place_of,
     store_errors,
 )
-from runner.store.postgres.rows import said_in, turn_of, values_of
-from runner.store.rows import ENDING
+from runner.store.postgres.rows import ended_values, said_in, turn_of, values_of
 from strategies import State
 
 AT_ONCE = 100
@@ -171,6 +170,5 @@ def _kept_turn(row: Mapping[str, Any], merged: Iterable[str]) -> KeptTurn:
 def _accepted_row(turn: AcceptedTurn) -> dict[str, Any]:
     row = values_of(turn)
     if turn.ending is not None:
-        row |= {name: getattr(turn.ending, name) for name in ENDING}
-        row["detail"] = turn.ending.detail.encode()
+        row |= ended_values(turn.id, turn.ending)
     return row

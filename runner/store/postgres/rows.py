@@ -12,10 +12,10 @@ TEXTS = ("message", "reply", "detail")
 """Columns of what people and agents say, which may hold U+0000."""
 
 
-def values_of(turn: AcceptedTurn) -> dict[str, Any]:
-    """Of the columns in TURN. Raises UnicodeError for a text that is none."""
+def values_of(turn: AcceptedTurn, *, lasting: bool = True) -> dict[str, Any]:
+    """Of the columns in TURN, and `lasting`. Raises UnicodeError for a text that is none."""
     values = {name: getattr(turn, name) for name in TURN}
-    return values | {"message": turn.message.encode()}
+    return values | {"message": turn.message.encode(), "lasting": lasting}
 
 
 def ended_values(turn_id: str, ending: Ending) -> dict[str, Any]:

@@ -55,11 +55,11 @@ FORGET = (
 ACCEPT = """
     INSERT INTO turnline_accepted (
         id, conversation, message, accepted_at, deadline_at, priority, strategy, more,
-        key, digest, attempts, webhook, request_id, traceparent
+        key, digest, attempts, webhook, request_id, traceparent, lasting
     ) VALUES (
         %(id)s, %(conversation)s, %(message)s, %(accepted_at)s, %(deadline_at)s, %(priority)s,
         %(strategy)s, %(more)s, %(key)s, %(digest)s, %(attempts)s, %(webhook)s, %(request_id)s,
-        %(traceparent)s
+        %(traceparent)s, %(lasting)s
     )
 """
 
@@ -118,12 +118,17 @@ LATEST = f"""
 TOTAL = f"{EVERY} SELECT count(*) AS total FROM every"
 
 SURPLUS = """
-    SELECT sequence FROM turnline_accepted WHERE state IS NOT NULL AND accepted_at < %(before)s
+    SELECT sequence FROM turnline_accepted WHERE state IS NOT NULL AND (
+        accepted_at < %(before)s OR NOT lasting
+        AND accepted_at + coalesce(waited_s, 0) + coalesce(ran_s, 0) + %(heard_s)s
+        < extract(epoch FROM clock_timestamp())
+    )
     UNION ALL
     (SELECT sequence FROM (
         SELECT sequence, row_number() OVER (
             PARTITION BY left(conversation, strpos(conversation, '/'))
             ORDER BY accepted_at DESC, sequence DESC
-        ) AS place FROM turnline_accepted WHERE state IS NOT NULL AND accepted_at >= %(before)s
+        ) AS place FROM turnline_accepted
+        WHERE state IS NOT NULL AND accepted_at >= %(before)s AND lasting
     ) AS newest_of_each ORDER BY place, sequence DESC OFFSET %(most)s)
 """

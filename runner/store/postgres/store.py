@@ -40,6 +40,10 @@ from runner.store.postgres.statements import (
 )
 from runner.store.timing import Took, timed, untold
 
+HEARD_S = 300.0
+"""For so long it is kept how a turn ended that nobody can ask for: its client may wait for it at a
+process that was cut off."""
+
 MOST_TURNS, MOST_BYTES = 16, 2**18
 """The last turns that are read with what a turn begins with: most agents look at no others."""
 
@@ -237,7 +241,10 @@ class PostgresStore:
         return await self.database.read(lambda db: [turn_of(row) for row in db.execute(sql)])
 
     async def hook(self, turn_id: str, webhook: str) -> bool:
-        sql = "UPDATE turnline_accepted SET webhook = %s WHERE id = %s AND state IS NULL"
+        sql = """
+            UPDATE turnline_accepted SET webhook = %s, lasting = true
+            WHERE id = %s AND state IS NULL
+        """
         values = (webhook, turn_id)
         return await self.database.write(lambda db: bool(db.execute(sql, values).rowcount))
 
@@ -254,7 +261,7 @@ class PostgresStore:
 
     @timed("prune")
     async def prune(self, before: float, most: int) -> None:
-        values = {"before": before, "most": most}
+        values = {"before": before, "most": most, "heard_s": HEARD_S}
         # Found where it holds up no write: it is a look at all of them.
         surplus = await self.database.read(
             lambda db: [row["sequence"] for row in db.execute(SURPLUS, values)]

@@ -35,7 +35,9 @@ CREATE TABLE turnline_accepted (
     priority integer NOT NULL, strategy text, more bytea, key text, digest text,
     attempts integer NOT NULL DEFAULT 0, webhook text, request_id text, traceparent text,
     state text, number bigint, cause text, detail bytea, outcome text,
-    retry_after_s double precision, waited_s double precision, ran_s double precision
+    retry_after_s double precision, waited_s double precision, ran_s double precision,
+    -- Whether somebody may ask for it when its client is gone.
+    lasting boolean NOT NULL DEFAULT true
 ) WITH (fillfactor = 80);
 CREATE INDEX turnline_unfinished ON turnline_accepted (sequence) WHERE state IS NULL;
 CREATE INDEX turnline_keyed ON turnline_accepted (sequence) WHERE key IS NOT NULL;
