@@ -29,7 +29,7 @@ ALIVE_S = 1.0
 
 AGAIN_S = 0.5
 
-CLOSE_S = 0.5
+CLOSE_S = 0.15
 
 Message = dict[str, Any]
 

@@ -33,6 +33,9 @@ PATIENCE: dict[str, Any] = {"timeout": 1.0, "reconnect_timeout": 0.5}
 """Seconds. By itself the pool waits ever longer before it tries again, for minutes after an outage
 of minutes, and the process would lose its turns. So it gives up at once, and is asked again."""
 
+GOODBYE_S = 0.25
+"""The process has not a second left, and Postgres may be away: then a lease has to pass."""
+
 LOST = (psycopg.Error, ProcrastinateException, OSError, StoreUnavailable)
 
 log = structlog.get_logger(__name__)
@@ -96,7 +99,7 @@ class Worker:
             task.cancel()
         if self._tasks:
             with suppress(*LOST):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(GOODBYE_S):
                     await self._unregister()
         await self.app.close_async()
 

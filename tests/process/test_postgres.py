@@ -49,3 +49,13 @@ def test_turns_that_were_promised_run_after_a_kill(proxy: PostgresProxy, tmp_pat
         server.kill()
         server.start()
         assert server.until_ended(turn_id)["state"] == "answered"
+
+
+def test_it_ends_in_order_though_the_store_is_away(proxy: PostgresProxy, tmp_path: Path) -> None:
+    with Server(tmp_path, store__url=proxy.url, server__drain_s=1) as server:
+        server.ask("until never")
+        server.until_called("until never")
+        proxy.go_away()
+        until(lambda: ready(server) == 503, "it is known")
+        assert server.stop() == 0
+        assert "left behind" not in server.log

@@ -52,6 +52,9 @@ SETTLE_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 """Between attempts to reach the server again; each is twice as long as the one before."""
 
+LAST_S = 0.4
+"""For so long the process waits, when it ends, for what stands in line to be written."""
+
 LOOK_S = 5.0
 """So often the connection is looked at, for the case that nobody writes."""
 
@@ -102,7 +105,8 @@ class Database:
         if self._timer is not None:
             self._timer.cancel()
         if self._is_open and self.available:
-            await self._line.put(lambda connection: None).result
+            last = self._line.put(lambda connection: None).result
+            await asyncio.wait([last], timeout=LAST_S)
         self._is_open = False
         self._reachable.clear()
         self._line.drop(self._line.waiting)
