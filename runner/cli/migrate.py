@@ -34,7 +34,7 @@ def migrate(url: str, source: str | None, *, as_json: bool) -> None:
             asyncio.run(_open_once(url))
         flags.say(to_json({"ready": True}) if as_json else "The store is ready.")
         return
-    from runner.engine.store import make_ready
+    from runner.engine.schema import make_ready
     from runner.store.postgres import moving
 
     with _failures(moving.NotEmpty, FileNotFoundError):

@@ -10,16 +10,16 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import resources
 from secrets import token_hex
 from time import time
 from typing import Any, TypeVar
 
-from procrastinate.schema import SchemaManager
 from psycopg.conninfo import make_conninfo
 
 from runner.callers import caller_of, owns
 from runner.engine import figures
+from runner.engine.schema import install
+from runner.engine.statements import BEGIN, HOOK, IS_LONG_UP, IS_STOPPED, LIVES, STALLED, STOP
 from runner.store.base import (
     AcceptedTurn,
     AgentState,
@@ -29,14 +29,8 @@ from runner.store.base import (
     StoreUnavailable,
 )
 from runner.store.history import History
-from runner.store.postgres import PostgresStore, committing, moving
-from runner.store.postgres.connection import (
-    Connection,
-    connect,
-    parameters_of,
-    place_of,
-    store_errors,
-)
+from runner.store.postgres import PostgresStore, committing
+from runner.store.postgres.connection import Connection, parameters_of
 from runner.store.postgres.rows import ended_values, turn_of, values_of
 from runner.store.postgres.statements import ACCEPT, END
 from runner.store.timing import timed
@@ -264,7 +258,7 @@ class SharedStore(PostgresStore):
         sql = f"""
             SELECT l.turn_id, coalesce(a.attempts, 0) AS attempts FROM procrastinate_jobs AS j
             JOIN turnline_line AS l ON l.job = j.id
-            LEFT JOIN turnline_accepted AS a ON a.id = l.turn_id WHERE {_STALLED}
+            LEFT JOIN turnline_accepted AS a ON a.id = l.turn_id WHERE {STALLED}
         """
         values = {"lease_s": lease_s}
         rows = await self.database.read(lambda db: db.execute(sql, values).fetchall())
@@ -274,7 +268,7 @@ class SharedStore(PostgresStore):
         """Have such a turn run again, or end like this; False where another has seen to it."""
         sql = f"""
             SELECT j.id FROM procrastinate_jobs AS j JOIN turnline_line AS l ON l.job = j.id
-            WHERE l.turn_id = %(turn_id)s AND {_STALLED} FOR UPDATE OF j SKIP LOCKED
+            WHERE l.turn_id = %(turn_id)s AND {STALLED} FOR UPDATE OF j SKIP LOCKED
         """
 
         def write(db: Connection) -> bool:
@@ -304,13 +298,13 @@ class SharedStore(PostgresStore):
         """
 
         def write(db: Connection) -> None:
-            if not _value(db.execute(f"SELECT {_IS_LONG_UP}", {"lease_s": lease_s})):
+            if not _value(db.execute(f"SELECT {IS_LONG_UP}", {"lease_s": lease_s})):
                 return
             for row in db.execute(sql).fetchall():
                 if _value(db.execute("SELECT turnline_withdraw(%s)", (row["turn_id"],))):
                     self._end(db, row["turn_id"], ending)
             db.execute(
-                f"DELETE FROM procrastinate_workers AS w WHERE NOT {_LIVES}", {"lease_s": lease_s}
+                f"DELETE FROM procrastinate_workers AS w WHERE NOT {LIVES}", {"lease_s": lease_s}
             )
             gone = "seen_at < now() - make_interval(secs => lease_s)"
             db.execute(f"DELETE FROM turnline_processes WHERE {gone}")
@@ -340,7 +334,7 @@ class SharedStore(PostgresStore):
     async def hooks_of_gone(self, lease_s: float) -> list[str]:
         """Turns whose webhook is this process's to deliver now."""
         sql = f"""
-            UPDATE turnline_hooks SET holder = %(own)s WHERE {_IS_LONG_UP} AND holder NOT IN (
+            UPDATE turnline_hooks SET holder = %(own)s WHERE {IS_LONG_UP} AND holder NOT IN (
                 SELECT id FROM turnline_processes
                 WHERE seen_at > now() - make_interval(secs => lease_s)
             ) RETURNING turn_id
@@ -479,64 +473,6 @@ class SharedStore(PostgresStore):
     def _finish(self, db: Connection, turn_id: str) -> bool:
         sql = "SELECT turnline_finish(%s, %s, %s)"
         return bool(_value(db.execute(sql, (turn_id, *self._run(turn_id)))))
-
-
-STOP = "UPDATE turnline_line SET is_stopped = true WHERE turn_id = %s AND runner IS NULL"
-
-IS_STOPPED = "SELECT is_stopped FROM turnline_line WHERE turn_id = %s"
-
-BEGIN = """
-    UPDATE turnline_accepted AS a SET attempts = attempts + 1 WHERE id = %s AND state IS NULL
-    AND NOT EXISTS (SELECT FROM turnline_line WHERE turn_id = a.id AND is_stopped)
-    RETURNING attempts, conversation
-"""
-
-HOOK = """
-    INSERT INTO turnline_hooks VALUES (%s, %s)
-    ON CONFLICT (turn_id) DO UPDATE SET holder = excluded.holder
-"""
-
-_LEASE = """
-    make_interval(secs => coalesce(
-        (SELECT lease_s FROM turnline_processes WHERE worker = w.id), %(lease_s)s
-    ))
-"""
-_LIVES = f"w.last_heartbeat > now() - {_LEASE}"
-
-_IS_LONG_UP = """
-    pg_postmaster_start_time() < now() - make_interval(secs => greatest(
-        %(lease_s)s, (SELECT max(lease_s) FROM turnline_processes)
-    ))
-"""
-"""After a restart of Postgres each process has a lease to come back, before it counts as gone."""
-
-_STALLED = f"""
-    {_IS_LONG_UP} AND j.status = 'doing' AND (j.worker_id IS NULL OR NOT EXISTS (
-        SELECT FROM procrastinate_workers AS w WHERE w.id = j.worker_id
-        AND {_LIVES}
-    ))
-"""
-
-
-def make_ready(url: str) -> int:
-    """Bring all tables to the newest version, which this gives. Raises StoreUnavailable."""
-    version = moving.make_ready(url)
-    parameters = parameters_of(url)
-    with store_errors(place_of(parameters)), connect(parameters) as connection:
-        with connection.transaction():
-            install(connection)
-    return version
-
-
-def install(db: Connection) -> None:
-    """Procrastinate's tables and ours beside them, where they are not there yet."""
-    db.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('turnline ' || current_schema(), 0) + 1)"
-    )
-    if _value(db.execute("SELECT to_regclass('procrastinate_jobs')")) is None:
-        db.execute(SchemaManager.get_schema().encode())
-    if _value(db.execute("SELECT to_regclass('turnline_line')")) is None:
-        db.execute((resources.files("runner.engine") / "line.sql").read_bytes())
 
 
 def _is_written(db: Connection, turn_id: str) -> bool:
