@@ -7,7 +7,6 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from runner.store.base import AcceptedTurn, NothingKept, Record, StoreInUse, StoreUnavailable
 from runner.store.memory import MemoryStore
 from runner.store.sqlite import SqliteStore
+from tests.store.commits import record, together
 from tests.support.stores import DURABLE, KINDS, opened
 
 Fault = Callable[[str, bool], None]
@@ -55,10 +55,6 @@ def faulty(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> Iterator[None]:
         yield
 
 
-def record(name: str) -> Record:
-    return Record(name, "c", f"message {name}", f"reply {name}")
-
-
 def commits_fail(*, after: bool, times: int = 1) -> Fault:
     """From the first one with a turn in it."""
     left, seen = [times], []
@@ -73,30 +69,12 @@ def commits_fail(*, after: bool, times: int = 1) -> Fault:
     return fault
 
 
-async def together(store: SqliteStore, *names: str) -> list[object]:
-    """What commits came to that share one transaction."""
-    began, all_stand_in_line = threading.Event(), threading.Event()
-
-    def hold_up(db: sqlite3.Connection) -> bool:
-        began.set()
-        return all_stand_in_line.wait(30)
-
-    first = asyncio.ensure_future(store.database.write(hold_up))
-    await asyncio.to_thread(began.wait, 30)
-    commits = [asyncio.ensure_future(store.commit(record(name))) for name in names]
-    await asyncio.sleep(0)
-    all_stand_in_line.set()
-    results = await asyncio.gather(*commits, return_exceptions=True)
-    await first
-    return [one.outcome if isinstance(one, StoreUnavailable) else one for one in results]
-
-
 @pytest.mark.parametrize("names", ["a", "abc"])
 async def test_commits_that_took_place_are_acknowledged_though_it_was_not_told(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, names: str
 ) -> None:
     with faulty(monkeypatch, commits_fail(after=True)):
-        assert await together(store, *names) == list(range(1, len(names) + 1))
+        assert await together(store, names) == list(range(1, len(names) + 1))
     assert len(await store.messages("c")) == 2 * len(names)
 
 
@@ -105,9 +83,9 @@ async def test_commits_that_did_not_take_place_are_rolled_back_as_soon_as_that_i
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, names: str
 ) -> None:
     with faulty(monkeypatch, commits_fail(after=False)):
-        assert await together(store, *names) == ["rolled_back"] * len(names)
+        assert await together(store, names) == ["rolled_back"] * len(names)
     assert await store.messages("c") == []
-    assert await together(store, *names) == list(range(1, len(names) + 1))
+    assert await together(store, names) == list(range(1, len(names) + 1))
 
 
 @pytest.mark.parametrize("after", [True, False])
@@ -166,8 +144,8 @@ async def test_whatever_is_raised_in_the_stores_thread_all_who_wait_are_told(
             raise error
 
     with faulty(monkeypatch, fault):
-        assert await together(store, *names) == ["rolled_back"] * len(names)
-    assert await together(store, *names) == list(range(1, len(names) + 1))
+        assert await together(store, names) == ["rolled_back"] * len(names)
+    assert await together(store, names) == list(range(1, len(names) + 1))
 
 
 async def test_a_rollback_that_fails_does_not_end_the_store(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
@@ -19,6 +21,7 @@ from runner.turns.live_turn import LiveTurn, Phase
 from runner.turns.service import Service
 from runner.turns.submission import Submission
 from strategies import Answer, Limits, Strategy, Turn, registry
+from tests.support.stores import new_url
 
 CONVERSATION = "c"
 
@@ -107,6 +110,25 @@ class Stage:
         """The agent's state as it is kept."""
         left = await self.store.agent_state(conversation, "own")
         return None if left is None or left.state is None else from_json(left.state)
+
+
+Make = Callable[..., Awaitable[Stage]]
+
+
+@asynccontextmanager
+async def stages(kind: str, folder: Path, name: str) -> AsyncGenerator[Make]:
+    """Makes stages over one store of this kind, each with this agent unless another is named."""
+    with new_url(kind, folder) as url:
+        made: list[Stage] = []
+
+        async def make(name: str = name, **knobs: Any) -> Stage:
+            made.append(Stage(url, name, **knobs))
+            await made[-1].start()
+            return made[-1]
+
+        yield make
+        for stage in made:
+            await stage.stop()
 
 
 async def ended(live: LiveTurn) -> Ending:

@@ -22,29 +22,18 @@ from runner.store.base import AgentState, Record, StoreUnavailable
 from runner.turns.requests import InputPending
 from strategies import ConversationBusy, State
 from tests.support import keepers
-from tests.support.stores import KINDS, new_url
-from tests.turns.stage import Stage, ended
-
-Make = Callable[..., Awaitable[Stage]]
+from tests.support.stores import KINDS
+from tests.turns.stage import Make, Stage, ended, stages
 
 
 @pytest.fixture(params=KINDS)
 async def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Make]:
-    with new_url(request.param, tmp_path) as url:
-        monkeypatch.setattr(keepers, "notebook", keepers.Notebook())
-        monkeypatch.setattr(keepers, "threaded_notebook", keepers.ThreadedNotebook())
-        stages: list[Stage] = []
-
-        async def make_one(name: str = "notebook", **knobs: Any) -> Stage:
-            stages.append(Stage(url, name, **knobs))
-            await stages[-1].start()
-            return stages[-1]
-
+    monkeypatch.setattr(keepers, "notebook", keepers.Notebook())
+    monkeypatch.setattr(keepers, "threaded_notebook", keepers.ThreadedNotebook())
+    async with stages(request.param, tmp_path, "notebook") as make_one:
         yield make_one
-        for stage in stages:
-            await stage.stop()
 
 
 @pytest.mark.parametrize("name", ["notebook", "threaded_notebook", "Notebook"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,8 @@ from runner.store.base import Ending
 from runner.turns.keys import KeyReused
 from strategies import ConversationBusy, State
 from tests.support import keepers
-from tests.support.stores import KINDS, new_url
-from tests.turns.stage import Stage, ended
-
-Make = Callable[..., Awaitable[Stage]]
+from tests.support.stores import KINDS
+from tests.turns.stage import Make, ended, stages
 
 YES = {"r1": Decision(approve=True)}
 NO = {"r1": Decision(approve=False, reason="too dangerous")}
@@ -29,18 +27,9 @@ NO = {"r1": Decision(approve=False, reason="too dangerous")}
 async def make(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Make]:
-    with new_url(request.param, tmp_path) as url:
-        monkeypatch.setattr(keepers, "careful", keepers.Careful())
-        stages: list[Stage] = []
-
-        async def make_one(name: str = "careful", **knobs: Any) -> Stage:
-            stages.append(Stage(url, name, **knobs))
-            await stages[-1].start()
-            return stages[-1]
-
+    monkeypatch.setattr(keepers, "careful", keepers.Careful())
+    async with stages(request.param, tmp_path, "careful") as make_one:
         yield make_one
-        for stage in stages:
-            await stage.stop()
 
 
 def requested(ending: Ending) -> list[str]:
